@@ -1,9 +1,6 @@
 //! A future that waits for the end of a pool's threads.
 
-use super::{
-    pool_shared::{Emptied, PoolShared},
-    threads::roster::Roster,
-};
+use super::{drained::Emptied, pool_shared::PoolShared, threads::roster::Roster};
 use crate::{
     context::{block_on, thread_context},
     wake::Registration,

@@ -1,10 +1,10 @@
 //! A future that waits until a pool is empty.
 
-use super::pool_shared::{Emptied, PoolShared};
+use super::{pool_shared::PoolShared, pool_state::PoolState};
 use crate::{
     call::backend::Backend,
     context::block_on,
-    wake::{Registration, WakeList},
+    wake::{AfterUnlock, Registration, WaiterHome, WaiterSet, WakeList},
 };
 use std::{
     fmt,
@@ -118,5 +118,20 @@ impl Drop for Drained {
 impl fmt::Debug for Drained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Drained").finish_non_exhaustive()
+    }
+}
+
+/// The waiters for the moment when the pool is empty.
+pub(super) struct Emptied(pub(super) Arc<PoolShared>);
+
+impl WaiterHome for Emptied {
+    type State = PoolState;
+
+    fn with_state<R>(&self, change: impl FnOnce(&mut PoolState, &mut AfterUnlock) -> R) -> R {
+        self.0.with_waiters(change)
+    }
+
+    fn waiters(core: &mut PoolState) -> &mut WaiterSet {
+        &mut core.injector.queue.drained
     }
 }

@@ -1,9 +1,6 @@
 //! The events of a pool as a stream: a full queue, an empty pool, a task far beyond its time-out.
 
-use super::{
-    pool_shared::{Emptied, PoolShared},
-    pool_state::PoolState,
-};
+use super::{drained::Emptied, pool_shared::PoolShared, pool_state::PoolState};
 use crate::{
     call::backend::Backend,
     context::block_on,

@@ -1,9 +1,11 @@
 //! The data that all handles of a pool share: its lock, its threads, its queue and its figures.
 
-use super::GlobalSpawner;
 use super::{
+    GlobalSpawner,
     config::{BuildError, Config},
-    pool_state::{OtherItem, PoolItem, PoolState, WorkerStart},
+    limits::Leftovers,
+    pool_item::PoolItem,
+    pool_state::{PoolState, WorkerStart},
     shutdown::SuspendedCalls,
     threads::{
         rayon_threads::{self, Threads},
@@ -26,7 +28,7 @@ use crate::{
     meta::task_info::{TaskInfo, any_limited},
     metrics::Recorder,
     sched::{
-        injector::{DepthHint, Figures, Injector},
+        injector::{DepthHint, Injector},
         queue::BoundedQueue,
         ring::Ring,
     },
@@ -34,10 +36,9 @@ use crate::{
     task::{CallSlot, Job, TaskSet},
     time::{clock, timer},
     util::{stack, unwind},
-    wake::{AfterUnlock, WaiterHome, WaiterSet, WakeList},
+    wake::{AfterUnlock, WakeList},
 };
 use std::{
-    mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -183,24 +184,19 @@ impl PoolShared {
 
     /// Like [`PoolShared::release`], for a waker, whose user may hold a lock. This is no switch
     /// point of a simulation.
-    pub(super) fn release_within(&self, mut core: MutexGuard<'_, PoolState>, wakes: WakeList) {
-        let wakes = wakes.and(core.count_free_slots());
-        core.injector.refill_credits();
-        let start = core.next_start();
-        self.hint.publish(&core.injector);
-        let spent = core.injector.take_stale();
-        let leftovers = core.has_limits.then(|| core.limits.take_stale());
-        drop(core);
-        self.start(start);
-        wakes.wake_in_place();
-        spent.into_iter().for_each(|work| unwind::ignore_panics(|| drop(work)));
-        if let Some(leftovers) = leftovers {
-            unwind::ignore_panics(|| drop(leftovers));
-        }
+    pub(super) fn release_within(&self, core: MutexGuard<'_, PoolState>, wakes: WakeList) {
+        self.unlock(core, wakes).run();
     }
 
     /// Like [`PoolShared::release`], with wakes and drops added to `batch`.
-    pub(super) fn release_into(&self, mut core: MutexGuard<'_, PoolState>, wakes: WakeList, batch: &mut EndBatch) {
+    pub(super) fn release_into(&self, core: MutexGuard<'_, PoolState>, wakes: WakeList, batch: &mut EndBatch) {
+        self.unlock(core, wakes).run_in(batch);
+    }
+
+    /// Releases the lock and sends the permit that is due. Returns the wakes and drops that are
+    /// pending.
+    #[inline(always)]
+    fn unlock(&self, mut core: MutexGuard<'_, PoolState>, wakes: WakeList) -> Unlocked {
         let wakes = wakes.and(core.count_free_slots());
         core.injector.refill_credits();
         let start = core.next_start();
@@ -209,45 +205,7 @@ impl PoolShared {
         let leftovers = core.has_limits.then(|| core.limits.take_stale());
         drop(core);
         self.start(start);
-        batch.wake_list(wakes);
-        spent.into_iter().for_each(|work| batch.drop_later(work));
-        leftovers.into_iter().for_each(|leftovers| batch.drop_later(leftovers));
-    }
-
-    /// Returns the figures of the pool's queue at this moment.
-    pub(super) fn figures(&self) -> Figures {
-        let mut core = self.lock();
-        let (figures, wakes) = core.injector.figures();
-        self.release(core, wakes);
-        figures
-    }
-
-    /// Returns whether the queue has no capacity for a call from outside.
-    pub(super) fn is_full(&self) -> bool {
-        let mut core = self.lock();
-        let is_full = !core.injector.has_room();
-        self.release(core, WakeList::default());
-        is_full
-    }
-
-    /// Returns the number of workers that run a task.
-    pub(super) fn active(&self) -> usize {
-        let active = self.lock().active;
-        // ORDERING: Relaxed, a figure.
-        active.saturating_sub(self.resting.load(Ordering::Relaxed))
-    }
-
-    /// Returns the number of calls that were accepted and have not ended.
-    pub(super) fn in_flight(&self) -> usize {
-        let Figures { in_flight, .. } = self.figures();
-        // ORDERING: Relaxed, a figure.
-        in_flight.saturating_sub(self.resting.load(Ordering::Relaxed))
-    }
-
-    /// Returns the number of calls that were started and have ended.
-    pub(super) fn completed(&self) -> u64 {
-        // ORDERING: Relaxed, a figure.
-        self.lock().injector.queue.completed() + self.served.load(Ordering::Relaxed)
+        Unlocked { wakes, spent, leftovers }
     }
 
     /// Sends a permit to the thread chosen for it.
@@ -287,109 +245,6 @@ impl PoolShared {
         }
     }
 
-    // ----- closing
-
-    /// Rejects calls from outside from now on, and starts no queued call until
-    /// [`PoolShared::close`].
-    pub(super) fn close_paused(&self) {
-        let mut core = self.lock();
-        core.closed = true;
-        core.paused = true;
-        core.injector.close_ring();
-    }
-
-    /// Rejects calls from outside from now on. Accepted calls finish, also in a paused pool.
-    pub(super) fn close(&self) {
-        let mut batch = EndBatch::default();
-        self.close_into(&mut batch);
-        batch.run();
-    }
-
-    /// Like [`PoolShared::close`], with user code added to `batch`.
-    pub(super) fn close_into(&self, batch: &mut EndBatch) {
-        let mut core = self.lock();
-        core.closed = true;
-        core.paused = false;
-        core.injector.close_ring();
-        let wakes = core.injector.queue.wake_all_waiting().and(core.full_events.watchers());
-        let wakes = wakes.and(core.limits.shares.dismiss_lines());
-        // The waits for the close are among these.
-        let wakes = wakes.and(core.injector.queue.drained.take_all());
-        self.release_into(core, wakes, batch);
-    }
-
-    /// Closes the pool and ends its queued calls. Returns their number.
-    pub(super) fn shut_down(&self) -> usize {
-        let mut batch = EndBatch::default();
-        self.close_paused();
-        let (ended, _) = self.end_queued_into(EndReason::Cancelled, &mut batch);
-        self.close_into(&mut batch);
-        batch.run();
-        ended
-    }
-
-    /// Ends the calls and drops the futures that no thread of the pool ran, because the pool's
-    /// simulation has ended. The calling thread drops them.
-    fn abandon(&self) {
-        self.end_queued(EndReason::SimulationOver);
-        let (threads, rolls, futures) = {
-            let mut rayon = self.rayon();
-            let mut core = self.lock();
-            core.retired = true;
-            core.abandoned = true;
-            core.rayon.total = 0;
-            (rayon.take(), mem::take(&mut core.broadcasts), core.take_resumed())
-        };
-        futures.into_iter().for_each(|future| unwind::ignore_panics(|| drop(future)));
-        unwind::ignore_panics(|| drop(rolls));
-        threads.iter().for_each(rayon_threads::abandon);
-        unwind::ignore_panics(|| drop(threads));
-        self.spares.shutdown();
-    }
-
-    /// Ends every queued call for the reason `how`.
-    fn end_queued(&self, how: EndReason) {
-        let mut batch = EndBatch::default();
-        self.end_queued_into(how, &mut batch);
-        batch.run();
-    }
-
-    /// Like [`PoolShared::end_queued`], with user code added to `batch`. Returns the number of the
-    /// calls that were ended, and of the calls that are left.
-    pub(super) fn end_queued_into(&self, how: EndReason, batch: &mut EndBatch) -> (usize, usize) {
-        let mut core = self.lock();
-        core.injector.close_ring();
-        core.injector.drain_ring();
-        let mut resumed = Vec::new();
-        let (mut ended, mut wakes) = core.claim_all_waiting();
-        while let Some(work) = core.injector.queue.pop() {
-            match work {
-                PoolItem::Other(OtherItem::Resume(work)) => resumed.push(work),
-                PoolItem::Other(OtherItem::Ticket) => {}
-                PoolItem::Call(call) if call.claim() => {
-                    wakes = wakes.and(core.end_claimed(&call));
-                    ended.push(call);
-                }
-                PoolItem::Call(call) => {
-                    wakes = wakes.and(core.injector.skip_stale(&*call));
-                    core.injector.discard_stale(PoolItem::Call(call));
-                }
-            }
-        }
-        for work in resumed {
-            core.injector.queue.on_resume();
-            // Calls that have started continue.
-            core.injector.queue.resume(0, PoolItem::Other(OtherItem::Resume(work)));
-        }
-        let (figures, more) = core.injector.figures();
-        // ORDERING: Relaxed, a figure.
-        let left = figures.in_flight.saturating_sub(self.resting.load(Ordering::Relaxed));
-        self.release_into(core, wakes.and(more), batch);
-        let number = ended.len();
-        ended.into_iter().for_each(|call| batch.end_claimed(call, how));
-        (number, left)
-    }
-
     /// Asks every task to stop, from now on.
     pub(super) fn ask_to_stop(&self) {
         // ORDERING: Relaxed, tasks read the flag again and again.
@@ -399,6 +254,13 @@ impl PoolShared {
 
     pub(super) fn is_asked_to_stop(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Changes the waiters. This starts no worker.
+    pub(super) fn with_waiters<R>(&self, change: impl FnOnce(&mut PoolState, &mut AfterUnlock) -> R) -> R {
+        let mut after = AfterUnlock::default(); // acts after the release
+        let mut core = self.lock();
+        change(&mut core, &mut after)
     }
 
     // ----- limits
@@ -418,15 +280,6 @@ impl PoolShared {
         if const { any_limited(S::TASKS) } && job.info().max_concurrency().is_some() {
             self.look_at_rules();
         }
-    }
-
-    /// Returns the task that would run next.
-    pub(super) fn next_task(&self) -> Option<&'static TaskInfo> {
-        let mut core = self.lock();
-        core.injector.drain_ring();
-        let (next, wakes) = core.next_task();
-        self.release(core, wakes);
-        next
     }
 }
 
@@ -494,27 +347,34 @@ impl<S: TaskSet> Admit<S> for PoolShared {
     }
 }
 
-/// The waiters for the moment when the pool is empty.
-pub(super) struct Emptied(pub(super) Arc<PoolShared>);
-
-impl WaiterHome for Emptied {
-    type State = PoolState;
-
-    fn with_state<R>(&self, change: impl FnOnce(&mut PoolState, &mut AfterUnlock) -> R) -> R {
-        self.0.with_waiters(change)
-    }
-
-    fn waiters(core: &mut PoolState) -> &mut WaiterSet {
-        &mut core.injector.queue.drained
-    }
+/// What a release of the pool's lock leaves to be done.
+#[must_use = "nothing is woken before `run` or `run_in`"]
+struct Unlocked {
+    wakes: WakeList,
+    /// Entries of the queue whose calls have ended.
+    spent: Vec<PoolItem>,
+    /// Calls and shares that the limits have given up.
+    leftovers: Option<Leftovers>,
 }
 
-impl PoolShared {
-    /// Changes the waiters. This starts no worker.
-    pub(super) fn with_waiters<R>(&self, change: impl FnOnce(&mut PoolState, &mut AfterUnlock) -> R) -> R {
-        let mut after = AfterUnlock::default(); // acts after the release
-        let mut core = self.lock();
-        change(&mut core, &mut after)
+impl Unlocked {
+    /// Wakes, then drops.
+    #[inline]
+    fn run(self) {
+        let Self { wakes, spent, leftovers } = self;
+        wakes.wake_in_place();
+        spent.into_iter().for_each(|work| unwind::ignore_panics(|| drop(work)));
+        if let Some(leftovers) = leftovers {
+            unwind::ignore_panics(|| drop(leftovers));
+        }
+    }
+
+    /// Adds the wakes and drops to `batch`.
+    fn run_in(self, batch: &mut EndBatch) {
+        let Self { wakes, spent, leftovers } = self;
+        batch.wake_list(wakes);
+        spent.into_iter().for_each(|work| batch.drop_later(work));
+        leftovers.into_iter().for_each(|leftovers| batch.drop_later(leftovers));
     }
 }
 

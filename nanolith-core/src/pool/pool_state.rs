@@ -8,52 +8,16 @@
 use super::{
     events::FullEvents,
     limits::{Rules, Started},
+    pool_item::{OtherItem, PoolItem},
     threads::broadcast::Broadcast,
     worker::cost::TaskCost,
 };
-use crate::util::prefetch::PrefetchTarget;
 use crate::{
-    call::{
-        backend::{ErasedCall, LentPermits, Permit, PermitState},
-        call_ref::CallRef,
-    },
-    sched::injector::{Injector, QueueItem},
+    call::backend::{LentPermits, Permit, PermitState},
+    sched::injector::Injector,
     wake::WakeList,
 };
 use std::{collections::BTreeMap, fmt, sync::Arc, task::Waker};
-
-/// An item in a pool's queue.
-pub(super) enum PoolItem {
-    /// A call that has not started, unless its entry is out of date.
-    Call(CallRef<dyn ErasedCall>),
-    Other(OtherItem),
-}
-
-/// An item that is no call. It is a separate enum so that a [`PoolItem`] fits into two words.
-pub(super) enum OtherItem {
-    /// A future that was woken.
-    Resume(async_task::Runnable),
-    /// A ticket for the first call of the share that is next when the ticket is taken.
-    Ticket,
-}
-
-impl PrefetchTarget for PoolItem {
-    fn target_ptr(&self) -> *const () {
-        match self {
-            Self::Call(call) => call.target_ptr(),
-            Self::Other(_) => std::ptr::null(),
-        }
-    }
-}
-
-impl QueueItem for PoolItem {
-    fn call(&self) -> Option<&dyn ErasedCall> {
-        match self {
-            Self::Call(call) => Some(&**call),
-            Self::Other(_) => None,
-        }
-    }
-}
 
 /// The kind of thread that a permit is sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -421,11 +385,6 @@ mod tests {
             core.injector.queue.resume(0, PoolItem::Other(OtherItem::Resume(work)));
         }
         core
-    }
-
-    #[test]
-    fn what_waits_is_two_words() {
-        assert_eq!(size_of::<PoolItem>(), 2 * size_of::<usize>());
     }
 
     #[test]

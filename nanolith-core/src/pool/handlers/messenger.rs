@@ -1,7 +1,9 @@
 //! Messengers that are attached to a pool, and handlers for the messages of a messenger's endpoint.
 
-use crate::channel::messenger::{Messenger, RecvError, Subscriber};
-use crate::pool::{BuildError, PoolBuilder, Source, Subscription, subscribe};
+use crate::{
+    channel::messenger::{Messenger, RecvError, Subscriber},
+    pool::{BuildError, PoolBuilder, Source, Subscription, subscribe},
+};
 
 impl PoolBuilder {
     /// Attaches a messenger, which the pool's tasks get by

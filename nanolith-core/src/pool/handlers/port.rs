@@ -1,9 +1,9 @@
 //! Handlers for the messages of a port. They are in this module because they run on the global
 //! pool, which `channel::port` does not know.
 
-use crate::pool::{BuildError, Source, Subscription, subscribe};
 use crate::{
     channel::port::{Direction, Port, Receivers},
+    pool::{BuildError, Source, Subscription, subscribe},
     wake::Registration,
 };
 use std::{future::poll_fn, sync::Arc};

@@ -1,8 +1,13 @@
 //! Message handlers. Each handler is a future on the global pool, so it uses no thread while there
 //! is no message.
 
-use crate::pool::{BuildError, GlobalPool, spawn::until_end};
-use crate::{call::backend::Backend, meta::priority::Priority, time::clock, util::unwind};
+use crate::{
+    call::backend::Backend,
+    meta::priority::Priority,
+    pool::{BuildError, GlobalPool, spawn::until_end},
+    time::clock,
+    util::unwind,
+};
 use async_task::Task;
 use std::{
     fmt,

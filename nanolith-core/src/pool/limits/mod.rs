@@ -3,11 +3,12 @@
 
 pub(super) mod fair_queue;
 pub(super) mod share;
+mod share_admission;
 pub(super) mod share_limit;
 pub(super) mod share_table;
 pub(super) mod task_limit;
 
-use super::pool_state::{PoolItem, PoolState};
+use super::{pool_item::PoolItem, pool_state::PoolState};
 use crate::{
     call::{
         backend::{Completion, ErasedCall},

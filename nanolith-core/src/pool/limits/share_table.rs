@@ -6,10 +6,6 @@ use super::{
     share::ShareHandle,
     share_limit::ShareLimit,
 };
-use crate::pool::{
-    config::MaxQueue,
-    pool_state::{OtherItem, PoolItem, PoolState},
-};
 use crate::{
     call::{
         backend::{ErasedCall, ExecutorId},
@@ -19,6 +15,11 @@ use crate::{
     },
     executor::admission::OnFull,
     meta::{priority::Priority, task_info::TaskInfo},
+    pool::{
+        config::MaxQueue,
+        pool_item::{OtherItem, PoolItem},
+        pool_state::PoolState,
+    },
     sched::{injector::Injector, queue::Limits},
     time::clock,
     wake::{AfterUnlock, WakeList},

@@ -5,11 +5,11 @@ use super::{
     rayon_threads,
     spare::{self, SpareJob},
 };
-use crate::pool::{pool_shared::PoolShared, pool_state::PoolState};
 use crate::{
     call::backend::Backend,
     context::{block_on, thread_context},
     error::Panic,
+    pool::{pool_shared::PoolShared, pool_state::PoolState},
     util::unwind,
     wake::{Deferred, NewWaker, SingleWaiter, WakeList},
 };

@@ -2,12 +2,8 @@
 
 use super::{
     broadcast::{Broadcast, ThreadKey},
-    roster::Present,
+    roster::{Present, Roster},
     simulated::{self, SimThreads},
-};
-use crate::pool::{
-    config::{BuildError, ThreadHandler},
-    pool_shared::PoolShared,
 };
 use crate::{
     call::{
@@ -15,6 +11,10 @@ use crate::{
         call_ref::CallRef,
     },
     context::thread_context,
+    pool::{
+        config::{BuildError, ThreadHandler},
+        pool_shared::PoolShared,
+    },
     sim_runtime,
     time::clock,
     util::{stack, unwind},
@@ -100,7 +100,7 @@ fn build_named(
     // In a simulation each thread is a rayon pool of its own. It leaves the roster while it still
     // belongs to the simulation.
     let leaving = Arc::new(Mutex::new(None));
-    let (roster, left) = (inner.roster.clone(), inner.world.is_some().then(|| leaving.clone()));
+    let (roster, leaves) = (inner.roster.clone(), inner.world.is_some().then(|| leaving.clone()));
     let (id, weak, clock) = (inner.id(), Arc::downgrade(inner), inner.clock.clone());
     // In a simulation a program runs alike in every build, so the nested calls are counted there
     // instead.
@@ -123,34 +123,42 @@ fn build_named(
             drop(present);
             sim_runtime::leave();
         })
-        .spawn_handler(move |thread| {
-            let present = roster.enter();
-            let number = present.number();
-            let mut builder = thread::Builder::new();
-            if let Some(name) = thread.name() {
-                builder = builder.name(name.to_owned());
-            }
-            if let Some(bytes) = thread.stack_size() {
-                builder = builder.stack_size(bytes);
-            }
-            let present = match &left {
-                Some(left) => {
-                    *left.lock().unwrap_or_else(PoisonError::into_inner) = Some(present);
-                    None
-                }
-                None => Some(present),
-            };
-            let handle = builder.spawn(move || {
-                thread.run();
-                drop(present);
-            })?;
-            roster.set_handle(number, handle);
-            Ok(())
-        });
+        .spawn_handler(move |thread| spawn_listed(thread, &roster, leaves.as_deref()));
     match stack_size {
         Some(bytes) => builder.stack_size(bytes).build(),
         None => builder.build(),
     }
+}
+
+/// Starts a thread of a rayon pool, and lists it in the roster until it ends. With `leaving`, the
+/// thread's exit handler takes it off the list instead.
+fn spawn_listed(
+    thread: rayon::ThreadBuilder,
+    roster: &Arc<Roster>,
+    leaving: Option<&Mutex<Option<Present>>>,
+) -> io::Result<()> {
+    let present = roster.enter();
+    let number = present.number();
+    let mut builder = thread::Builder::new();
+    if let Some(name) = thread.name() {
+        builder = builder.name(name.to_owned());
+    }
+    if let Some(bytes) = thread.stack_size() {
+        builder = builder.stack_size(bytes);
+    }
+    let present = match leaving {
+        Some(leaving) => {
+            *leaving.lock().unwrap_or_else(PoisonError::into_inner) = Some(present);
+            None
+        }
+        None => Some(present),
+    };
+    let handle = builder.spawn(move || {
+        thread.run();
+        drop(present);
+    })?;
+    roster.set_handle(number, handle);
+    Ok(())
 }
 
 /// Runs the handler of a thread's start or exit. A panic in it is ignored.

@@ -5,10 +5,10 @@ use super::{
     broadcast::{Broadcast, ThreadKey},
     rayon_threads,
 };
-use crate::pool::pool_shared::PoolShared;
 use crate::{
     call::{backend::ErasedCall, call_ref::CallRef},
     park::condvar::Condvar,
+    pool::pool_shared::PoolShared,
     util::{per_thread::per_thread, unwind},
 };
 use std::{

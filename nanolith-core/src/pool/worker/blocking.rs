@@ -1,13 +1,6 @@
 //! What a pool's thread does while it waits: it lends its permit, or runs the call that it waits
 //! for. `DESIGN.md` gives the reasons.
 
-use crate::meta::thread_kind::ThreadKind;
-use crate::pool::{
-    limits::share_limit::ShareLimit,
-    pool_shared::PoolShared,
-    pool_state::{OtherItem, PoolItem, WorkerStart},
-    threads::{rayon_threads, spare::SpareJob},
-};
 use crate::{
     call::{
         backend::{Backend, Completion, ErasedCall, ExecutorId, LentPermits, PermitState, WaitAction, WouldDeadlock},
@@ -21,11 +14,17 @@ use crate::{
     context::thread_context,
     error::CallError,
     executor::admission::OnFull,
-    meta::task_info::TaskInfo,
+    meta::{task_info::TaskInfo, thread_kind::ThreadKind},
     park::parker::ThreadParker,
+    pool::{
+        limits::share_limit::ShareLimit,
+        pool_item::{OtherItem, PoolItem},
+        pool_shared::PoolShared,
+        pool_state::WorkerStart,
+        threads::{rayon_threads, spare::SpareJob},
+    },
     util::unwind,
-    wake::EndWait,
-    wake::{AfterUnlock, NewWaker, WaitTicket, WakeList, extensions::Extensions},
+    wake::{AfterUnlock, EndWait, NewWaker, WaitTicket, WakeList, extensions::Extensions},
 };
 use std::{
     sync::{Arc, atomic::Ordering},

@@ -1,11 +1,11 @@
 //! The fast path: a worker takes short calls from the ring and runs them without the pool's lock.
 
-use crate::pool::{pool_shared::PoolShared, pool_state::PoolItem};
 use crate::{
     call::backend::{ErasedCall, RunResult},
     context::thread_context,
     metrics::ThreadRecorder,
     park::parker,
+    pool::{pool_item::PoolItem, pool_shared::PoolShared},
     time::{clock, coarse::CoarseTicker},
     util::unwind,
     wake::WakeList,

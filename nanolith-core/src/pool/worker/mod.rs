@@ -8,8 +8,9 @@ pub(super) mod watchdog;
 
 use super::{
     limits::Started,
+    pool_item::{OtherItem, PoolItem},
     pool_shared::PoolShared,
-    pool_state::{OtherItem, PoolItem, PoolState},
+    pool_state::PoolState,
     shutdown::AtWork,
     threads::broadcast::BroadcastRun,
 };

@@ -1,8 +1,8 @@
 //! A watchdog for a pool on its fast path, where calls pass without the lock. If a worker blocks
 //! there, no other thread notices that work waits although a permit is free.
 
-use crate::pool::pool_shared::PoolShared;
 use crate::{
+    pool::pool_shared::PoolShared,
     time::timer::{self, TimerAction},
     wake::WakeList,
 };

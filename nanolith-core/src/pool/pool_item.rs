@@ -1,0 +1,52 @@
+//! The items of a pool's queue: calls, woken futures, and the tickets of shares.
+
+use crate::{
+    call::{backend::ErasedCall, call_ref::CallRef},
+    sched::injector::QueueItem,
+    util::prefetch::PrefetchTarget,
+};
+
+/// An item in a pool's queue.
+pub(super) enum PoolItem {
+    /// A call that has not started, unless its entry is out of date.
+    Call(CallRef<dyn ErasedCall>),
+    Other(OtherItem),
+}
+
+/// An item that is no call. It is a separate enum so that a [`PoolItem`] fits into two words.
+pub(super) enum OtherItem {
+    /// A future that was woken.
+    Resume(async_task::Runnable),
+    /// A ticket for the first call of the share that is next when the ticket is taken.
+    Ticket,
+}
+
+impl PrefetchTarget for PoolItem {
+    #[inline]
+    fn target_ptr(&self) -> *const () {
+        match self {
+            Self::Call(call) => call.target_ptr(),
+            Self::Other(_) => std::ptr::null(),
+        }
+    }
+}
+
+impl QueueItem for PoolItem {
+    #[inline]
+    fn call(&self) -> Option<&dyn ErasedCall> {
+        match self {
+            Self::Call(call) => Some(&**call),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_two_words() {
+        assert_eq!(size_of::<PoolItem>(), 2 * size_of::<usize>());
+    }
+}
