@@ -1,13 +1,18 @@
 //! Tests of admission at moments that a test from outside cannot hold.
 
-use super::*;
 use crate::{
     Concurrency, MaxQueue, Pool,
+    call::slot::EndReason,
     meta::task_info::TaskInfo,
-    task::{NoState, Run, Scope},
+    task::{Job, NoState, Run, Scope, TaskSet},
 };
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Waker},
+};
 
 /// A set of one task that does nothing.
 struct Idle;
