@@ -13,8 +13,7 @@ use super::{
     queue::{BoundedQueue, Stale},
     ring::Ring,
 };
-use crate::util::prefetch::PrefetchTarget;
-use crate::{call::backend::ErasedCall, meta::priority::Priority, wake::WakeList};
+use crate::{call::backend::ErasedCall, meta::priority::Priority, util::prefetch::PrefetchTarget, wake::WakeList};
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},

@@ -5,10 +5,8 @@ use super::{
     Injector, QueueItem,
     model::{Call, TASK},
 };
-use crate::call::ancestry::Origin;
-use crate::util::prefetch::PrefetchTarget;
 use crate::{
-    call::{backend::ErasedCall, call_ref::CallRef, header::Header, slot::Slot},
+    call::{ancestry::Origin, backend::ErasedCall, call_ref::CallRef, header::Header, slot::Slot},
     error::ParentCall,
     meta::priority::Priority,
     sched::{
@@ -16,6 +14,7 @@ use crate::{
         ring::Ring,
     },
     task::Input,
+    util::prefetch::PrefetchTarget,
 };
 use std::{
     panic::Location,

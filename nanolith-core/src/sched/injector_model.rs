@@ -2,9 +2,8 @@
 //! its turn, and the bound holds.
 
 use super::Injector;
-use crate::call::ancestry::Origin;
 use crate::{
-    call::{backend::ErasedCall, call_ref::CallRef, header::Header, slot::Slot},
+    call::{ancestry::Origin, backend::ErasedCall, call_ref::CallRef, header::Header, slot::Slot},
     error::ParentCall,
     meta::{priority::Priority, task_info::TaskInfo},
     sched::{

@@ -4,72 +4,21 @@
 //! This is pure data. The owner, a pool or a service, holds it under a lock, and wakes the returned
 //! wakers after releasing the lock.
 
+mod room;
+mod sweep;
+
+pub(crate) use room::Limits;
+pub(crate) use sweep::Stale;
+
 use super::lanes::{Evicted, Lanes};
-use crate::call::policy::SchedulingPolicy;
 use crate::{
-    call::header::Header,
+    call::{header::Header, policy::SchedulingPolicy},
     meta::priority::Priority,
-    wake::{AfterUnlock, NewWaker, WaitQueue, WaitState, WaitTicket, WaiterSet, WakeList},
+    wake::{WaitQueue, WaiterSet, WakeList},
 };
-use std::{sync::Arc, task::Waker};
-
-/// The bounds of a queue.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// The maximum number of queued calls from outside, beyond those that the executor's free slots
-    /// will run.
-    pub(crate) queued: usize,
-    /// The maximum number of calls from outside that are queued, running or suspended.
-    pub(crate) in_flight: usize,
-}
-
-/// A number of calls from outside, which the bounds count, and from inside, which they do not.
-#[derive(Clone, Copy, Default)]
-struct NestedCount {
-    outside: usize,
-    inside: usize,
-}
-
-impl NestedCount {
-    fn of(&mut self, inside: bool) -> &mut usize {
-        if inside { &mut self.inside } else { &mut self.outside }
-    }
-
-    fn sum(self) -> usize {
-        self.outside + self.inside
-    }
-}
-
-/// How an entry that is out of date counts.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stale {
-    /// The entry's call was run ahead of its turn, and is still counted.
-    StillCounted,
-    /// The side that claimed the call counts it.
-    AlreadyCounted,
-}
-
-/// The counts of a queue, for another queue that counts the same calls.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct QueueCounts {
-    pub(crate) queued: usize,
-    pub(crate) in_flight: usize,
-    pub(crate) completed: u64,
-}
-
-/// Bounds below this number are kept exactly, because one call more or less shows.
-const EXACT: usize = 128;
-
-/// The number of entries in the lanes below which no sweep is due.
-const SWEEP: usize = 1_024;
-
-/// The number of entries, beyond twice the waiting calls, that the lanes may hold before they are
-/// stale.
-const STALE: usize = 64;
-
-/// The number of entries that a sweep may look at for each call that has ended. A raised call has
-/// several entries.
-const LOOKS: usize = 8;
+use room::EXACT;
+use std::sync::Arc;
+use sweep::SWEEP;
 
 pub(crate) struct BoundedQueue<T> {
     lanes: Lanes<T>,
@@ -100,6 +49,31 @@ pub(crate) struct BoundedQueue<T> {
     /// How often the queue became empty. `drained` holds the waits for that.
     empty_count: u64,
     pub(crate) drained: WaiterSet,
+}
+
+/// A number of calls from outside, which the bounds count, and from inside, which they do not.
+#[derive(Clone, Copy, Default)]
+struct NestedCount {
+    outside: usize,
+    inside: usize,
+}
+
+impl NestedCount {
+    fn of(&mut self, inside: bool) -> &mut usize {
+        if inside { &mut self.inside } else { &mut self.outside }
+    }
+
+    fn sum(self) -> usize {
+        self.outside + self.inside
+    }
+}
+
+/// The counts of a queue, for another queue that counts the same calls.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueueCounts {
+    pub(crate) queued: usize,
+    pub(crate) in_flight: usize,
+    pub(crate) completed: u64,
 }
 
 impl<T> BoundedQueue<T> {
@@ -146,21 +120,6 @@ impl<T> BoundedQueue<T> {
         &self.rules
     }
 
-    /// Takes the entries to be dropped after the lock is released.
-    pub(crate) fn take_stale(&mut self) -> Vec<T> {
-        std::mem::take(&mut self.ended)
-    }
-
-    /// Returns whether there are entries to be dropped after the lock is released.
-    pub(crate) fn has_spent(&self) -> bool {
-        !self.ended.is_empty()
-    }
-
-    /// Keeps a stale entry to be dropped after the lock is released.
-    pub(crate) fn discard_stale(&mut self, entry: T) {
-        self.ended.push(entry);
-    }
-
     /// Returns the number of calls from outside that wait.
     pub(crate) fn queued_outside(&self) -> usize {
         self.queued.outside
@@ -185,61 +144,11 @@ impl<T> BoundedQueue<T> {
         self.completed
     }
 
-    /// Returns the number of waiters for queue room, and the number of waiters that have a grant.
-    pub(crate) fn waiting_len(&self) -> (usize, usize) {
-        (self.line.waiting(), self.line.granted())
-    }
-
     // ----- coming in
-
-    /// Changes the bounds. Grants the room that this frees.
-    pub(crate) fn set_bounds(&mut self, bounds: Limits) -> WakeList {
-        self.bounds = bounds;
-        self.grant()
-    }
-
-    /// Sets how many slots of the executor run no task. Grants the room that this frees.
-    pub(crate) fn set_free_slots(&mut self, slots: usize) -> WakeList {
-        let grows = slots > self.free_slots;
-        self.note_free_slots(slots);
-        if grows { self.grant() } else { WakeList::default() }
-    }
-
-    /// Like [`BoundedQueue::set_free_slots`], but grants no room before a call begins or ends.
-    pub(crate) fn note_free_slots(&mut self, slots: usize) {
-        self.free_slots = slots;
-    }
-
-    pub(crate) fn free_slots(&self) -> usize {
-        self.free_slots
-    }
-
-    /// Returns the number of free slots that no call from inside will take.
-    fn slots_for_outside(&self) -> usize {
-        let inside = (self.queued.inside + self.resumed).saturating_sub(self.rules.overtaken());
-        self.free_slots.saturating_sub(inside)
-    }
 
     /// Returns the number of calls that wait.
     pub(crate) fn waiting(&self) -> usize {
         (self.queued.sum() + self.resumed).saturating_sub(self.rules.overtaken())
-    }
-
-    /// Returns the queue room that is neither used nor granted. A call that a free slot will run
-    /// does not count against the bound.
-    fn free(&self) -> usize {
-        self.free_with(self.slots_for_outside())
-    }
-
-    fn free_with(&self, slots: usize) -> usize {
-        let queued = self.bounds.queued.saturating_add(slots).saturating_sub(self.queued.outside);
-        let in_flight = self.bounds.in_flight.saturating_sub(self.in_flight.outside);
-        queued.min(in_flight).saturating_sub(self.line.granted())
-    }
-
-    /// Returns whether a call may come in without waiting for room.
-    pub(crate) fn has_room(&self) -> bool {
-        self.free() > 0 && !self.line.has_waiting()
     }
 
     /// Adds a call to its lane.
@@ -278,50 +187,6 @@ impl<T> BoundedQueue<T> {
         self.lanes.push_resumed(expires, item);
     }
 
-    /// Adds a waiter for room, behind those that already wait.
-    pub(crate) fn wait_for_room(&mut self, waker: &mut NewWaker) -> WaitTicket {
-        self.line.join((), waker)
-    }
-
-    /// Returns whether the waiter with this ticket may come in now.
-    pub(crate) fn redeem(&mut self, ticket: WaitTicket, waker: &mut NewWaker) -> bool {
-        self.line.redeem(ticket, waker) == WaitState::Granted(())
-    }
-
-    /// Like [`BoundedQueue::redeem`], for a waiter whose waker may be stored already. Returns
-    /// `None` if another waker is stored.
-    pub(crate) fn redeem_known(&mut self, ticket: WaitTicket, waker: &Waker) -> Option<bool> {
-        self.line.redeem_known(ticket, waker).map(|state| state == WaitState::Granted(()))
-    }
-
-    /// Removes the waiter with this ticket; its waker goes into `after`.
-    pub(crate) fn cancel_wait(&mut self, ticket: WaitTicket, after: &mut AfterUnlock) -> WakeList {
-        self.line.leave(ticket, after);
-        self.grant()
-    }
-
-    /// Dismisses all waiters for room, because the queue was closed.
-    pub(crate) fn wake_all_waiting(&mut self) -> WakeList {
-        let mut after: AfterUnlock = AfterUnlock::default();
-        self.line.dismiss(&mut after);
-        self.line.revoke_grants().for_each(drop);
-        after.take_wakes()
-    }
-
-    /// Grants room again that a waiter did not use.
-    pub(crate) fn regrant(&mut self) -> WakeList {
-        self.grant()
-    }
-
-    fn grant(&mut self) -> WakeList {
-        if !self.line.has_waiting() {
-            return WakeList::default();
-        }
-        let (free, mut after): (usize, AfterUnlock) = (self.free(), AfterUnlock::default());
-        self.line.grant_first(free, &mut after);
-        after.take_wakes()
-    }
-
     // ----- going out
 
     /// Takes the next entry, whether its call is over or not. The caller then calls
@@ -344,12 +209,6 @@ impl<T> BoundedQueue<T> {
     /// fits later.
     pub(crate) fn evict(&mut self, fits: impl FnMut(&T, Priority) -> bool) -> Option<Evicted<'_, T>> {
         self.lanes.evict_lowest(fits)
-    }
-
-    /// Counts a stale entry: its call begins out of turn or was evicted, and the entry is still in
-    /// the lanes.
-    pub(crate) fn count_stale(&mut self) {
-        self.stale += 1;
     }
 
     /// Returns the next entry that is not a woken future.
@@ -402,18 +261,6 @@ impl<T> BoundedQueue<T> {
         self.on_complete(inside)
     }
 
-    /// Returns whether most entries are stale, and enough calls have ended since the last sweep
-    /// that each pays for [`LOOKS`].
-    pub(crate) fn is_stale(&self) -> bool {
-        let entries = self.lanes.len();
-        LOOKS * self.stale > entries && entries > 2 * (self.queued.sum() + self.resumed) + STALE
-    }
-
-    /// Returns whether the lanes have grown to twice what the last sweep left, plus [`SWEEP`].
-    pub(crate) fn is_overgrown(&self) -> bool {
-        self.lanes.len() > self.sweep_at
-    }
-
     fn on_complete(&mut self, inside: bool) -> WakeList {
         *self.in_flight.of(inside) -= 1;
         // A call from inside frees room only if it would have taken a free slot.
@@ -453,28 +300,6 @@ impl<T> BoundedQueue<T> {
     pub(crate) fn on_run_by_waiter(&mut self, inside: bool) -> WakeList {
         self.rules.uncount_overtaken();
         self.on_start(inside).and(self.on_finish(inside))
-    }
-
-    /// Removes the entries that are `spent`. Counts out the calls that were run ahead of their
-    /// turn; all of these are from inside.
-    pub(crate) fn purge_stale(&mut self, mut spent: impl FnMut(&T) -> Option<Stale>) -> WakeList {
-        let mut gone = 0;
-        let swept = self.lanes.retain(|entry| {
-            let spent = spent(entry);
-            gone += usize::from(spent == Some(Stale::StillCounted));
-            spent.is_none()
-        });
-        self.ended.extend(swept);
-        self.stale = 0;
-        self.sweep_at = SWEEP + 2 * self.lanes.len();
-        if gone == 0 {
-            return WakeList::default();
-        }
-        (0..gone).for_each(|_| self.rules.uncount_overtaken());
-        self.queued.inside -= gone;
-        self.in_flight.inside -= gone;
-        self.completed += gone as u64;
-        self.check_empty()
     }
 
     pub(crate) fn tally(&self) -> QueueCounts {
@@ -521,21 +346,6 @@ impl<T> BoundedQueue<T> {
         self.ring_consumers
     }
 
-    /// Returns the queue room for calls from outside that is neither used nor granted, without the
-    /// room of free slots.
-    pub(crate) fn places(&self) -> usize {
-        if self.line.has_waiting() { 0 } else { self.free_with(0) }
-    }
-
-    /// Returns whether every call and every free slot must be counted exactly.
-    ///
-    /// That holds if calls in flight are bounded, or if the bound is so small that one call more or
-    /// less shows. A thread that takes from the ring counts as running a task, also between two
-    /// tasks.
-    pub(crate) fn is_exact(&self) -> bool {
-        self.bounds.in_flight < usize::MAX || self.bounds.queued < self.exact_below
-    }
-
     // ----- the empty moment
 
     /// Returns the count to remember for a wait for an empty moment. `None` means the queue is
@@ -562,6 +372,8 @@ mod model;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wake::NewWaker;
+    use std::task::Waker;
 
     fn queue(queued: usize, in_flight: usize) -> BoundedQueue<u32> {
         BoundedQueue::new(Limits { queued, in_flight })

@@ -300,10 +300,7 @@ impl Model {
         prop_assert!(!(waits && self.has_room()), "a caller waits though there is room");
         prop_assert_eq!(self.queue.has_room(), self.has_room());
         let first_waits = self.line.iter().position(|(_, woken)| !woken.is()).unwrap_or(self.line.len());
-        prop_assert!(
-            self.line[first_waits..].iter().all(|(_, woken)| !woken.is()),
-            "one who came later was told first"
-        );
+        prop_assert!(self.line[first_waits..].iter().all(|(_, woken)| !woken.is()), "a later waiter was woken first");
         for asker in &self.askers {
             prop_assert_eq!(asker.woken.is(), asker.empty);
             prop_assert_eq!(self.queue.poll_empty_since(asker.since), asker.empty);
