@@ -15,9 +15,13 @@ mod scheduler;
 mod shutdown;
 mod threads;
 mod trace;
+mod turns;
 
-pub(crate) use self::scheduler::{EndListener, EndStep, Failure, Scheduler};
 pub use self::trace::{Switch, Trace};
+pub(crate) use self::{
+    scheduler::{Failure, Scheduler},
+    shutdown::{EndListener, EndStep},
+};
 
 use crate::{error::Unwind, time::clock, util::per_thread::per_thread};
 use std::{
