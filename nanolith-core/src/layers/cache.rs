@@ -3,13 +3,12 @@
 
 use super::{
     cache_load::Load,
+    cache_run::Run,
     cache_table::{Entry, EntryId, Finished, Found, Table},
     layered::{EnterResult, LayerPolicy, LayerStack, Transparent},
-    resubmit,
 };
 use crate::{
     call::offload,
-    error::CallError,
     executor::Executor,
     task::{Job, Reply, TaskSet},
     time::clock,
@@ -30,7 +29,7 @@ use std::{
 ///
 /// The first function returns the key of a task, and the second copies an output. A call for which
 /// either returns `None` goes through unchanged. The cache keeps outputs only, never a
-/// [`CallError`].
+/// [`CallError`](crate::CallError).
 ///
 /// ```
 /// use nanolith::{TaskSet, layers::{Cache, Layer}, prelude::*};
@@ -77,14 +76,14 @@ use std::{
 /// Clones share the entries.
 #[must_use = "a layer does nothing until it is put around an executor"]
 pub struct Cache<S: TaskSet, K> {
-    shared: Arc<Shared<S, K>>,
+    pub(super) shared: Arc<Shared<S, K>>,
 }
 
 type KeyOf<S, K> = Arc<dyn Fn(&<S as TaskSet>::Task) -> Option<K> + Send + Sync>;
 type CopyOf<S> = Arc<dyn Fn(&<S as TaskSet>::Output) -> Option<<S as TaskSet>::Output> + Send + Sync>;
 type Entries<S, K> = Table<K, Arc<<S as TaskSet>::Output>, Arc<Load<S>>>;
 
-struct Shared<S: TaskSet, K> {
+pub(super) struct Shared<S: TaskSet, K> {
     key: KeyOf<S, K>,
     copy: CopyOf<S>,
     hasher: RandomState,
@@ -196,7 +195,7 @@ enum Looked<S: TaskSet> {
 }
 
 impl<S: TaskSet, K> Shared<S, K> {
-    fn copy(&self, output: &S::Output) -> Option<S::Output> {
+    pub(super) fn copy(&self, output: &S::Output) -> Option<S::Output> {
         ask(|| (self.copy)(output))
     }
 
@@ -243,8 +242,16 @@ impl<S: TaskSet<Output: Sync>, K: Hash + Eq + Send + Sync + 'static> Shared<S, K
         }
     }
 
+    /// Keeps the output of a load for later calls, unless the load was detached.
+    pub(super) fn keep(&self, id: EntryId, output: S::Output) {
+        let (output, now) = (Arc::new(output), clock::now());
+        let Finished { gone, unused } = self.table.with(|table, _| table.finish(id, output, now));
+        drop_entries::<S, K>(gone);
+        offload::run(None, move || drop(unused));
+    }
+
     /// Removes an entry that later calls cannot use.
-    fn remove(&self, id: EntryId) {
+    pub(super) fn remove(&self, id: EntryId) {
         let entry = self.table.with(|table, _| table.remove(id));
         drop_entries::<S, K>([entry]);
     }
@@ -319,112 +326,6 @@ where
             reply.complete(Ok(output));
             unwind::ignore_panics(|| drop(task));
             return EnterResult::Finished;
-        }
-    }
-}
-
-/// Returns whether the error concerns this one caller alone, and not the other calls of the load.
-fn is_caller_specific<S: TaskSet>(reply: &Reply<S>, error: &CallError) -> bool {
-    let is_late = matches!(error, CallError::TimedOut(_)) && reply.slot().header.has_run_limit();
-    is_late || reply.is_cancelled()
-}
-
-/// The run of a load. However it ends, the calls that wait for the load are notified.
-struct Run<S, K, E>
-where
-    S: TaskSet<Output: Sync>,
-    K: Hash + Eq + Send + Sync + 'static,
-    E: Executor<S> + 'static,
-{
-    around: Arc<LayerStack<Cache<S, K>, E>>,
-    id: EntryId,
-    /// `None` once its outcome was passed on.
-    load: Option<Arc<Load<S>>>,
-}
-
-impl<S, K, E> Run<S, K, E>
-where
-    S: TaskSet<Output: Sync>,
-    K: Hash + Eq + Send + Sync + 'static,
-    E: Executor<S> + 'static,
-{
-    fn begin(
-        around: &Arc<LayerStack<Cache<S, K>, E>>,
-        id: EntryId,
-        load: Arc<Load<S>>,
-        task: S::Task,
-        reply: Reply<S>,
-    ) -> Job<S> {
-        let run = Self { around: around.clone(), id, load: Some(load) };
-        Job::delegate(reply, task, move |reply, outcome| run.end(reply, outcome))
-    }
-
-    fn end(mut self, reply: Reply<S>, outcome: Result<S::Output, CallError>) {
-        let Some(load) = self.load.take() else { return };
-        let shared = &self.around.layer.shared;
-        match &outcome {
-            Err(error) if is_caller_specific(&reply, error) => self.hand_on(&load),
-            Err(error) => {
-                shared.remove(self.id);
-                load.finish().for_each(|job| job.answer(Err(error.clone())));
-            }
-            Ok(output) => {
-                match shared.copy(output) {
-                    Some(kept) => self.keep(kept),
-                    None => shared.remove(self.id),
-                }
-                for job in load.finish() {
-                    match shared.copy(output) {
-                        Some(output) => job.answer(Ok(output)),
-                        None => resubmit::send(&self.around, job),
-                    }
-                }
-            }
-        }
-        reply.complete(outcome);
-    }
-
-    /// Keeps the output for later calls, unless the load was detached.
-    fn keep(&self, output: S::Output) {
-        let (output, now) = (Arc::new(output), clock::now());
-        let shared = &self.around.layer.shared;
-        let Finished { gone, unused } = shared.table.with(|table, _| table.finish(self.id, output, now));
-        drop_entries::<S, K>(gone);
-        offload::run(None, move || drop(unused));
-    }
-
-    /// Hands the load to the call that has waited longest, because the call that ran it has ended.
-    /// If no call waits, later calls must run anew. So the load leaves the table before it is over.
-    fn hand_on(&self, load: &Arc<Load<S>>) {
-        if self.run_next(load, Load::next) {
-            return;
-        }
-        self.around.layer.shared.remove(self.id);
-        self.run_next(load, Load::next_or_finish);
-    }
-
-    /// Lets the next call that has not ended run the load. Returns whether there is such a call.
-    fn run_next(&self, load: &Arc<Load<S>>, next: fn(&Load<S>) -> Option<Job<S>>) -> bool {
-        while let Some(job) = next(load) {
-            if let Ok((task, reply)) = job.start_delegating() {
-                resubmit::send(&self.around, Self::begin(&self.around, self.id, load.clone(), task, reply));
-                return true;
-            }
-        }
-        false
-    }
-}
-
-impl<S, K, E> Drop for Run<S, K, E>
-where
-    S: TaskSet<Output: Sync>,
-    K: Hash + Eq + Send + Sync + 'static,
-    E: Executor<S> + 'static,
-{
-    /// Hands the load on, because the call was taken back.
-    fn drop(&mut self) {
-        if let Some(load) = self.load.take() {
-            self.hand_on(&load);
         }
     }
 }

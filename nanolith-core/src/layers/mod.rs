@@ -42,6 +42,7 @@ mod breaker_events;
 mod breaker_state;
 mod cache;
 mod cache_load;
+mod cache_run;
 mod cache_table;
 mod classify;
 mod concurrency_limit;
