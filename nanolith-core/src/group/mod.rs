@@ -4,15 +4,17 @@
 //! All calls of a group are attached to one [`CancelNode`], so that they can be cancelled at once.
 //! `watch` gives the outcome of a call to the group as soon as the call ends.
 
+mod join;
 mod scope;
 mod spawnable;
 mod task_group;
 mod try_scope;
 mod watch;
 
+pub use join::{JoinAll, JoinNext, Shutdown};
 pub use scope::{Scope, scope};
 pub use spawnable::Spawn;
-pub use task_group::{JoinAll, JoinNext, Shutdown, TaskGroup};
+pub use task_group::TaskGroup;
 pub use try_scope::{Joined, TryScope, try_scope};
 
 use crate::{

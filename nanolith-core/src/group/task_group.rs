@@ -1,12 +1,13 @@
 //! A group of calls that are joined in the order in which they end.
 
 use super::{
-    HELPED, Patience,
+    Patience,
+    join::{JoinAll, JoinNext, Shutdown},
     spawnable::{Spawn, Watched},
     watch::{Sink, watch},
 };
 use crate::{
-    context::block_on,
+    call::cancel_tree::CancelNode,
     error::CallError,
     sync::cancel_token::CancelToken,
     wake::{AfterUnlock, Deferred, NewWaker, SingleWaiter},
@@ -14,8 +15,7 @@ use crate::{
 use std::{
     collections::VecDeque,
     fmt,
-    future::{Future, poll_fn},
-    pin::Pin,
+    future::poll_fn,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -65,7 +65,7 @@ pub struct TaskGroup<T, E = CallError> {
 }
 
 /// The outcome of a call. The closure converts it when it is joined.
-type Ended<T, E> = Box<dyn FnOnce() -> Result<T, E> + Send>;
+pub(super) type Ended<T, E> = Box<dyn FnOnce() -> Result<T, E> + Send>;
 
 struct Shared<T, E> {
     state: Deferred<State<T, E>>,
@@ -167,7 +167,7 @@ impl<T: Send + 'static, E: Send + 'static> TaskGroup<T, E> {
     ///
     /// If the future is dropped, no outcome is lost.
     pub fn join_next(&mut self) -> JoinNext<'_, T, E> {
-        JoinNext { group: self, patience: Patience::default() }
+        JoinNext::new(self)
     }
 
     /// Returns the outcome of a call that is over, or `None` if no call is over.
@@ -182,7 +182,7 @@ impl<T: Send + 'static, E: Send + 'static> TaskGroup<T, E> {
     ///
     /// If the future is dropped, it cancels the calls that are not over, like the group.
     pub fn join_all(self) -> JoinAll<T, E> {
-        JoinAll { group: self, outcomes: Vec::new(), patience: Patience::default() }
+        JoinAll::new(self)
     }
 
     /// Cancels the calls that are not over. They end as cancelled, and are joined like the other
@@ -209,7 +209,7 @@ impl<T: Send + 'static, E: Send + 'static> TaskGroup<T, E> {
     /// If the future is dropped, the calls are cancelled all the same.
     pub fn shutdown(&mut self) -> Shutdown<'_, T, E> {
         self.cancel_all();
-        Shutdown { next: self.join_next() }
+        Shutdown::new(self.join_next())
     }
 
     /// Returns the number of calls that are not joined.
@@ -234,7 +234,12 @@ impl<T: Send + 'static, E: Send + 'static> TaskGroup<T, E> {
     }
 
     /// Polls for the next outcome. The wait helps with up to `most` calls.
-    fn poll_next(&self, patience: &mut Patience, most: usize, cx: &mut Context<'_>) -> Poll<Option<Ended<T, E>>> {
+    pub(super) fn poll_next(
+        &self,
+        patience: &mut Patience,
+        most: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Ended<T, E>>> {
         let mut new = Some(NewWaker::of(cx.waker()));
         loop {
             let next = self.shared.with(|state, after| match state.ended.pop_front() {
@@ -249,7 +254,7 @@ impl<T: Send + 'static, E: Send + 'static> TaskGroup<T, E> {
                 return Poll::Ready(next);
             }
             let has_ended = || self.shared.with(|state, _| !state.ended.is_empty());
-            if !patience.help(self.token.stop(), most, has_ended) {
+            if !patience.help(self.stop(), most, has_ended) {
                 patience.pending();
                 return Poll::Pending;
             }
@@ -258,8 +263,13 @@ impl<T: Send + 'static, E: Send + 'static> TaskGroup<T, E> {
 }
 
 impl<T, E> TaskGroup<T, E> {
+    /// Returns the node that all calls of the group are attached to.
+    pub(super) fn stop(&self) -> &Arc<CancelNode> {
+        self.token.stop()
+    }
+
     /// Removes the waiter, after a wait has ended.
-    fn forget_waiter(&self) {
+    pub(super) fn forget_waiter(&self) {
         self.shared.with(|state, after| state.waiter.remove(after));
     }
 }
@@ -305,133 +315,5 @@ where
         if has_failed && self.shared.cancels_on_error.load(Ordering::Relaxed) {
             self.token.cancel();
         }
-    }
-}
-
-/// A future that waits for the next call of a group, from [`TaskGroup::join_next`].
-///
-/// # Cancel safety
-///
-/// If the future is dropped, no outcome is lost.
-#[must_use = "does nothing until awaited or waited on"]
-pub struct JoinNext<'g, T, E> {
-    group: &'g mut TaskGroup<T, E>,
-    patience: Patience,
-}
-
-impl<T: Send + 'static, E: Send + 'static> JoinNext<'_, T, E> {
-    /// Blocks until a call is over. Within a task, the thread's permit is lent meanwhile, and a
-    /// queued call of the same pool runs inline. If a task of a service waits for calls of its own
-    /// service, the outcome is [`CallError::WouldDeadlock`].
-    pub fn wait(self) -> Option<Result<T, E>> {
-        let stop = self.group.token.stop().clone();
-        super::block_on(&stop, HELPED, self)
-    }
-}
-
-impl<T, E> Unpin for JoinNext<'_, T, E> {}
-
-/// Removes the waker from the group.
-impl<T, E> Drop for JoinNext<'_, T, E> {
-    fn drop(&mut self) {
-        self.group.forget_waiter();
-    }
-}
-
-impl<T: Send + 'static, E: Send + 'static> Future for JoinNext<'_, T, E> {
-    type Output = Option<Result<T, E>>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { group, patience } = &mut *self;
-        group.poll_next(patience, HELPED, cx).map(|ended| ended.map(|ended| ended()))
-    }
-}
-
-impl<T, E> fmt::Debug for JoinNext<'_, T, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JoinNext").field("group", &self.group).finish()
-    }
-}
-
-/// A future that waits for all calls of a group, from [`TaskGroup::join_all`].
-///
-/// # Cancel safety
-///
-/// If the future is dropped, it cancels the calls that are not over, like the group.
-#[must_use = "does nothing until awaited or waited on; dropped, it cancels the calls"]
-pub struct JoinAll<T, E> {
-    group: TaskGroup<T, E>,
-    outcomes: Vec<Result<T, E>>,
-    patience: Patience,
-}
-
-impl<T: Send + 'static, E: Send + 'static> JoinAll<T, E> {
-    /// Blocks until all calls are over. Within a task, see [`JoinNext::wait`].
-    pub fn wait(self) -> Vec<Result<T, E>> {
-        let stop = self.group.token.stop().clone();
-        super::block_on(&stop, usize::MAX, self)
-    }
-}
-
-impl<T, E> Unpin for JoinAll<T, E> {}
-
-impl<T: Send + 'static, E: Send + 'static> Future for JoinAll<T, E> {
-    type Output = Vec<Result<T, E>>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { group, outcomes, patience } = &mut *self;
-        loop {
-            match group.poll_next(patience, usize::MAX, cx) {
-                Poll::Ready(Some(ended)) => outcomes.push(ended()),
-                Poll::Ready(None) => return Poll::Ready(std::mem::take(outcomes)),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-    }
-}
-
-impl<T, E> fmt::Debug for JoinAll<T, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JoinAll").field("group", &self.group).field("ended", &self.outcomes.len()).finish()
-    }
-}
-
-/// A future that waits for the end of calls that were cancelled, from [`TaskGroup::shutdown`].
-///
-/// # Cancel safety
-///
-/// The future can be dropped at any time.
-#[must_use = "does nothing until awaited or waited on"]
-pub struct Shutdown<'g, T, E> {
-    next: JoinNext<'g, T, E>,
-}
-
-impl<T: Send + 'static, E: Send + 'static> Shutdown<'_, T, E> {
-    /// Blocks until all calls are over.
-    pub fn wait(self) {
-        block_on::block_on_any(self);
-    }
-}
-
-impl<T, E> Unpin for Shutdown<'_, T, E> {}
-
-impl<T: Send + 'static, E: Send + 'static> Future for Shutdown<'_, T, E> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let JoinNext { group, patience } = &mut self.next;
-        loop {
-            match group.poll_next(patience, usize::MAX, cx) {
-                Poll::Ready(Some(ended)) => crate::util::unwind::ignore_panics(|| drop(ended)),
-                Poll::Ready(None) => return Poll::Ready(()),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-    }
-}
-
-impl<T, E> fmt::Debug for Shutdown<'_, T, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shutdown").field("group", &self.next.group).finish()
     }
 }
