@@ -1,11 +1,6 @@
 //! The service as the backend of its calls, and as a queue that admits calls.
 
-use super::{
-    events::LifeEvent,
-    service_shared::{Phase, ServiceShared, required_receiver},
-};
-use crate::meta::thread_kind::ThreadKind;
-use crate::util::prefetch::PrefetchTarget;
+use super::{events::LifeEvent, local_tasks::required_receiver, service_shared::ServiceShared, service_state::Phase};
 use crate::{
     call::{
         backend::{Backend, Completion, ErasedCall, ExecutorId, LentPermits, PermitState, WaitAction, WouldDeadlock},
@@ -18,12 +13,13 @@ use crate::{
     },
     context::thread_context,
     executor::admission::{Admit, OnFull},
-    meta::task_info::Receiver,
+    meta::{task_info::Receiver, thread_kind::ThreadKind},
     sched::{
         injector::{Injector, QueueItem},
         ring::Ring,
     },
     task::{CallSlot, TaskSet},
+    util::prefetch::PrefetchTarget,
     wake::{WakeList, extensions::Extensions},
 };
 use std::{

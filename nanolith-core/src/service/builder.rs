@@ -1,81 +1,18 @@
-//! The builder of a service: its settings, their validation, and the start of its thread.
+//! The builder of a service.
 
 use super::{
-    event_loop,
-    init::{InitArgs, Initializer, StateFactory},
-    launch::{Launch, LaunchAttempt, LaunchError, Launched},
+    init::Initializer,
+    launch::{Launch, LaunchAttempt, LaunchError},
+    on_panic::OnPanic,
     restart::Restart,
+    service_thread,
+    settings::Settings,
 };
-use crate::pool::GlobalSpawner;
 use crate::{
-    call::policy::{PolicyConfig, QueueOrder},
-    channel::messenger::LagPolicy,
-    error::CallError,
-    executor::admission::OnFull,
-    macro_support::Handed,
-    meta::priority::Priority,
-    park::parker,
-    pool::{BuildError, MIN_STACK, ThreadHandler, check_name, check_spin},
-    sim_runtime,
-    task::{Context, Outbox, TaskSet},
-    time::{clock, timer},
-    util::{stack, unwind},
-    wake::{extensions::Extensions, keep_alive::KeepAlive},
+    call::policy::QueueOrder, error::CallError, executor::admission::OnFull, meta::priority::Priority, task::TaskSet,
+    util::unwind,
 };
-use std::{convert::Infallible, fmt, future::Future, sync::Arc, time::Duration};
-
-/// What a service does after one of its tasks panicked. The caller of that task receives
-/// [`CallError::Panicked`] in each case.
-///
-/// After a panic in a `&mut self` task the state may be partly changed. Continue only if that is
-/// harmless.
-///
-/// ```
-/// use nanolith::prelude::*;
-/// # pub struct Counter { total: i64 }
-/// # #[define] impl Counter {
-/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-/// #     pub fn bump(&mut self, by: i64) { self.total = self.total.checked_add(by).expect("the sum fits") }
-/// # }
-/// let counter = Counter::service(i64::MAX).on_panic(|_| OnPanic::Close).launch().wait()?;
-/// assert!(matches!(counter.bump(1).wait(), Err(CallError::Panicked(..))));
-/// counter.control().closed().wait()?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum OnPanic {
-    /// The service continues with the state as it is.
-    #[default]
-    Continue,
-    /// The service crashes, and its restart policy decides what follows: see [`Restart`]. Without a
-    /// policy the service ends, and its calls end as [`CallError::Crashed`].
-    Restart,
-    /// The service closes. The accepted calls still run, on the state as the panic left it.
-    Close,
-}
-
-/// A user's handler that decides how the service continues after a panic.
-pub(super) type PanicHandler = Box<dyn FnMut(&CallError) -> OnPanic + Send>;
-
-/// The settings, which move to the service's thread.
-pub(super) struct Settings {
-    pub(super) name: Arc<str>,
-    pub(super) max_queue: usize,
-    pub(super) on_full: OnFull,
-    pub(super) schedule: PolicyConfig,
-    pub(super) spin: Duration,
-    pub(super) stack_size: Option<usize>,
-    pub(super) data: Extensions,
-    pub(super) on_panic: Option<PanicHandler>,
-    pub(super) restart: Restart,
-    pub(super) outbox: LagPolicy,
-    pub(super) keep_alive: bool,
-    pub(super) launch_timeout: Option<Duration>,
-    pub(super) metrics: bool,
-    pub(super) on_thread_start: Option<ThreadHandler>,
-    pub(super) on_thread_exit: Option<ThreadHandler>,
-}
+use std::{fmt, sync::Arc, time::Duration};
 
 /// The settings of a service. Made by `Counter::service(..)`, whose arguments are those of the
 /// set's `#[init]`.
@@ -89,85 +26,13 @@ pub(super) struct Settings {
 /// ```
 #[must_use = "a service does nothing until it is launched"]
 pub struct ServiceBuilder<S: TaskSet, E, A> {
-    start: Box<dyn Initializer<S, E, A>>,
+    init: Box<dyn Initializer<S, E, A>>,
     pub(super) settings: Settings,
 }
 
 impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
-    fn new(args: A, make: StateFactory<S, E, A>) -> Self
-    where
-        A: Send,
-    {
-        let settings = Settings {
-            name: S::NAME.into(),
-            max_queue: 65_536,
-            on_full: OnFull::default(),
-            schedule: PolicyConfig::default(),
-            spin: parker::IDLE_SPIN,
-            stack_size: None,
-            data: Extensions::default(),
-            on_panic: None,
-            restart: Restart::never(),
-            outbox: LagPolicy::default(),
-            keep_alive: false,
-            launch_timeout: None,
-            metrics: false,
-            on_thread_start: None,
-            on_thread_exit: None,
-        };
-        Self { start: Box::new(InitArgs { first: Some(args), next: None, make }), settings }
-    }
-
-    /// Creates the builder of a set whose `#[init]` is synchronous, for generated code.
-    #[doc(hidden)]
-    pub fn init(args: A, make: impl Fn(&Context<S>, A) -> Result<S, E> + Send + 'static) -> Self
-    where
-        A: Send,
-    {
-        Self::new(args, StateFactory::Now(Box::new(move |cx, args| make(cx, args).map(Some))))
-    }
-
-    /// Creates the builder of a set whose `#[init]` is asynchronous, for generated code.
-    #[doc(hidden)]
-    pub fn init_async<F: Future<Output = Result<S, E>> + 'static>(
-        args: A,
-        make: impl Fn(Context<S>, A) -> F + Send + 'static,
-    ) -> Self
-    where
-        A: Send,
-    {
-        let make = move |cx, args| {
-            let state = make(cx, args);
-            Box::pin(async move { state.await.map(Some) }) as _
-        };
-        Self::new(args, StateFactory::Later(Box::new(make)))
-    }
-
-    /// Creates the builder of a set without state whose `#[init]` is synchronous, for generated
-    /// code.
-    #[doc(hidden)]
-    pub fn init_stateless(args: A, make: impl Fn(&Context<S>, A) -> Result<(), E> + Send + 'static) -> Self
-    where
-        A: Send,
-    {
-        Self::new(args, StateFactory::Now(Box::new(move |cx, args| make(cx, args).map(|()| None))))
-    }
-
-    /// Creates the builder of a set without state whose `#[init]` is asynchronous, for generated
-    /// code.
-    #[doc(hidden)]
-    pub fn init_stateless_async<F: Future<Output = Result<(), E>> + 'static>(
-        args: A,
-        make: impl Fn(Context<S>, A) -> F + Send + 'static,
-    ) -> Self
-    where
-        A: Send,
-    {
-        let make = move |cx, args| {
-            let state = make(cx, args);
-            Box::pin(async move { state.await.map(|()| None) }) as _
-        };
-        Self::new(args, StateFactory::Later(Box::new(make)))
+    pub(super) fn new(init: Box<dyn Initializer<S, E, A>>) -> Self {
+        Self { init, settings: Settings::new(S::NAME) }
     }
 
     /// Sets the name of the service and of its thread. The default is the set's name.
@@ -344,8 +209,8 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     where
         A: Clone + Send,
     {
-        if let Some(args) = self.start.args().cloned() {
-            self.start.set_args(Box::new(move || args.clone()));
+        if let Some(args) = self.init.args().cloned() {
+            self.init.set_args(Box::new(move || args.clone()));
         }
         self.settings.restart = restart;
         self
@@ -369,7 +234,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn restart_with(mut self, restart: Restart, args: impl FnMut() -> A + Send + 'static) -> Self {
-        self.start.set_args(Box::new(args));
+        self.init.set_args(Box::new(args));
         self.settings.restart = restart;
         self
     }
@@ -512,79 +377,12 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         unwind::install_hook();
         let (tell, answer) = flume::bounded(1);
         let (limit, attempt) = (self.settings.launch_timeout, Arc::<LaunchAttempt>::default());
-        if let Err(error) = self.start(tell.clone(), attempt.clone()) {
+        if let Err(error) = service_thread::spawn(self.settings, self.init, tell.clone(), attempt.clone()) {
             // The send cannot fail: the channel is empty and `answer` is its receiver.
             let _ = tell.send(Err(LaunchError::Build(error)));
         }
         Launch::new(answer, limit, attempt)
     }
-
-    fn start(self, tell: flume::Sender<Launched<S, E>>, attempt: Arc<LaunchAttempt>) -> Result<(), BuildError> {
-        let Self { start, mut settings } = self;
-        validate(&settings)?;
-        timer::start().map_err(BuildError::threads)?;
-        GlobalSpawner::take_offloaded_work();
-        settings.data.share();
-        settings.data.insert(Outbox::new(settings.outbox));
-        let mut builder = std::thread::Builder::new().name(settings.name.to_string());
-        if let Some(bytes) = settings.stack_size {
-            builder = builder.stack_size(bytes);
-        }
-        let alive = settings.keep_alive.then(KeepAlive::new);
-        let clock = clock::source();
-        let stack_size = sim_runtime::world().is_none().then(|| stack::size(settings.stack_size));
-        let ticket = sim_runtime::world().map(|world| world.ticket(&settings.name));
-        let body = move || {
-            let _leave = sim_runtime::Leave; // dropped last
-            ticket.into_iter().for_each(sim_runtime::Ticket::enter);
-            clock::enter(clock).for_ever();
-            stack::mark_base(stack_size);
-            let _alive = alive;
-            let live = || {
-                event_loop::run_service(settings, start, &attempt, move |launched| {
-                    // If the launch was dropped, so is the handle in `launched`, which closes the
-                    // service.
-                    let _ = tell.send(launched);
-                });
-            };
-            sim_runtime::bounded(live);
-        };
-        builder.spawn(body).map(drop).map_err(BuildError::threads)
-    }
-}
-
-impl<S: TaskSet + Handed> ServiceBuilder<S, Infallible, S> {
-    /// Creates the builder of a set without `#[init]`, from the state, for generated code.
-    #[doc(hidden)]
-    pub fn with_state(state: S) -> Self {
-        Self::new(state, StateFactory::Now(Box::new(|_, state| Ok(Some(state)))))
-    }
-}
-
-impl<S: TaskSet> ServiceBuilder<S, Infallible, ()> {
-    /// Creates the builder of a set without state and without `#[init]`, for generated code.
-    #[doc(hidden)]
-    pub fn stateless() -> Self {
-        Self::new((), StateFactory::Now(Box::new(|_, ()| Ok(None))))
-    }
-}
-
-fn validate(settings: &Settings) -> Result<(), BuildError> {
-    if settings.max_queue == 0 {
-        return Err(BuildError::bad("queue", "must be at least 1, or no call would ever be taken"));
-    }
-    if settings.on_full == OnFull::CallerRuns {
-        return Err(BuildError::bad("on_full", "cannot be `CallerRuns`: a service's tasks run on its own thread"));
-    }
-    if settings.stack_size.is_some_and(|bytes| bytes < MIN_STACK) {
-        return Err(BuildError::bad("stack_size", "must be at least 65,536 bytes"));
-    }
-    settings.restart.check()?;
-    if settings.outbox.bound() == Some(0) {
-        return Err(BuildError::bad("outbox", "must be at least 1"));
-    }
-    check_spin(settings.spin)?;
-    check_name("name", &settings.name)
 }
 
 impl<S: TaskSet, E, A> fmt::Debug for ServiceBuilder<S, E, A> {

@@ -1,9 +1,6 @@
 //! The future that waits for a service's end, and its errors.
 
-use super::{
-    events::Crash,
-    service_shared::{Closers, Phase, ServiceShared},
-};
+use super::{events::Crash, service_shared::ServiceShared, service_state::Phase, stage::Closers};
 use crate::{
     call::backend::{Backend, ExecutorId, WouldDeadlock},
     context::block_on,

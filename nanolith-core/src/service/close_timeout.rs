@@ -1,10 +1,6 @@
 //! Closing a service with a time limit, at which unfinished calls are ended.
 
-use super::{
-    CloseError,
-    close::Closing,
-    service_shared::{Ending, ServiceShared},
-};
+use super::{CloseError, close::Closing, service_shared::ServiceShared, shutdown::Ending};
 use crate::{
     call::{backend::WouldDeadlock, end_batch::EndBatch},
     context::block_on,

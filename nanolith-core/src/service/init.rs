@@ -1,10 +1,16 @@
 //! How a service makes its state: at its launch, and again at each restart.
 
+use super::ServiceBuilder;
 use crate::{
     context::block_on,
+    macro_support::Handed,
     task::{Context, LocalFuture, TaskSet},
 };
-use std::{convert::Infallible, future::poll_fn, task::Poll};
+use std::{
+    convert::Infallible,
+    future::{Future, poll_fn},
+    task::Poll,
+};
 
 /// The return type of `#[init]`: the state, or a `Result` of it.
 #[doc(hidden)]
@@ -47,20 +53,81 @@ impl<S, E: Send + 'static> InitOutput<S> for Result<S, E> {
 #[doc(hidden)]
 pub const fn init_output<S, T: InitOutput<S>>() {}
 
-/// A closure that makes the state from the arguments of `#[init]`.
-type MakeNow<S, E, A> = Box<dyn Fn(&Context<S>, A) -> Result<Option<S>, E> + Send>;
-type MakeLater<S, E, A> = Box<dyn Fn(Context<S>, A) -> LocalFuture<Result<Option<S>, E>> + Send>;
+impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
+    /// Creates the builder of a set whose `#[init]` is synchronous, for generated code.
+    #[doc(hidden)]
+    pub fn init(args: A, make: impl Fn(&Context<S>, A) -> Result<S, E> + Send + 'static) -> Self
+    where
+        A: Send,
+    {
+        Self::from_factory(args, StateFactory::Now(Box::new(move |cx, args| make(cx, args).map(Some))))
+    }
 
-pub(super) enum StateFactory<S: TaskSet, E, A> {
-    Now(MakeNow<S, E, A>),
-    Later(MakeLater<S, E, A>),
+    /// Creates the builder of a set whose `#[init]` is asynchronous, for generated code.
+    #[doc(hidden)]
+    pub fn init_async<F: Future<Output = Result<S, E>> + 'static>(
+        args: A,
+        make: impl Fn(Context<S>, A) -> F + Send + 'static,
+    ) -> Self
+    where
+        A: Send,
+    {
+        let make = move |cx, args| {
+            let state = make(cx, args);
+            Box::pin(async move { state.await.map(Some) }) as _
+        };
+        Self::from_factory(args, StateFactory::Later(Box::new(make)))
+    }
+
+    /// Creates the builder of a set without state whose `#[init]` is synchronous, for generated
+    /// code.
+    #[doc(hidden)]
+    pub fn init_stateless(args: A, make: impl Fn(&Context<S>, A) -> Result<(), E> + Send + 'static) -> Self
+    where
+        A: Send,
+    {
+        Self::from_factory(args, StateFactory::Now(Box::new(move |cx, args| make(cx, args).map(|()| None))))
+    }
+
+    /// Creates the builder of a set without state whose `#[init]` is asynchronous, for generated
+    /// code.
+    #[doc(hidden)]
+    pub fn init_stateless_async<F: Future<Output = Result<(), E>> + 'static>(
+        args: A,
+        make: impl Fn(Context<S>, A) -> F + Send + 'static,
+    ) -> Self
+    where
+        A: Send,
+    {
+        let make = move |cx, args| {
+            let state = make(cx, args);
+            Box::pin(async move { state.await.map(|()| None) }) as _
+        };
+        Self::from_factory(args, StateFactory::Later(Box::new(make)))
+    }
+
+    fn from_factory(args: A, make: StateFactory<S, E, A>) -> Self
+    where
+        A: Send,
+    {
+        Self::new(Box::new(InitArgs { first: Some(args), next: None, make }))
+    }
 }
 
-/// The arguments of `#[init]`, and the closure that makes the state from them.
-pub(super) struct InitArgs<S: TaskSet, E, A> {
-    pub(super) first: Option<A>,
-    pub(super) next: Option<Next<A>>,
-    pub(super) make: StateFactory<S, E, A>,
+impl<S: TaskSet + Handed> ServiceBuilder<S, Infallible, S> {
+    /// Creates the builder of a set without `#[init]`, from the state, for generated code.
+    #[doc(hidden)]
+    pub fn with_state(state: S) -> Self {
+        Self::from_factory(state, StateFactory::Now(Box::new(|_, state| Ok(Some(state)))))
+    }
+}
+
+impl<S: TaskSet> ServiceBuilder<S, Infallible, ()> {
+    /// Creates the builder of a set without state and without `#[init]`, for generated code.
+    #[doc(hidden)]
+    pub fn stateless() -> Self {
+        Self::from_factory((), StateFactory::Now(Box::new(|_, ()| Ok(None))))
+    }
 }
 
 /// A closure that returns the arguments for each restart.
@@ -78,6 +145,22 @@ pub(super) trait Initializer<S: TaskSet, E, A>: Send {
     /// earlier start, or if `given_up` became true while this waited. The caller that sets
     /// `given_up` wakes the thread.
     fn make(&mut self, cx: Context<S>, given_up: &dyn Fn() -> bool) -> Option<Result<Option<S>, E>>;
+}
+
+/// A closure that makes the state from the arguments of `#[init]`.
+type MakeNow<S, E, A> = Box<dyn Fn(&Context<S>, A) -> Result<Option<S>, E> + Send>;
+type MakeLater<S, E, A> = Box<dyn Fn(Context<S>, A) -> LocalFuture<Result<Option<S>, E>> + Send>;
+
+enum StateFactory<S: TaskSet, E, A> {
+    Now(MakeNow<S, E, A>),
+    Later(MakeLater<S, E, A>),
+}
+
+/// The arguments of `#[init]`, and the closure that makes the state from them.
+struct InitArgs<S: TaskSet, E, A> {
+    first: Option<A>,
+    next: Option<Next<A>>,
+    make: StateFactory<S, E, A>,
 }
 
 impl<S: TaskSet, E, A: Send> Initializer<S, E, A> for InitArgs<S, E, A> {

@@ -1,10 +1,10 @@
 //! The pending futures of a service's tasks, and which of them hold the state.
 
-use super::service_shared::{Ending, required_receiver};
+use super::shutdown::Ending;
 use crate::{
     call::{backend::ErasedCall, call_ref::CallRef, end_batch::EndBatch},
     error::Panic,
-    meta::task_info::Receiver,
+    meta::task_info::{Receiver, TaskInfo},
     task::{CallSlot, LocalFuture, Spawned, TaskSet},
     util::unwind,
 };
@@ -121,5 +121,13 @@ impl<S: TaskSet> LocalTasks<S> {
         batch.run();
         drop(std::mem::take(self));
         calls
+    }
+}
+
+/// Returns the access to the state that a task needs, including its hooks.
+pub(super) fn required_receiver<S: TaskSet>(info: &TaskInfo) -> Receiver {
+    match info.state() {
+        Receiver::None if S::HOOKS.read_state() => Receiver::Shared,
+        receiver => receiver,
     }
 }

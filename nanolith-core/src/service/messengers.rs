@@ -1,6 +1,6 @@
 //! Attaching messengers to a service, at its launch or later.
 
-use super::{ServiceBuilder, ServiceControl, service_shared::Phase};
+use super::{ServiceBuilder, ServiceControl, service_state::Phase};
 use crate::{call::backend::Backend, channel::messenger::Messenger, task::TaskSet};
 use std::{error::Error, fmt};
 

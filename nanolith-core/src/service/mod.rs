@@ -1,13 +1,16 @@
 //! A service: a thread that owns a state and runs calls on it, in the order in which they arrive.
 //!
-//! - `builder`: the settings. `launch`: the future that waits for the start. `init`, `init_error`:
-//!   how the state is made, and the error of that.
-//! - `service_shared`: the data that the handles and the thread share. `backend`: how the service
-//!   holds its calls. `service_ref`: the service as an executor.
-//! - `event_loop`: the loop of the thread. `local_tasks`, `futures`: the pending futures of its
-//!   tasks.
-//! - `restart`, `supervisor`: when the service restarts, and which services restart with it.
-//! - `events`: the life events. `close`, `close_timeout`: the futures that wait for the end.
+//! - `builder`, `settings`: the settings. `launch`: the future that waits for the start. `init`,
+//!   `init_error`: how the state is made, and the error of that.
+//! - `service_shared`, `service_state`: the data that the handles and the thread share, and the part
+//!   of it under the lock. `backend`: how the service holds its calls. `service_ref`: the service as
+//!   an executor. `control`: less common operations.
+//! - `service_thread`: the thread, from its start to its end. `event_loop`, `fast_path`: how it takes
+//!   calls, with the lock and without. `local_tasks`, `futures`: the pending futures of its tasks.
+//! - `on_panic`: what follows a panic. `restart`, `replace_state`: when the service restarts, and how
+//!   it gets a new state. `supervisor`: which services restart with it.
+//! - `shutdown`: how the service ends. `close`, `close_timeout`: the futures that wait for the end.
+//!   `events`, `stage`: the events and the stages of its life, for code outside.
 //! - `messages`, `streams`: what callers send to the service. `outbox`, `messengers`: what the
 //!   service sends.
 
@@ -15,8 +18,10 @@ mod backend;
 mod builder;
 mod close;
 mod close_timeout;
+mod control;
 mod event_loop;
 mod events;
+mod fast_path;
 mod futures;
 mod init;
 mod init_error;
@@ -24,37 +29,39 @@ mod launch;
 mod local_tasks;
 mod messages;
 mod messengers;
+mod on_panic;
 mod outbox;
+mod replace_state;
 mod restart;
 mod service_ref;
 mod service_shared;
+mod service_state;
+mod service_thread;
+mod settings;
+mod shutdown;
+mod stage;
 mod streams;
 mod supervisor;
 
-pub use builder::{OnPanic, ServiceBuilder};
+pub use builder::ServiceBuilder;
 pub use close::{CloseError, Closing};
 pub use close_timeout::ServiceCloseTimeout;
+pub use control::{RestartError, ServiceControl};
 pub use events::{Crash, LifeEvent, LifeEvents, NextEvent};
 pub use init::{InitOutput, init_output};
 pub use init_error::InitError;
 pub use launch::{Launch, LaunchError};
 pub use messengers::AttachError;
+pub use on_panic::OnPanic;
 pub use outbox::{NextStream, WaitForEvent};
 pub use restart::Restart;
 pub use service_ref::ServiceRef;
-pub(crate) use service_shared::{Stage, StageWatch};
+pub(crate) use stage::{Stage, StageWatch};
 pub use streams::{CreateStream, CreateStreamError};
 pub use supervisor::{GroupError, RestartGroup};
 
-use self::service_shared::ServiceShared;
 use crate::task::TaskSet;
-use std::{
-    fmt,
-    ops::Deref,
-    sync::Arc,
-    thread::{Thread, ThreadId},
-    time::Duration,
-};
+use std::{fmt, ops::Deref, sync::Arc, thread::ThreadId, time::Duration};
 
 /// A handle of a running service, with the typed methods of its set. Clones share the service.
 ///
@@ -286,158 +293,4 @@ pub struct ServiceInfo {
     pub closed: bool,
     /// The number of restarts after a crash.
     pub restarts: u64,
-}
-
-/// Less common operations of a service, from [`Service::control`].
-///
-/// ```
-/// use nanolith::prelude::*;
-/// # use nanolith_doc_sets::*;
-/// let counter = Counter::service(10).launch().wait()?;
-/// let control = counter.control();
-/// assert_eq!(control.thread().id(), counter.info().thread_id);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub struct ServiceControl<'a, S: TaskSet> {
-    inner: &'a Arc<ServiceShared<S>>,
-}
-
-impl<S: TaskSet> ServiceControl<'_, S> {
-    /// Waits until the service has ended. Does not close it.
-    ///
-    /// ```
-    /// # use nanolith::prelude::*;
-    /// # use nanolith_doc_sets::*;
-    /// let counter = Counter::service(10).launch().wait()?;
-    /// let end = counter.control().closed();
-    /// drop(counter); // the last handle: the service closes
-    /// end.wait()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// The returned [`Closing`] yields them: see [`CloseError`].
-    pub fn closed(&self) -> Closing<S> {
-        Closing::new(self.inner.clone())
-    }
-
-    /// Restarts the service, as after a crash: the state is dropped and `#[init]` makes a new one.
-    /// The running call finishes first. This restart counts against no limit. Requests made before
-    /// the restart begins are merged into one. Does nothing if the service has already ended.
-    ///
-    /// ```
-    /// # use nanolith::{LifeEvent, Restart, prelude::*};
-    /// # use nanolith_doc_sets::*;
-    /// let counter = Counter::service(10).restart(Restart::on_panic()).launch().wait()?;
-    /// assert_eq!(counter.bump(5).wait()?, 15);
-    /// let mut life = counter.control().life();
-    /// counter.control().restart()?;
-    /// assert!(matches!(life.recv().wait(), Some(LifeEvent::Started)));
-    /// assert!(matches!(life.recv().wait(), Some(LifeEvent::Restarted { .. })));
-    /// assert_eq!(counter.bump(5).wait()?, 15);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`RestartError`] if the service was launched without a restart policy.
-    pub fn restart(&self) -> Result<(), RestartError> {
-        if !self.inner.restarts {
-            return Err(RestartError);
-        }
-        self.inner.restart(Crash::Asked);
-        Ok(())
-    }
-
-    /// Returns the stream of the service's life events. It begins with the latest start, restart or
-    /// end.
-    ///
-    /// ```
-    /// # use nanolith::{LifeEvent, prelude::*};
-    /// # use nanolith_doc_sets::*;
-    /// let geometry = Geometry::service().launch().wait()?;
-    /// let life = geometry.control().life();
-    /// drop(geometry);
-    /// for event in life {
-    ///     println!("{event:?}"); // Started, Closed
-    /// }
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn life(&self) -> LifeEvents {
-        self.inner.watchers.join()
-    }
-
-    /// Returns how long calls waited and ran, by task, and how busy the thread was. `None` unless
-    /// the service was built with metrics. A restart keeps the measurements.
-    ///
-    /// ```
-    /// # use nanolith::prelude::*;
-    /// # use nanolith_doc_sets::*;
-    /// let geometry = Geometry::service().metrics(true).launch().wait()?;
-    /// geometry.add(4, 5).wait()?;
-    /// if let Some(metrics) = geometry.control().metrics() {
-    ///     println!("{}", metrics.run());
-    /// }
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[cfg(feature = "metrics")]
-    #[must_use]
-    pub fn metrics(&self) -> Option<crate::metrics::Metrics> {
-        self.inner.recorder.read(1)
-    }
-
-    /// Discards the measurements and starts again from zero.
-    #[cfg(feature = "metrics")]
-    pub fn reset_metrics(&self) {
-        self.inner.recorder.reset();
-    }
-
-    /// Returns the service's thread.
-    ///
-    /// ```
-    /// # use nanolith::prelude::*;
-    /// # use nanolith_doc_sets::*;
-    /// let counter = Counter::service(10).name("counter").launch().wait()?;
-    /// assert_eq!(counter.control().thread().name(), Some("counter"));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn thread(&self) -> Thread {
-        self.inner.thread()
-    }
-}
-
-/// The error of [`ServiceControl::restart`] for a service that was launched without a restart policy.
-///
-/// ```
-/// use nanolith::{RestartError, prelude::*};
-/// # use nanolith_doc_sets::*;
-/// let geometry = Geometry::service().launch().wait()?;
-/// assert_eq!(geometry.control().restart(), Err(RestartError));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RestartError;
-
-impl fmt::Display for RestartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the service has no restart policy: launch it with `.restart(..)`")
-    }
-}
-
-impl std::error::Error for RestartError {}
-
-impl<S: TaskSet> Clone for ServiceControl<'_, S> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<S: TaskSet> Copy for ServiceControl<'_, S> {}
-
-impl<S: TaskSet> fmt::Debug for ServiceControl<'_, S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Control").field("service", &self.inner.info()).finish()
-    }
 }

@@ -1,9 +1,6 @@
 //! A handle through which a service is used as an executor.
 
-use super::{
-    Closing, Service, ServiceInfo,
-    service_shared::{ServiceShared, StageWatch},
-};
+use super::{Closing, Service, ServiceInfo, service_shared::ServiceShared, stage::StageWatch};
 use crate::{
     call::backend::{Backend, ExecutorId},
     error::SubmitError,

@@ -1,0 +1,163 @@
+//! Less common operations of a service: its restart, its life events, its measurements, its thread.
+
+use super::{
+    Closing,
+    events::{Crash, LifeEvents},
+    service_shared::ServiceShared,
+};
+use crate::task::TaskSet;
+use std::{fmt, sync::Arc, thread::Thread};
+
+/// Less common operations of a service, from [`Service::control`](super::Service::control).
+///
+/// ```
+/// use nanolith::prelude::*;
+/// # use nanolith_doc_sets::*;
+/// let counter = Counter::service(10).launch().wait()?;
+/// let control = counter.control();
+/// assert_eq!(control.thread().id(), counter.info().thread_id);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct ServiceControl<'a, S: TaskSet> {
+    pub(super) inner: &'a Arc<ServiceShared<S>>,
+}
+
+impl<S: TaskSet> ServiceControl<'_, S> {
+    /// Waits until the service has ended. Does not close it.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # use nanolith_doc_sets::*;
+    /// let counter = Counter::service(10).launch().wait()?;
+    /// let end = counter.control().closed();
+    /// drop(counter); // the last handle: the service closes
+    /// end.wait()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The returned [`Closing`] yields them: see [`CloseError`](super::CloseError).
+    pub fn closed(&self) -> Closing<S> {
+        Closing::new(self.inner.clone())
+    }
+
+    /// Restarts the service, as after a crash: the state is dropped and `#[init]` makes a new one.
+    /// The running call finishes first. This restart counts against no limit. Requests made before
+    /// the restart begins are merged into one. Does nothing if the service has already ended.
+    ///
+    /// ```
+    /// # use nanolith::{LifeEvent, Restart, prelude::*};
+    /// # use nanolith_doc_sets::*;
+    /// let counter = Counter::service(10).restart(Restart::on_panic()).launch().wait()?;
+    /// assert_eq!(counter.bump(5).wait()?, 15);
+    /// let mut life = counter.control().life();
+    /// counter.control().restart()?;
+    /// assert!(matches!(life.recv().wait(), Some(LifeEvent::Started)));
+    /// assert!(matches!(life.recv().wait(), Some(LifeEvent::Restarted { .. })));
+    /// assert_eq!(counter.bump(5).wait()?, 15);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`RestartError`] if the service was launched without a restart policy.
+    pub fn restart(&self) -> Result<(), RestartError> {
+        if !self.inner.restarts {
+            return Err(RestartError);
+        }
+        self.inner.restart(Crash::Asked);
+        Ok(())
+    }
+
+    /// Returns the stream of the service's life events. It begins with the latest start, restart or
+    /// end.
+    ///
+    /// ```
+    /// # use nanolith::{LifeEvent, prelude::*};
+    /// # use nanolith_doc_sets::*;
+    /// let geometry = Geometry::service().launch().wait()?;
+    /// let life = geometry.control().life();
+    /// drop(geometry);
+    /// for event in life {
+    ///     println!("{event:?}"); // Started, Closed
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn life(&self) -> LifeEvents {
+        self.inner.watchers.join()
+    }
+
+    /// Returns how long calls waited and ran, by task, and how busy the thread was. `None` unless
+    /// the service was built with metrics. A restart keeps the measurements.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # use nanolith_doc_sets::*;
+    /// let geometry = Geometry::service().metrics(true).launch().wait()?;
+    /// geometry.add(4, 5).wait()?;
+    /// if let Some(metrics) = geometry.control().metrics() {
+    ///     println!("{}", metrics.run());
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "metrics")]
+    #[must_use]
+    pub fn metrics(&self) -> Option<crate::metrics::Metrics> {
+        self.inner.recorder.read(1)
+    }
+
+    /// Discards the measurements and starts again from zero.
+    #[cfg(feature = "metrics")]
+    pub fn reset_metrics(&self) {
+        self.inner.recorder.reset();
+    }
+
+    /// Returns the service's thread.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # use nanolith_doc_sets::*;
+    /// let counter = Counter::service(10).name("counter").launch().wait()?;
+    /// assert_eq!(counter.control().thread().name(), Some("counter"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn thread(&self) -> Thread {
+        self.inner.thread()
+    }
+}
+
+impl<S: TaskSet> Clone for ServiceControl<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S: TaskSet> Copy for ServiceControl<'_, S> {}
+
+impl<S: TaskSet> fmt::Debug for ServiceControl<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control").field("service", &self.inner.info()).finish()
+    }
+}
+
+/// The error of [`ServiceControl::restart`] for a service that was launched without a restart policy.
+///
+/// ```
+/// use nanolith::{RestartError, prelude::*};
+/// # use nanolith_doc_sets::*;
+/// let geometry = Geometry::service().launch().wait()?;
+/// assert_eq!(geometry.control().restart(), Err(RestartError));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RestartError;
+
+impl fmt::Display for RestartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the service has no restart policy: launch it with `.restart(..)`")
+    }
+}
+
+impl std::error::Error for RestartError {}

@@ -1,0 +1,113 @@
+//! The thread of a service: how it is spawned, and what it does from `#[init]` to its end.
+
+use super::{
+    event_loop::{EventLoop, ground},
+    init::Initializer,
+    launch::{LaunchAttempt, LaunchError, Launched},
+    local_tasks::LocalTasks,
+    restart::Restarts,
+    service_ref::ServiceRef,
+    service_shared::ServiceShared,
+    settings::Settings,
+};
+use crate::{
+    call::backend::Backend,
+    context::thread_context,
+    error::Unwind,
+    park::parker::ThreadParker,
+    pool::{BuildError, GlobalSpawner},
+    sim_runtime,
+    task::{Context, Outbox, TaskSet},
+    time::{clock, timer},
+    util::{stack, unwind},
+    wake::keep_alive::KeepAlive,
+};
+use std::{
+    sync::{Arc, Weak},
+    thread,
+};
+
+/// Spawns the thread of a service. The thread sends the result of the start to `tell`.
+pub(super) fn spawn<S: TaskSet, E: Send + 'static, A: 'static>(
+    mut settings: Settings,
+    init: Box<dyn Initializer<S, E, A>>,
+    tell: flume::Sender<Launched<S, E>>,
+    attempt: Arc<LaunchAttempt>,
+) -> Result<(), BuildError> {
+    settings.validate()?;
+    timer::start().map_err(BuildError::threads)?;
+    GlobalSpawner::take_offloaded_work();
+    settings.data.share();
+    settings.data.insert(Outbox::new(settings.outbox));
+    let mut builder = thread::Builder::new().name(settings.name.to_string());
+    if let Some(bytes) = settings.stack_size {
+        builder = builder.stack_size(bytes);
+    }
+    let alive = settings.keep_alive.then(KeepAlive::new);
+    let clock = clock::source();
+    let stack_size = sim_runtime::world().is_none().then(|| stack::size(settings.stack_size));
+    let ticket = sim_runtime::world().map(|world| world.ticket(&settings.name));
+    let body = move || {
+        let _leave = sim_runtime::Leave; // dropped last
+        ticket.into_iter().for_each(sim_runtime::Ticket::enter);
+        clock::enter(clock).for_ever();
+        stack::mark_base(stack_size);
+        let _alive = alive;
+        let live = || {
+            run_service(settings, init, &attempt, move |launched| {
+                // If the launch was dropped, so is the handle in `launched`, which closes the
+                // service.
+                let _ = tell.send(launched);
+            });
+        };
+        sim_runtime::bounded(live);
+    };
+    builder.spawn(body).map(drop).map_err(BuildError::threads)
+}
+
+/// Runs a service from its start to its end, on the service's thread. Calls `launched` with the
+/// result of the start.
+fn run_service<S: TaskSet, E: Send + 'static, A>(
+    settings: Settings,
+    mut init: Box<dyn Initializer<S, E, A>>,
+    attempt: &LaunchAttempt,
+    launched: impl FnOnce(Launched<S, E>),
+) {
+    let inner = ServiceShared::<S>::new(&settings);
+    let host: Weak<dyn Backend> = {
+        let strong: Arc<dyn Backend> = inner.clone();
+        Arc::downgrade(&strong)
+    };
+    thread_context::set_executor(inner.id(), host);
+    settings.on_thread_start.iter().for_each(|handler| unwind::ignore_panics(|| handler()));
+    attempt.watch(ThreadParker::of_this_thread().waker());
+    let made = unwind::catch(|| init.make(Context::new(None, settings.data.clone()), &|| attempt.is_given_up()));
+    attempt.forget_thread();
+    match made {
+        Err(panic) if panic.is::<Unwind>() => launched(Err(LaunchError::Lost)),
+        Err(panic) => launched(Err(LaunchError::Panicked(panic))),
+        Ok(None) => launched(Err(LaunchError::Lost)), // given up: a first start has its arguments
+        Ok(Some(Err(error))) => launched(Err(LaunchError::Init(error))),
+        Ok(Some(Ok(state))) => {
+            launched(Ok(ServiceRef::new(inner.clone())));
+            let tally = inner.recorder.tally();
+            EventLoop {
+                tally,
+                ground: ground(state, &settings.data),
+                inner,
+                data: settings.data,
+                init,
+                local_tasks: LocalTasks::new(),
+                stalled_call: None,
+                on_panic: settings.on_panic,
+                restarts: Restarts::new(settings.restart),
+                launch_timeout: settings.launch_timeout,
+                crash: None,
+                spin: settings.spin,
+                consecutive_calls: 0,
+            }
+            .run();
+        }
+    }
+    settings.on_thread_exit.iter().for_each(|handler| unwind::ignore_panics(|| handler()));
+}

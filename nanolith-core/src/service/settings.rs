@@ -1,0 +1,73 @@
+//! The settings of a service: their defaults, and which values are valid.
+
+use super::{on_panic::PanicHandler, restart::Restart};
+use crate::{
+    call::policy::PolicyConfig,
+    channel::messenger::LagPolicy,
+    executor::admission::OnFull,
+    park::parker,
+    pool::{BuildError, MIN_STACK, ThreadHandler, check_name, check_spin},
+    wake::extensions::Extensions,
+};
+use std::{sync::Arc, time::Duration};
+
+/// The settings, which move to the service's thread.
+pub(super) struct Settings {
+    pub(super) name: Arc<str>,
+    pub(super) max_queue: usize,
+    pub(super) on_full: OnFull,
+    pub(super) schedule: PolicyConfig,
+    pub(super) spin: Duration,
+    pub(super) stack_size: Option<usize>,
+    pub(super) data: Extensions,
+    pub(super) on_panic: Option<PanicHandler>,
+    pub(super) restart: Restart,
+    pub(super) outbox: LagPolicy,
+    pub(super) keep_alive: bool,
+    pub(super) launch_timeout: Option<Duration>,
+    pub(super) metrics: bool,
+    pub(super) on_thread_start: Option<ThreadHandler>,
+    pub(super) on_thread_exit: Option<ThreadHandler>,
+}
+
+impl Settings {
+    /// Returns the default settings of a service with this name.
+    pub(super) fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            max_queue: 65_536,
+            on_full: OnFull::default(),
+            schedule: PolicyConfig::default(),
+            spin: parker::IDLE_SPIN,
+            stack_size: None,
+            data: Extensions::default(),
+            on_panic: None,
+            restart: Restart::never(),
+            outbox: LagPolicy::default(),
+            keep_alive: false,
+            launch_timeout: None,
+            metrics: false,
+            on_thread_start: None,
+            on_thread_exit: None,
+        }
+    }
+
+    /// Returns the error of the first invalid setting.
+    pub(super) fn validate(&self) -> Result<(), BuildError> {
+        if self.max_queue == 0 {
+            return Err(BuildError::bad("queue", "must be at least 1, or no call would ever be taken"));
+        }
+        if self.on_full == OnFull::CallerRuns {
+            return Err(BuildError::bad("on_full", "cannot be `CallerRuns`: a service's tasks run on its own thread"));
+        }
+        if self.stack_size.is_some_and(|bytes| bytes < MIN_STACK) {
+            return Err(BuildError::bad("stack_size", "must be at least 65,536 bytes"));
+        }
+        self.restart.check()?;
+        if self.outbox.bound() == Some(0) {
+            return Err(BuildError::bad("outbox", "must be at least 1"));
+        }
+        check_spin(self.spin)?;
+        check_name("name", &self.name)
+    }
+}
