@@ -132,37 +132,37 @@ impl<S: TaskSet> ServiceShared<S> {
     }
 
     /// Releases the lock, then wakes `wakes` and drops entries that are out of date.
-    pub(super) fn release(&self, mut core: MutexGuard<'_, ServiceState<S>>, wakes: WakeList) {
-        let wakes = wakes.and(core.count_free_slots());
-        core.injector.refill_credits();
-        self.hint.publish(&core.injector);
-        let (calls, serving) = (core.injector.queue.in_flight(), core.injector.queue.ring_consumers());
-        // ORDERING: Relaxed. `load()` reads it as an estimate; it orders no other data.
-        self.load.store(2 * (calls - serving) + serving.min(1), Ordering::Relaxed);
-        let spent = core.injector.take_stale();
-        drop(core);
+    pub(super) fn release(&self, core: MutexGuard<'_, ServiceState<S>>, wakes: WakeList) {
+        let (wakes, stale) = self.unlock(core, wakes);
         wakes.wake_in_place();
-        unwind::ignore_panics(|| drop(spent));
+        unwind::ignore_panics(|| drop(stale));
         sim_runtime::switch_point();
     }
 
     /// Like [`release`](Self::release), but leaves wakes and drops to `batch`.
-    pub(super) fn release_into(
+    pub(super) fn release_into(&self, core: MutexGuard<'_, ServiceState<S>>, wakes: WakeList, batch: &mut EndBatch) {
+        let (wakes, stale) = self.unlock(core, wakes);
+        batch.wake_list(wakes);
+        stale.into_iter().for_each(|call| batch.drop_owner(call.erase()));
+    }
+
+    /// Stores what other threads read without the lock, and releases the lock. Returns the waiters
+    /// to wake, and the entries to drop.
+    #[inline(always)] // each call passes here: the pair stays in registers
+    fn unlock(
         &self,
         mut core: MutexGuard<'_, ServiceState<S>>,
         wakes: WakeList,
-        batch: &mut EndBatch,
-    ) {
+    ) -> (WakeList, Vec<CallRef<CallSlot<S>>>) {
         let wakes = wakes.and(core.count_free_slots());
         core.injector.refill_credits();
         self.hint.publish(&core.injector);
         let (calls, serving) = (core.injector.queue.in_flight(), core.injector.queue.ring_consumers());
         // ORDERING: Relaxed. `load()` reads it as an estimate; it orders no other data.
         self.load.store(2 * (calls - serving) + serving.min(1), Ordering::Relaxed);
-        let spent = core.injector.take_stale();
+        let stale = core.injector.take_stale();
         drop(core);
-        batch.wake_list(wakes);
-        spent.into_iter().for_each(|call| batch.drop_owner(call.erase()));
+        (wakes, stale)
     }
 
     pub(super) fn thread(&self) -> Thread {
@@ -199,8 +199,7 @@ impl<S: TaskSet> ServiceShared<S> {
     /// Returns the number of queued and running calls, without the lock. The number may be out of
     /// date.
     pub(super) fn load(&self) -> usize {
-        // ORDERING: Relaxed. An estimate that `release` and `release_into` store; it orders no
-        // other data.
+        // ORDERING: Relaxed. An estimate that `unlock` stores; it orders no other data.
         let told = self.load.load(Ordering::Relaxed);
         let unseen = told % 2 == 1 && self.running.is_set();
         told / 2 + self.ring.len() + usize::from(unseen)
