@@ -1,6 +1,7 @@
 //! Parses the command line.
 
 use crate::{
+    against,
     case::Case,
     cases::{CASES, named},
     probe::Probe,
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 
 pub(crate) const USAGE: &str = "\
 usage: nanolith-bench compare [CASE..] [--rounds N] [--csv FILE] [--plot DIR] [--node]
+       nanolith-bench compare [CASE..] --against CHECKOUT [--rounds N]
        nanolith-bench check [CASE..] [--rounds N] [--node]
        nanolith-bench list";
 
@@ -27,6 +29,8 @@ pub(crate) struct Options {
     pub(crate) rounds: usize,
     pub(crate) csv: Option<PathBuf>,
     pub(crate) plot: Option<PathBuf>,
+    /// The checkout whose build is compared with this one.
+    pub(crate) against: Option<PathBuf>,
     /// Whether contenders that are not written in Rust run too.
     pub(crate) node: bool,
 }
@@ -34,8 +38,8 @@ pub(crate) struct Options {
 /// Parses the arguments after the program's name.
 pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Command, String> {
     match arguments.next().as_deref() {
-        Some("compare") => options(arguments, 5).map(Command::Compare),
-        Some("check") => options(arguments, 3).map(Command::Check),
+        Some("compare") => options(arguments, None).map(Command::Compare),
+        Some("check") => options(arguments, Some(3)).map(Command::Check),
         Some("list") => arguments.next().map_or(Ok(Command::List), |more| Err(format!("what is `{more}`?"))),
         Some("probe") => Probe::parse(arguments).map(Command::Probe),
         Some(other) => Err(format!("there is no command `{other}`")),
@@ -43,13 +47,15 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Comma
     }
 }
 
-fn options(mut arguments: impl Iterator<Item = String>, rounds: usize) -> Result<Options, String> {
-    let mut options = Options { cases: Vec::new(), rounds, csv: None, plot: None, node: false };
+fn options(mut arguments: impl Iterator<Item = String>, rounds: Option<usize>) -> Result<Options, String> {
+    let mut options = Options { cases: Vec::new(), rounds: 0, csv: None, plot: None, against: None, node: false };
+    let mut asked = None;
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--rounds" => options.rounds = count(arguments.next())?,
+            "--rounds" => asked = Some(count(arguments.next())?),
             "--csv" => options.csv = Some(path(arguments.next(), "--csv", "a file")?),
             "--plot" => options.plot = Some(path(arguments.next(), "--plot", "a folder")?),
+            "--against" => options.against = Some(path(arguments.next(), "--against", "the folder of a checkout")?),
             "--node" => options.node = true,
             name => options.cases.push(named(name).ok_or_else(|| format!("there is no case `{name}`"))?),
         }
@@ -57,6 +63,8 @@ fn options(mut arguments: impl Iterator<Item = String>, rounds: usize) -> Result
     if options.cases.is_empty() {
         options.cases.extend(CASES.iter().filter(|case| !case.only_named));
     }
+    let usual = if options.against.is_some() { against::ROUNDS } else { 5 };
+    options.rounds = asked.or(rounds).unwrap_or(usual);
     Ok(options)
 }
 
@@ -97,6 +105,7 @@ mod tests {
     fn without_names_it_is_every_case_but_those_that_take_minutes() {
         let options = compared("compare");
         assert_eq!(options.rounds, 5);
+        assert_eq!(compared("compare T1 --against old").rounds, 11);
         assert!(options.cases.iter().all(|case| !case.only_named));
         assert_eq!(options.cases.len(), CASES.iter().filter(|case| !case.only_named).count());
     }

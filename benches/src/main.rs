@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! cargo run --release -p nanolith-bench -- compare [CASE..] [--rounds N] [--csv FILE] [--plot DIR] [--node]
+//! cargo run --release -p nanolith-bench -- compare [CASE..] --against CHECKOUT [--rounds N]
 //! cargo run --release -p nanolith-bench -- check [CASE..] [--rounds N] [--node]
 //! cargo run --release -p nanolith-bench -- list
 //! ```
@@ -10,6 +11,7 @@
 //! Times on shared machines mean little; ratios of medians from one run mean something. Every
 //! result is checked.
 
+mod against;
 mod args;
 mod run;
 
@@ -76,6 +78,10 @@ fn outcome(result: Result<u8, Box<dyn Error>>) -> ExitCode {
 /// Runs each contender of each case, with all its figures.
 fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
     println!("{}\n", machine::line());
+    if let Some(checkout) = &options.against {
+        print!("{}", against::compare(checkout, options)?);
+        return Ok(());
+    }
     let mut csv = options.csv.as_deref().map(csv::Writer::create).transpose()?;
     for case in &options.cases {
         let mut measured = run::compared(case, options);
