@@ -10,6 +10,7 @@
 use nanolith::{
     port::{self, Port, RecvTimeoutError},
     prelude::*,
+    time::MILLISECOND,
 };
 use std::{
     collections::BTreeMap,

@@ -7,7 +7,7 @@
 
 use futures_util::future::{Either, select};
 use nanolith::{
-    Messenger,
+    messenger::Messenger,
     port::{self, Port},
     prelude::*,
 };

@@ -5,11 +5,15 @@
 //! its own in the documentation of the module that it uses.
 
 use nanolith::{
-    Step, TaskGroup, bulk,
+    TaskGroup, bulk,
+    call::with_priority,
     layers::{self, Retry},
     pipeline::Pipeline,
+    pool::Concurrency,
     prelude::*,
-    schedule, with_priority,
+    schedule,
+    task::Step,
+    time::{MILLISECOND, SECOND},
 };
 
 /// The tasks of a mail-order shop.

@@ -36,7 +36,7 @@ mod shared;
 use arguments::{Options, Wish};
 use desk::Desk;
 use ledger::{Ledger, Report, Unreadable};
-use nanolith::prelude::*;
+use nanolith::{pool::Concurrency, prelude::*};
 use std::{env, error::Error, fs, process::ExitCode};
 
 fn main() -> ExitCode {

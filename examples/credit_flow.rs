@@ -22,7 +22,7 @@ impl Desk {
     #[task]
     fn read(mut from: StreamReader<&'static str>, tickets: mpsc::Receiver<()>) -> Result<usize, stream::StreamError> {
         let mut bytes = 0;
-        while nanolith::block_in_place(|| tickets.recv()).is_ok() {
+        while nanolith::task::block_in_place(|| tickets.recv()).is_ok() {
             let Some(chunk) = from.read().wait()? else { break };
             bytes += chunk.len();
         }

@@ -29,6 +29,7 @@ mod shared;
 use arguments::{Options, Wish};
 use nanolith::{
     pipeline::{OnError, Pipeline, Report},
+    pool::Concurrency,
     prelude::*,
 };
 use picture::{Pictures, Small};

@@ -7,7 +7,7 @@ use nanolith::{
     Handle,
     port::{self, Port},
     prelude::*,
-    time::timeout,
+    time::{MINUTE, timeout},
 };
 
 /// A message to a printer.

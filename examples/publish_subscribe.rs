@@ -7,8 +7,7 @@
 //! receivers.
 
 use nanolith::{
-    Messenger,
-    messenger::{OpenError, Subscriber},
+    messenger::{Messenger, OpenError, Subscriber},
     prelude::*,
 };
 use std::{collections::BTreeMap, error::Error};

@@ -7,6 +7,7 @@
 use nanolith::{
     port::{self, Port, RecvTimeoutError},
     prelude::*,
+    time::{MILLISECOND, MINUTE},
 };
 use std::{sync::mpsc, time::Duration};
 
@@ -33,7 +34,7 @@ impl Library {
             if title == "Ulysses" {
                 // This book is mislaid. It is found when the reader has given up, so that the
                 // output is always the same.
-                let _ = nanolith::block_in_place(|| found.recv());
+                let _ = nanolith::task::block_in_place(|| found.recv());
             }
             if desk.send(Answer { id, shelf: title.len() }).wait().is_err() {
                 break;

@@ -12,7 +12,11 @@
 
 mod shared;
 
-use nanolith::{bulk::each, prelude::*};
+use nanolith::{
+    bulk::each,
+    executor::{MaxQueue, OnFull},
+    prelude::*,
+};
 use shared::{
     bar::Bar,
     text::{bytes, grouped},

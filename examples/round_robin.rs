@@ -6,7 +6,12 @@
 //!
 //! `cargo run --example round_robin` serves some customers, and prints the cashier of each.
 
-use nanolith::{MemberId, prelude::*};
+use nanolith::{
+    Cluster,
+    cluster::{Balance, MemberId},
+    prelude::*,
+    time::MILLISECOND,
+};
 
 /// A cashier, which serves customers and keeps their money.
 pub struct Cashier {

@@ -3,7 +3,7 @@
 //! `cargo run --example services_tour` prints what each step returns. Each step also has an example
 //! of its own in the documentation of the module that it uses.
 
-use nanolith::{Messenger, Restart, port, prelude::*, stream::StreamReader};
+use nanolith::{Cluster, messenger::Messenger, port, prelude::*, service::Restart, stream::StreamReader, time::MINUTE};
 use std::io::Read;
 
 /// A sum, owned by the thread of its service.

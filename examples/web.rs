@@ -11,7 +11,7 @@ use axum::{
     http::StatusCode,
     routing::get,
 };
-use nanolith::prelude::*;
+use nanolith::{executor::OnFull, prelude::*, time::MINUTE};
 use std::net::SocketAddr;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

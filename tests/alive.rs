@@ -1,7 +1,7 @@
 //! Tests of what keeps a program alive, and for how long. It is one test, since the count is global
 //! to the process.
 
-use nanolith::{main_guard, prelude::*};
+use nanolith::{prelude::*, sync::main_guard, time::MILLISECOND};
 use std::{
     error::Error,
     sync::mpsc::{Receiver, Sender, channel},

@@ -3,9 +3,14 @@
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use nanolith::{
-    Job, SubmitError, TaskInfo, TaskSet, ThreadKind, block_in_place,
+    Cluster, Executor, TaskSet,
     bulk::{each, each_stream, map, map_reduce},
+    call::SubmitError,
+    executor::{Job, MaxQueue, OnFull},
+    pool::Concurrency,
     prelude::*,
+    task::{CallInfo, Outcome, TaskInfo, ThreadKind, block_in_place},
+    time::{MILLISECOND, SECOND},
 };
 use std::{
     cell::Cell,
@@ -71,7 +76,7 @@ impl Geometry {
     }
 
     pub fn who(cx: &Context<Self>) -> (Option<&'static str>, Option<&'static str>, ThreadKind) {
-        let here = nanolith::current();
+        let here = nanolith::task::current();
         (cx.task().map(TaskInfo::name), here.task().map(TaskInfo::name), here.place().clone())
     }
 
@@ -734,7 +739,7 @@ fn map_runs_on_all_threads_of_its_pool_and_on_no_other() {
     let meet = Barrier::new(2);
     let places = map(&pool, vec![(); 2], move |()| {
         meet.wait(); // both at once, or never
-        nanolith::current().place().clone()
+        nanolith::task::current().place().clone()
     });
     assert_eq!(places.wait().expect("it runs"), vec![ThreadKind::Pool("crew".into()); 2]);
 }

@@ -1,7 +1,12 @@
 //! Tests of a set's typed calls, with each way to wait.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
-use nanolith::{Progress, TaskError, prelude::*};
+use nanolith::{
+    TaskError,
+    call::Progress,
+    prelude::*,
+    time::{MILLISECOND, MINUTE},
+};
 use std::{num::ParseIntError, sync::mpsc, time::Duration};
 
 pub struct Geometry;

@@ -12,7 +12,7 @@ mod program;
 
 use count::{Census, LARGE};
 use file::Links;
-use nanolith::prelude::*;
+use nanolith::{pool::Concurrency, prelude::*};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},

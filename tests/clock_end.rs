@@ -2,14 +2,20 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    Backoff, Local, MaxQueue, Messenger, Restart, Semaphore, main_guard,
+    Local,
+    executor::MaxQueue,
+    messenger::Messenger,
     mock::Mock,
     pipeline::Pipeline,
+    pool::Concurrency,
     port,
     prelude::*,
-    sim::{self, Simulation},
+    service::Restart,
+    sim,
+    sim::Simulation,
     stream::{self, Credits},
-    time::{HOUR, MockClock, now, sleep, timeout},
+    sync::{Backoff, Semaphore, main_guard},
+    time::{HOUR, MILLISECOND, MINUTE, MockClock, SECOND, now, sleep, timeout},
 };
 use std::{
     future::{Future, pending},

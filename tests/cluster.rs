@@ -3,7 +3,13 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc, clippy::needless_pass_by_value)] // a test
 
 use nanolith::{
-    AddError, CloseError, Job, LaunchError, MemberId, MemberLoad, RouteRequest, SubmitError, TaskSet, prelude::*,
+    Cluster, Executor, TaskSet,
+    call::SubmitError,
+    cluster::{AddError, Balance, MemberId, MemberLoad, RouteRequest},
+    executor::{Job, MaxQueue, OnFull},
+    prelude::*,
+    service::{CloseError, LaunchError, OnPanic},
+    time::{MILLISECOND, MINUTE},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -240,9 +246,9 @@ fn all_run<T>(calls: impl IntoIterator<Item = Handle<Worker, T>>) {
 
 /// Counts a service's thread from its start to its end.
 fn counted<E: Send + 'static, A: 'static>(
-    service: nanolith::ServiceBuilder<Worker, E, A>,
+    service: nanolith::service::ServiceBuilder<Worker, E, A>,
     alive: &Arc<AtomicI64>,
-) -> nanolith::ServiceBuilder<Worker, E, A> {
+) -> nanolith::service::ServiceBuilder<Worker, E, A> {
     let (up, down) = (alive.clone(), alive.clone());
     let add = |alive: &AtomicI64, by| {
         alive.fetch_add(by, Ordering::SeqCst);
@@ -271,7 +277,7 @@ fn any_executors_code_takes_a_cluster() {
     fn six(worker: &WorkerCalls<impl Executor<Worker>>) -> Result<i64, CallError> {
         worker.double(3).wait()
     }
-    fn sum(worker: &WorkerCalls<impl nanolith::OwnsState<Worker>>) -> Result<i64, CallError> {
+    fn sum(worker: &WorkerCalls<impl nanolith::executor::OwnsState<Worker>>) -> Result<i64, CallError> {
         worker.add(3).wait()
     }
     let cluster = workers(2, Balance::RoundRobin);
@@ -325,7 +331,10 @@ fn settles(mut condition: impl FnMut() -> bool) {
 #[test]
 fn wrong_settings_of_a_member_come_back_from_the_launch() {
     let launch = Cluster::launch(2, || Worker::service(0).queue(0));
-    assert!(matches!(launch.wait().map_err(nanolith::ClusterLaunchError::into_inner), Err(LaunchError::Build(_))));
+    assert!(matches!(
+        launch.wait().map_err(nanolith::cluster::ClusterLaunchError::into_inner),
+        Err(LaunchError::Build(_))
+    ));
 }
 
 #[test]
@@ -724,7 +733,11 @@ fn ones_own_way_to_choose_sees_the_loads_and_the_call() {
     let sees = seen.clone();
     let choose = move |members: &[MemberLoad], call: &RouteRequest| {
         let loads: Vec<_> = members.iter().map(|member| (member.id.number(), member.calls)).collect();
-        sees.lock().expect("no holder panics").push((call.task().map(nanolith::TaskInfo::name), call.turn(), loads));
+        sees.lock().expect("no holder panics").push((
+            call.task().map(nanolith::task::TaskInfo::name),
+            call.turn(),
+            loads,
+        ));
         usize::MAX // counts on from the first
     };
     let builder = Cluster::builder().choose_by(choose);
@@ -800,7 +813,7 @@ trait TaskInfoName {
     fn name_of(&self) -> &'static str;
 }
 
-impl TaskInfoName for nanolith::TaskInfo {
+impl TaskInfoName for nanolith::task::TaskInfo {
     fn name_of(&self) -> &'static str {
         self.name()
     }
@@ -1080,7 +1093,7 @@ fn a_reader_that_awaits_calls_in_its_own_member_is_served_ahead_of_a_writer() {
 // ----- a member that ends
 
 /// Terminates the member of this number.
-fn terminated(cluster: &Cluster<Worker>, number: u64) -> nanolith::Closing<Worker> {
+fn terminated(cluster: &Cluster<Worker>, number: u64) -> nanolith::service::Closing<Worker> {
     member(cluster, number).terminate()
 }
 

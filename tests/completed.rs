@@ -2,7 +2,13 @@
 //! and out. Also tests what is left after `drained`.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
-use nanolith::{Handle, Job, Local, Share, TaskSet, prelude::*, time::sleep};
+use nanolith::{
+    Executor, Handle, Local, TaskSet,
+    executor::{Job, MaxQueue, OnFull},
+    pool::{Concurrency, Share},
+    prelude::*,
+    time::{MILLISECOND, sleep},
+};
 use std::{
     future::Future,
     pin::pin,

@@ -2,7 +2,11 @@
 //! next call reuses.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
-use nanolith::prelude::*;
+use nanolith::{
+    executor::{MaxQueue, OnFull},
+    pool::Concurrency,
+    prelude::*,
+};
 use std::num::ParseIntError;
 
 pub struct Geometry;
@@ -30,7 +34,7 @@ fn allocations(mut f: impl FnMut()) -> u64 {
 
 #[test]
 fn a_call_of_geometry_fits_128_bytes() {
-    assert!(nanolith::call_size::<Geometry>() <= 128, "{} bytes", nanolith::call_size::<Geometry>());
+    assert!(nanolith::task::call_size::<Geometry>() <= 128, "{} bytes", nanolith::task::call_size::<Geometry>());
 }
 
 #[test]

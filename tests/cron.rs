@@ -4,7 +4,7 @@
 use nanolith::{
     prelude::*,
     schedule::{Cron, MissedTick, Schedule, ScheduleEnd, cron},
-    time::{HOUR, MockClock, now},
+    time::{HOUR, MINUTE, MockClock, SECOND, now},
 };
 use std::time::{Duration, SystemTime};
 

@@ -3,8 +3,17 @@
 
 use futures_util::FutureExt;
 use nanolith::{
-    CancelToken, Local, Messenger, Semaphore, TaskGroup, layers::CircuitBreaker, port, prelude::*, schedule::every,
-    stream, time,
+    Cluster, Local, TaskGroup,
+    executor::MaxQueue,
+    layers::CircuitBreaker,
+    messenger::Messenger,
+    pool::Concurrency,
+    port,
+    prelude::*,
+    schedule::every,
+    stream,
+    sync::{CancelToken, Semaphore},
+    time::{self, SECOND},
 };
 use std::{
     future::{Future, pending},
@@ -255,7 +264,7 @@ fn waits_for_groups() {
     let mut group = TaskGroup::new();
     group.spawn(Work::tasks().listen());
     assert_no_waker_stays!(group.join_next());
-    nanolith::try_scope(|scope| {
+    nanolith::group::try_scope(|scope| {
         let joined = scope.spawn(Work::tasks().listen());
         let kept = kept(joined);
         scope.cancel();

@@ -4,9 +4,12 @@
 
 use futures_util::lock::Mutex as AsyncMutex;
 use nanolith::{
-    PoolBuilder, RunOnAllError, TaskSet,
+    Executor, TaskSet,
+    executor::{MaxQueue, OnFull},
     layers::{self, RateLimit},
+    pool::{Concurrency, PoolBuilder, RunOnAllError},
     prelude::*,
+    time::MILLISECOND,
 };
 use std::{
     cell::Cell,

@@ -3,11 +3,13 @@
 
 use futures_util::{FutureExt, StreamExt};
 use nanolith::{
-    Call, CancelToken, Handle, Local, TaskGroup, TaskSet, bulk,
+    Call, Cluster, Executor, Handle, Local, TaskGroup, TaskSet, bulk,
     layers::{Layer, Retry},
     pipeline::Pipeline,
+    pool::Concurrency,
     prelude::*,
-    time::{HOUR, MockClock, now, sleep},
+    sync::CancelToken,
+    time::{HOUR, MILLISECOND, MINUTE, MockClock, SECOND, now, sleep},
 };
 use std::{
     sync::{

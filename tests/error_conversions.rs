@@ -3,7 +3,12 @@
 #![allow(missing_docs, clippy::missing_errors_doc)] // a test's name documents it
 
 use anyhow::Context as _;
-use nanolith::{AddError, BoxError, ClusterLaunchError, LaunchError, TaskGroup, prelude::*};
+use nanolith::{
+    BoxError, Cluster, TaskError, TaskGroup,
+    cluster::{AddError, ClusterLaunchError},
+    prelude::*,
+    service::LaunchError,
+};
 use std::{error::Error, fmt, io, num::ParseIntError};
 
 /// An error with a source.

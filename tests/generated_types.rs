@@ -3,8 +3,13 @@
 #![allow(missing_docs)] // a test's name documents it
 
 use nanolith::{
-    ClusterBuilder, ClusterControl, ClusterRef, GlobalPool, Local, Messenger, PoolBuilder, ServiceControl, ServiceRef,
-    Share, SharedPool, SharedState, Submit, messenger::MessengerBuilder, prelude::*,
+    Cluster, Executor, Local,
+    call::Submit,
+    cluster::{ClusterBuilder, ClusterControl, ClusterRef},
+    messenger::{Messenger, MessengerBuilder},
+    pool::{GlobalPool, PoolBuilder, Share, SharedPool, SharedState},
+    prelude::*,
+    service::{ServiceControl, ServiceRef},
 };
 use std::fmt::Debug;
 
@@ -43,7 +48,10 @@ fn is_both<T: Clone + Debug>() {}
 struct Once(Pool);
 
 impl Executor<Geometry> for Once {
-    fn execute(&self, job: nanolith::Job<Geometry>) -> Result<(), nanolith::SubmitError<nanolith::Job<Geometry>>> {
+    fn execute(
+        &self,
+        job: nanolith::executor::Job<Geometry>,
+    ) -> Result<(), nanolith::call::SubmitError<nanolith::executor::Job<Geometry>>> {
         self.0.execute(job)
     }
 }
@@ -86,7 +94,7 @@ fn handles_and_settings_are_clone_and_debug() {
     is_both::<ClusterBuilder<Geometry>>();
     is_both::<MessengerBuilder<u8>>();
     is_debug::<Messenger<u8>>();
-    is_debug::<nanolith::ServiceBuilder<Geometry, std::convert::Infallible, ()>>();
+    is_debug::<nanolith::service::ServiceBuilder<Geometry, std::convert::Infallible, ()>>();
     is_debug::<Call<'_, Geometry, Pool, i64>>();
     is_debug::<Submit<'_, Geometry, Pool, i64>>();
     is_debug::<Handle<Geometry, i64>>();

@@ -1,7 +1,10 @@
 //! Test of the global pool, in a program of its own: this file has one test.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
-use nanolith::{GlobalPool, prelude::*};
+use nanolith::{
+    pool::{Concurrency, GlobalPool},
+    prelude::*,
+};
 
 pub struct Geometry;
 

@@ -2,11 +2,13 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    BoxError, Handle, Joined, Local, TaskGroup,
+    BoxError, Handle, Local, TaskGroup,
+    executor::MaxQueue,
+    group::{Joined, try_scope},
+    pool::Concurrency,
     prelude::*,
     scope,
-    time::{HOUR, MockClock, sleep},
-    try_scope,
+    time::{HOUR, MILLISECOND, MINUTE, MockClock, SECOND, sleep},
 };
 use std::{
     num::ParseIntError,

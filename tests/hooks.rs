@@ -1,7 +1,12 @@
 //! Tests of hooks: before, task and after run in this order, whatever happens.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
-use nanolith::{Handle, Local, prelude::*, time::MockClock};
+use nanolith::{
+    Handle, Local,
+    prelude::*,
+    task::{CallInfo, Outcome},
+    time::{MILLISECOND, MockClock, SECOND},
+};
 use std::{
     sync::{
         Arc, Mutex,

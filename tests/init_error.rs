@@ -3,9 +3,12 @@
 #![allow(missing_docs, unreachable_pub, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    AddError, Backoff, CloseError, Crash, InitError, LaunchError, LifeEvent, Restart,
+    Cluster,
+    cluster::AddError,
     prelude::*,
-    time::{HOUR, MockClock},
+    service::{CloseError, Crash, InitError, LaunchError, LifeEvent, Restart},
+    sync::Backoff,
+    time::{HOUR, MINUTE, MockClock},
 };
 use std::{
     error::Error,

@@ -2,9 +2,13 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    CancelToken, Handle, Job, SubmitError,
+    Cluster, Executor, Handle,
+    call::SubmitError,
+    executor::{Job, MaxQueue, OnFull},
+    pool::Concurrency,
     prelude::*,
-    time::{HOUR, MockClock, now},
+    sync::CancelToken,
+    time::{HOUR, MILLISECOND, MINUTE, MockClock, SECOND, now},
 };
 use std::{
     sync::{

@@ -2,9 +2,13 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    Backoff, CloseError, Crash, LaunchError, MemberId, Restart,
+    Cluster,
+    cluster::MemberId,
+    pool::Concurrency,
     prelude::*,
-    time::{HOUR, MockClock},
+    service::{CloseError, Crash, LaunchError, Restart},
+    sync::Backoff,
+    time::{HOUR, MILLISECOND, MockClock, SECOND},
 };
 use std::sync::{
     Arc,

@@ -18,7 +18,7 @@ mod retry;
 #[path = "layers/stacks.rs"]
 mod stacks;
 
-use nanolith::{Job, SubmitError, TaskSet, prelude::*};
+use nanolith::{Executor, TaskSet, call::SubmitError, executor::Job, prelude::*};
 use std::sync::{
     Arc,
     atomic::{AtomicI64, AtomicU64, Ordering},
@@ -55,7 +55,12 @@ impl<S: TaskSet, E: Executor<S> + 'static> Executor<S> for Retry<E> {
     }
 }
 
-fn attempt<S: TaskSet, E: Executor<S> + 'static>(inner: Arc<E>, task: S::Task, reply: nanolith::Reply<S>, left: u32) {
+fn attempt<S: TaskSet, E: Executor<S> + 'static>(
+    inner: Arc<E>,
+    task: S::Task,
+    reply: nanolith::task::Reply<S>,
+    left: u32,
+) {
     let again = S::duplicate(&task);
     let executor = inner.clone();
     let job = Job::new(task, move |outcome| match (outcome, again) {
@@ -99,7 +104,7 @@ fn an_executor_that_refuses_gives_the_call_back() {
     let flaky = Flaky::calls(Closed);
     assert!(matches!(flaky.once().wait(), Err(CallError::Closed(_))));
     let refused = flaky.once().try_submit().expect_err("it is closed");
-    assert_eq!(refused.into_inner().info().map(nanolith::TaskInfo::name), Some("once"));
+    assert_eq!(refused.into_inner().info().map(nanolith::task::TaskInfo::name), Some("once"));
 }
 
 /// A state that is shared through a layer.
@@ -112,13 +117,13 @@ impl Sum {
     }
 }
 
-impl<E: nanolith::SharesState<Sum> + 'static> nanolith::SharesState<Sum> for Retry<E> {}
+impl<E: nanolith::executor::SharesState<Sum> + 'static> nanolith::executor::SharesState<Sum> for Retry<E> {}
 
 #[test]
 fn a_layers_jobs_find_the_shared_state() {
     let pool = Pool::builder().build().expect("sound");
     let state = Arc::new(Sum(AtomicI64::new(1)));
-    let below = nanolith::SharedPool::new(pool, state);
+    let below = nanolith::pool::SharedPool::new(pool, state);
     let sum = Sum::calls(Retry(Arc::new(below)));
     assert_eq!(sum.add(1).wait().expect("it runs"), 2);
 }

@@ -2,9 +2,12 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    Local, ThreadKind,
+    Local,
+    executor::{MaxQueue, OnFull},
+    pool::Concurrency,
     prelude::*,
-    time::{HOUR, MockClock, sleep},
+    task::ThreadKind,
+    time::{HOUR, MILLISECOND, MockClock, SECOND, sleep},
 };
 use std::{
     sync::{
@@ -52,7 +55,7 @@ impl Desk {
     }
 
     pub fn place() -> ThreadKind {
-        nanolith::current().place().clone()
+        nanolith::task::current().place().clone()
     }
 
     pub fn panic() {
@@ -241,7 +244,7 @@ fn block_on_goes_on_when_the_one_who_drives_has_gone() {
 fn a_task_knows_where_it_runs() {
     let local = Local::builder().name("frames").build().expect("sound");
     assert_eq!(Desk::on(&local).place().wait().expect("it runs"), ThreadKind::Local("frames".into()));
-    assert_eq!(*nanolith::current().place(), ThreadKind::Outside);
+    assert_eq!(*nanolith::task::current().place(), ThreadKind::Outside);
 }
 
 #[test]

@@ -3,13 +3,17 @@
 
 use futures_util::FutureExt;
 use nanolith::{
-    Backoff, CancelToken, Local, Messenger, Restart, TaskGroup, bulk,
+    Cluster, Local, TaskGroup, bulk,
     layers::CircuitBreaker,
+    messenger::Messenger,
     pipeline::Pipeline,
+    pool::Concurrency,
     port,
     prelude::*,
     schedule::every,
-    time::{HOUR, MockClock, sleep},
+    service::Restart,
+    sync::{Backoff, CancelToken},
+    time::{HOUR, MILLISECOND, MockClock, sleep},
 };
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -144,7 +148,7 @@ impl Geometry {
     }
 
     pub async fn wait_then_add(x: i64, y: i64) -> i64 {
-        nanolith::yield_now().await;
+        nanolith::task::yield_now().await;
         x + y
     }
 

@@ -3,7 +3,13 @@
 
 #![allow(missing_docs, unreachable_pub, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
-use nanolith::{HasInbox, Restart, SubmitError, prelude::*};
+use nanolith::{
+    call::SubmitError,
+    prelude::*,
+    service::{OnPanic, Restart},
+    task::HasInbox,
+    time::MILLISECOND,
+};
 use std::{
     error::Error,
     sync::mpsc::{Receiver, Sender, channel},
@@ -26,7 +32,7 @@ pub enum Command {
 impl Log {
     #[on_message]
     fn on_message(&mut self, cx: &Context<Self>, command: Command) {
-        assert_eq!(cx.task().map(nanolith::TaskInfo::name), Some("on_message"));
+        assert_eq!(cx.task().map(nanolith::task::TaskInfo::name), Some("on_message"));
         match command {
             Command::Say(words) => self.heard.push(words.into()),
             Command::Hold(begun, go) => {

@@ -3,13 +3,14 @@
 
 use futures_util::{FutureExt, StreamExt};
 use nanolith::{
-    AttachError,
     messenger::{
         self, FindError, LagPolicy, Messenger, OpenError, RecvError, RecvTimeoutError, SendError, Subscriber,
         TryRecvError, TrySendError,
     },
+    pool::Concurrency,
     prelude::*,
-    time::{Elapsed, timeout},
+    service::AttachError,
+    time::{Elapsed, MILLISECOND, timeout},
 };
 use std::{
     collections::BTreeMap,

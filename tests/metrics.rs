@@ -5,8 +5,9 @@
 use nanolith::{
     TaskSet,
     metrics::Metrics,
+    pool::Concurrency,
     prelude::*,
-    time::{MockClock, sleep},
+    time::{MILLISECOND, MINUTE, MockClock, SECOND, sleep},
 };
 use std::{
     sync::mpsc::{Receiver, Sender, channel},

@@ -2,10 +2,12 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    Local, SharedPool,
+    Local,
+    executor::MaxQueue,
     mock::{Mock, Recorder, Replay},
+    pool::SharedPool,
     prelude::*,
-    time::{HOUR, MockClock},
+    time::{HOUR, MILLISECOND, MINUTE, MockClock},
 };
 use std::{
     num::ParseIntError,

@@ -2,9 +2,10 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    Backoff, Restart,
     prelude::*,
-    time::{HOUR, MockClock, now, sleep, timeout},
+    service::{OnPanic, Restart},
+    sync::Backoff,
+    time::{HOUR, MILLISECOND, MockClock, now, sleep, timeout},
 };
 use std::{
     future::Future,

@@ -4,10 +4,12 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    LaunchError, Local,
+    Cluster, Local,
     pipeline::Pipeline,
+    pool::Concurrency,
     prelude::*,
-    time::{sleep, timeout},
+    service::LaunchError,
+    time::{MILLISECOND, MINUTE, sleep, timeout},
 };
 use std::{env, error::Error, fs, process::Command, sync::Arc, thread};
 
@@ -20,7 +22,7 @@ impl Geometry {
     }
 
     pub async fn in_two_turns(x: i64) -> i64 {
-        nanolith::yield_now().await;
+        nanolith::task::yield_now().await;
         x
     }
 
@@ -118,7 +120,7 @@ fn executors_that_cannot_start_give_errors() {
 fn global_pool_that_cannot_start_gives_errors() {
     alone("global_pool_that_cannot_start_gives_errors", || {
         take_threads();
-        assert!(nanolith::GlobalPool.get().is_err());
+        assert!(nanolith::pool::GlobalPool.get().is_err());
         assert!(Geometry::tasks().add(4, 5).wait().is_err());
         assert!(Local::builder().build().is_err());
     });

@@ -3,10 +3,12 @@
 #![allow(missing_docs, unreachable_pub, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    HasOutbox, LaunchError, OpenStreamError, Restart,
     messenger::{LagPolicy, RecvError, RecvTimeoutError, TryRecvError},
     prelude::*,
+    service::{LaunchError, Restart},
     stream::{CreditError, Credits, StreamError},
+    task::{HasOutbox, OpenStreamError},
+    time::MILLISECOND,
 };
 use std::{
     error::Error,

@@ -3,10 +3,12 @@
 
 use futures_util::FutureExt;
 use nanolith::{
-    LifeEvent, PoolEvent, TaskSet,
+    TaskSet,
     layers::{Layer, Retry},
+    pool::{Concurrency, PoolEvent},
     prelude::*,
-    time::MockClock,
+    service::LifeEvent,
+    time::{MILLISECOND, MINUTE, MockClock, SECOND},
 };
 use std::{
     sync::{

@@ -1,7 +1,7 @@
 //! Tests of the error that a caller gets for a panic.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
-use nanolith::prelude::*;
+use nanolith::{pool::Concurrency, prelude::*};
 use std::{
     panic::{catch_unwind, resume_unwind},
     thread,

@@ -2,7 +2,13 @@
 //! faults of other libraries that no other test covers.
 #![allow(missing_docs)] // a test's name documents it
 
-use nanolith::{Backoff, LifeEvent, Restart, prelude::*};
+use nanolith::{
+    executor::{MaxQueue, OnFull},
+    prelude::*,
+    service::{LifeEvent, OnPanic, Restart},
+    sync::Backoff,
+    time::{MILLISECOND, MINUTE},
+};
 use std::{
     error::Error,
     fs,

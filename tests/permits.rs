@@ -3,7 +3,12 @@
 #![allow(missing_docs)] // a test's name documents it
 
 use futures_util::FutureExt;
-use nanolith::{AcquireError, AcquireTimeoutError, Semaphore, TryAcquireError, prelude::*};
+use nanolith::{
+    pool::Concurrency,
+    prelude::*,
+    sync::{AcquireError, AcquireTimeoutError, Semaphore, TryAcquireError},
+    time::{MILLISECOND, MINUTE},
+};
 use std::{
     sync::{
         Arc, Barrier,

@@ -5,10 +5,14 @@
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use nanolith::{
-    Semaphore,
+    Cluster,
+    executor::MaxQueue,
     pipeline::{Cause, End, ItemError, OnError, Pipeline},
+    pool::Concurrency,
     port,
     prelude::*,
+    sync::Semaphore,
+    time::{MILLISECOND, MINUTE},
 };
 use std::{
     error::Error,

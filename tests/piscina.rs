@@ -2,7 +2,12 @@
 //! `docs/peers.md` has the whole list.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
-use nanolith::prelude::*;
+use nanolith::{
+    executor::{MaxQueue, OnFull},
+    pool::Concurrency,
+    prelude::*,
+    time::MILLISECOND,
+};
 use std::{
     sync::{
         Arc,

@@ -2,7 +2,7 @@
 //! have ended.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
-use nanolith::{prelude::*, sim};
+use nanolith::{pool::Concurrency, prelude::*, sim, time::MILLISECOND};
 use std::{
     cell::RefCell,
     sync::{

@@ -1,7 +1,11 @@
 //! Tests of a pool's events about its queue.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
-use nanolith::{PoolEvent, prelude::*};
+use nanolith::{
+    executor::{MaxQueue, OnFull},
+    pool::PoolEvent,
+    prelude::*,
+};
 use std::thread;
 
 pub struct Geometry;

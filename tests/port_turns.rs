@@ -1,7 +1,11 @@
 //! Tests of handlers on a global pool with one slot, in a program of its own.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
-use nanolith::{GlobalPool, port, prelude::*};
+use nanolith::{
+    pool::{Concurrency, GlobalPool},
+    port,
+    prelude::*,
+};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicU64, Ordering},
@@ -25,7 +29,7 @@ fn one_slot() {
 
 /// Handles the messages that it sends to itself, until `stop` is set. Returns the count of
 /// messages.
-fn posts_to_itself(stop: &Arc<AtomicBool>) -> (nanolith::Subscription, Arc<AtomicU64>, impl Sized + use<>) {
+fn posts_to_itself(stop: &Arc<AtomicBool>) -> (nanolith::pool::Subscription, Arc<AtomicU64>, impl Sized + use<>) {
     let (ours, theirs) = port::pair::<u64, ()>();
     ours.try_send(1).expect("there is room");
     let (heard, stop) = (Arc::new(AtomicU64::new(0)), stop.clone());

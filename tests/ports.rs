@@ -4,9 +4,10 @@
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use nanolith::{
+    pool::Concurrency,
     port::{self, Port, RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError},
     prelude::*,
-    time::timeout,
+    time::{MILLISECOND, timeout},
 };
 use std::{
     convert::Infallible,

@@ -2,10 +2,15 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    Backoff, QueueOrder, QueuedCall, TaskInfo, TaskSet,
+    Cluster, TaskSet,
+    call::{with_priority, with_priority_async},
+    executor::{MaxQueue, OnFull, QueueOrder, QueuedCall},
     layers::{self, Retry},
+    pool::Concurrency,
     prelude::*,
-    with_priority, with_priority_async,
+    sync::Backoff,
+    task::TaskInfo,
+    time::{MILLISECOND, MINUTE, SECOND},
 };
 use std::{
     sync::{
@@ -156,7 +161,7 @@ impl Counter {
 }
 
 /// Returns a pool with one slot that starts no task yet.
-fn paused(settings: nanolith::PoolBuilder) -> (Pool, WorkCalls<Pool>) {
+fn paused(settings: nanolith::pool::PoolBuilder) -> (Pool, WorkCalls<Pool>) {
     let pool = settings.concurrency(Concurrency::Exact(1)).build().expect("it starts");
     pool.pause();
     let work = Work::on(&pool);

@@ -4,7 +4,13 @@
 //! Each test is named after the behaviour that it shows.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
-use nanolith::{Local, Step, prelude::*, time::MockClock, with_priority};
+use nanolith::{
+    Local,
+    call::with_priority,
+    prelude::*,
+    task::Step,
+    time::{MILLISECOND, MockClock, SECOND},
+};
 use std::{
     collections::VecDeque,
     sync::{

@@ -2,10 +2,11 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    CancelToken,
+    pool::Concurrency,
     prelude::*,
     schedule::{MissedTick, Schedule, every},
-    time::{HOUR, MockClock, now},
+    sync::CancelToken,
+    time::{HOUR, MILLISECOND, MINUTE, MockClock, SECOND, now},
 };
 use std::{
     sync::{

@@ -2,11 +2,15 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    CancelToken, Job, MaxQueue, OnFull, SubmitError, TaskSet,
+    Cluster, Executor, TaskSet,
+    call::SubmitError,
+    executor::{Job, MaxQueue, OnFull},
     layers::{Fallback, Layer, Timeout},
+    pool::Concurrency,
     prelude::*,
     schedule::{MissedTick, Schedule, ScheduleEnd, every},
-    time::{HOUR, MockClock, now},
+    sync::CancelToken,
+    time::{HOUR, MINUTE, MockClock, SECOND, now},
 };
 use std::{
     sync::{

@@ -2,7 +2,14 @@
 //! what the error reports.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
-use nanolith::{CloseError, prelude::*, sim, time::HOUR};
+use nanolith::{
+    Cluster,
+    cluster::Balance,
+    prelude::*,
+    service::CloseError,
+    sim,
+    time::{HOUR, MILLISECOND},
+};
 use std::{
     sync::{
         Arc,

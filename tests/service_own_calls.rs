@@ -1,7 +1,7 @@
 //! Tests of a service's tasks that await calls of their own service.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
-use nanolith::{CancelToken, prelude::*};
+use nanolith::{prelude::*, sync::CancelToken};
 
 pub struct Ledger {
     total: i64,

@@ -4,8 +4,8 @@
 #![allow(missing_docs, unreachable_pub, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    CreateStreamError,
     prelude::*,
+    service::CreateStreamError,
     stream::{Bytes, CreditError, Credits, StreamError, StreamReader, WriteError},
 };
 use std::{
@@ -238,7 +238,7 @@ fn a_buffer_keeps_its_address_through_call_message_and_stream() -> Result<(), Bo
 
 #[test]
 fn a_stream_over_a_messenger_goes_to_the_first_who_takes_it() -> Result<(), Box<dyn Error>> {
-    use nanolith::{Messenger, stream};
+    use nanolith::{messenger::Messenger, stream};
     let messenger = Messenger::new();
     let mut subscribers = [0; 4].map(|_| messenger.join().subscribe());
     for round in 0..20 {

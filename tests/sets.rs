@@ -2,7 +2,7 @@
 //! hooks.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
-use nanolith::{Receiver, TaskSet, prelude::*};
+use nanolith::{Executor, TaskSet, prelude::*, task::Receiver, time::MILLISECOND};
 use std::{
     cell::Cell,
     fmt::Display,
@@ -94,7 +94,7 @@ fn a_state_that_is_not_send_lives_on_its_service() {
 #[test]
 fn a_failing_init_is_the_launchs_typed_error() {
     match Counter::service(-1, None).launch().wait() {
-        Err(nanolith::LaunchError::Init(error)) => assert_eq!(error, TooLow(-1)),
+        Err(nanolith::service::LaunchError::Init(error)) => assert_eq!(error, TooLow(-1)),
         other => panic!("not {other:?}"),
     }
 }

@@ -2,11 +2,13 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    Share, TaskSet,
+    TaskSet,
+    executor::{MaxQueue, OnFull},
+    pool::{Concurrency, Share},
     port::{self, Port},
     prelude::*,
     sim,
-    time::{MockClock, sleep},
+    time::{MILLISECOND, MockClock, sleep},
 };
 use std::sync::{
     Arc, Mutex,

@@ -1,7 +1,14 @@
 //! Tests of a pool's shares: weights, use of idle capacity, and a bound for each share.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
-use nanolith::{Share, SharedPool, TaskInfo, TaskSet, prelude::*};
+use nanolith::{
+    Executor, TaskSet,
+    executor::{MaxQueue, OnFull},
+    pool::{Concurrency, Share, SharedPool},
+    prelude::*,
+    task::TaskInfo,
+    time::MILLISECOND,
+};
 use std::{
     sync::{
         Arc, Mutex,

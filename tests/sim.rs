@@ -3,14 +3,17 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    Backoff, Crash, GlobalPool, LifeEvent, Restart,
+    Cluster,
     messenger::Messenger,
+    pool::{Concurrency, GlobalPool},
     port,
     prelude::*,
+    service::{Crash, LifeEvent, Restart},
     sim,
     sim::{SimError, Simulation},
     stream::{self, Credits},
-    time::{HOUR, sleep},
+    sync::Backoff,
+    time::{HOUR, MILLISECOND, MINUTE, SECOND, sleep},
 };
 use rayon::prelude::*;
 use std::{
@@ -296,7 +299,7 @@ fn a_panic_within_carries_the_seed_and_is_kept() {
         let _account = account(1);
         panic!("no luck")
     });
-    assert_eq!((error.seed(), error.panic().map(nanolith::Panic::message)), (9, Some("no luck")));
+    assert_eq!((error.seed(), error.panic().map(nanolith::call::Panic::message)), (9, Some("no luck")));
     let thrown = std::panic::catch_unwind(|| sim(9, || panic!("no luck"))).expect_err("it panics");
     let message = thrown.downcast_ref::<String>().expect("it says so in words");
     assert!(message.contains("seed 9") && message.contains("no luck") && message.contains("sim.rs"), "{message}");
@@ -308,7 +311,7 @@ fn a_thread_that_panics_while_nobody_waits_fails_the_simulation() {
         sim::spawn(|| panic!("alone")).detach();
         sim::advance(SECOND);
     });
-    assert_eq!(error.panic().map(nanolith::Panic::message), Some("alone"));
+    assert_eq!(error.panic().map(nanolith::call::Panic::message), Some("alone"));
     let heard = sim(2, || sim::spawn(|| panic!("heard")).wait().map_err(|panic| panic.message().to_owned()));
     assert_eq!(heard, Err::<(), _>("heard".to_owned()));
 }
@@ -571,7 +574,7 @@ fn simulations_side_by_side_do_not_meet() {
                 orders.send(n).wait().expect("it is open");
             }
             let _kept = Work::tasks().later(1, SECOND).keep_alive(true).submit();
-            nanolith::main_guard().wait().expect("there is no limit");
+            nanolith::sync::main_guard().wait().expect("there is no limit");
             let heard: Vec<u64> = (0..50).map(|_| heard.recv().wait().expect("it is open")).collect();
             (heard, sim::trace().fingerprint())
         })

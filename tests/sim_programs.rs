@@ -6,11 +6,16 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    Backoff, Restart,
+    Cluster,
+    executor::MaxQueue,
     messenger::Messenger,
+    pool::Concurrency,
     prelude::*,
-    sim::{self, Simulation},
-    time::sleep,
+    service::Restart,
+    sim,
+    sim::Simulation,
+    sync::Backoff,
+    time::{MILLISECOND, MINUTE, SECOND, sleep},
 };
 use std::{
     sync::{

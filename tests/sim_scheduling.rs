@@ -7,11 +7,16 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    Call, CancelToken, OnFull, Share, Step, TaskSet,
+    Call, Executor, TaskSet,
+    executor::{MaxQueue, OnFull},
     layers::{self, ConcurrencyLimit, Hedge, RateLimit, Retry},
+    pool::{Concurrency, Share},
     prelude::*,
-    sim::{self, Simulation},
-    time::sleep,
+    sim,
+    sim::Simulation,
+    sync::CancelToken,
+    task::Step,
+    time::{MILLISECOND, MINUTE, SECOND, sleep},
 };
 use std::{
     sync::{

@@ -4,18 +4,22 @@
 
 use futures_util::StreamExt;
 use nanolith::{
-    Backoff, CancelToken, Local, MaxQueue, OnFull, Semaphore, TaskSet,
+    Cluster, Local, TaskSet,
     bulk::{each, map},
+    executor::{MaxQueue, OnFull},
     layers::{Hedge, Layer, RateLimit, Retry, Timeout},
     messenger::Messenger,
     mock::Mock,
     pipeline::{Cause, Pipeline},
+    pool::Concurrency,
     port::{self, Port},
     prelude::*,
     schedule::{ScheduleEnd, every},
-    sim::{self, Simulation},
+    sim,
+    sim::Simulation,
     stream::{self, Credits, ItemReceiver, StreamReader},
-    time::{Elapsed, HOUR, MockClock, Sleep, sleep, timeout},
+    sync::{Backoff, CancelToken, Semaphore},
+    time::{Elapsed, HOUR, MILLISECOND, MockClock, SECOND, Sleep, sleep, timeout},
 };
 use std::{
     future::{Future, pending},
@@ -476,7 +480,7 @@ fn call_on_a_cluster_ends() {
 #[test]
 fn restart_that_rests_ends() {
     let (job, service) = left(|| {
-        let restart = nanolith::Restart::on_panic().backoff(Backoff::exponential(HOUR).jitter(0.0));
+        let restart = nanolith::service::Restart::on_panic().backoff(Backoff::exponential(HOUR).jitter(0.0));
         let service = State::service(Duration::ZERO).restart(restart).launch().wait().expect("it starts");
         sim::crash(&service);
         sim::advance(SECOND);
@@ -785,7 +789,7 @@ fn handle_of_a_thread_ends() {
 #[test]
 fn main_guard_ends() {
     left(|| Work::tasks().after(HOUR).keep_alive(true).submit().detach());
-    assert!(ends(|| nanolith::main_guard().wait()).is_ok());
+    assert!(ends(|| nanolith::sync::main_guard().wait()).is_ok());
 }
 
 // ----- the steps of the end

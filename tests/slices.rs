@@ -1,7 +1,12 @@
 //! Tests of long tasks in slices: when they should yield, and that other calls then run.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
-use nanolith::{Step, prelude::*, should_yield, yield_now};
+use nanolith::{
+    pool::Concurrency,
+    prelude::*,
+    task::{CallInfo, Outcome, Step, should_yield, yield_now},
+    time::MILLISECOND,
+};
 use std::{
     sync::{
         Arc,

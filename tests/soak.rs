@@ -2,7 +2,11 @@
 //! capacity stays reserved, and no slot stays lent.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
-use nanolith::prelude::*;
+use nanolith::{
+    executor::{MaxQueue, OnFull},
+    pool::Concurrency,
+    prelude::*,
+};
 use rayon::prelude::*;
 use std::{
     sync::{

@@ -4,10 +4,14 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    Backoff, GlobalPool, Restart,
+    Cluster,
     messenger::{LagPolicy, Messenger, RecvTimeoutError},
+    pool::GlobalPool,
     prelude::*,
+    service::Restart,
     stream::{Bytes, Credits, StreamReader},
+    sync::Backoff,
+    time::{MILLISECOND, MINUTE, SECOND},
 };
 use std::{
     collections::HashMap,

@@ -5,8 +5,9 @@ use nanolith::{
     Handle, TaskSet,
     bulk::Work,
     layers::{Layer, Retry},
+    pool::Concurrency,
     prelude::*,
-    time::sleep,
+    time::{MILLISECOND, sleep},
 };
 use std::{
     sync::{

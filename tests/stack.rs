@@ -1,7 +1,7 @@
 //! Tests of a call's use of its thread's stack.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
-use nanolith::prelude::*;
+use nanolith::{pool::Concurrency, prelude::*};
 use std::{hint::black_box, thread};
 
 const KIB: usize = 1 << 10;
@@ -29,7 +29,7 @@ impl Work {
     }
 }
 
-fn pool() -> nanolith::PoolBuilder {
+fn pool() -> nanolith::pool::PoolBuilder {
     Pool::builder().concurrency(Concurrency::Exact(1))
 }
 

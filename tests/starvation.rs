@@ -2,9 +2,11 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    ServiceRef, TaskSet,
+    Executor, TaskSet,
+    pool::Concurrency,
     prelude::*,
-    time::{HOUR, MockClock},
+    service::ServiceRef,
+    time::{HOUR, MINUTE, MockClock},
 };
 use std::{
     sync::{

@@ -6,11 +6,14 @@
 // named in full.
 use futures_util::{FutureExt, Sink, Stream, StreamExt, TryStreamExt, future, io as aio};
 use nanolith::{
+    TaskError,
+    pool::Concurrency,
     prelude::*,
     stream::{
         self, Bytes, CreditError, Credits, FromCallError, ItemReceiver, ItemSender, StreamError, StreamReader,
         StreamWriter, Unsent, WriteError,
     },
+    time::{MILLISECOND, MINUTE},
 };
 use std::{
     collections::VecDeque,

@@ -3,8 +3,13 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    Backoff, CloseError, Crash, GroupError, LaunchError, LifeEvent, LifeEvents, Restart, RestartError, RestartGroup,
     prelude::*,
+    service::{
+        CloseError, Crash, GroupError, LaunchError, LifeEvent, LifeEvents, OnPanic, Restart, RestartError, RestartGroup,
+    },
+    sync::Backoff,
+    task::CallInfo,
+    time::MINUTE,
 };
 use std::{
     sync::{

@@ -2,7 +2,14 @@
 
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
-use nanolith::{Backoff, Crash, LifeEvent, LifeEvents, Restart, RestartGroup, prelude::*};
+use nanolith::{
+    Cluster,
+    executor::OnFull,
+    prelude::*,
+    service::{Crash, LifeEvent, LifeEvents, OnPanic, Restart, RestartGroup},
+    sync::Backoff,
+    time::{MILLISECOND, MINUTE},
+};
 use std::{
     future::{Future, pending, poll_fn},
     sync::{

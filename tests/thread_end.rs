@@ -3,9 +3,13 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    CancelToken, Messenger, port,
+    Cluster,
+    messenger::Messenger,
+    pool::Concurrency,
+    port,
     prelude::*,
-    time::{MockClock, sleep, timeout},
+    sync::CancelToken,
+    time::{MILLISECOND, MockClock, sleep, timeout},
 };
 use std::{cell::RefCell, sync::mpsc, thread, time::Duration};
 
@@ -60,7 +64,7 @@ fn use_all() {
     let token = CancelToken::new();
     token.cancel();
     token.cancelled().wait();
-    assert_eq!(nanolith::current().task(), None);
+    assert_eq!(nanolith::task::current().task(), None);
 }
 
 #[test]
@@ -160,11 +164,11 @@ fn executors_live_and_end_in_thread_local_destructor() {
 
 #[test]
 fn scopes_and_looks_answer_in_thread_local_destructor() {
-    assert!(at_end(|| nanolith::current().task().is_none()));
-    assert!(!at_end(nanolith::should_yield));
-    at_end(|| pollster::block_on(nanolith::yield_now()));
-    assert_eq!(at_end(|| nanolith::block_in_place(|| 4)), 4);
-    let sum = at_end(|| nanolith::with_priority(Priority::Idle, || Geometry::tasks().add(4, 5).wait().ok()));
+    assert!(at_end(|| nanolith::task::current().task().is_none()));
+    assert!(!at_end(nanolith::task::should_yield));
+    at_end(|| pollster::block_on(nanolith::task::yield_now()));
+    assert_eq!(at_end(|| nanolith::task::block_in_place(|| 4)), 4);
+    let sum = at_end(|| nanolith::call::with_priority(Priority::Idle, || Geometry::tasks().add(4, 5).wait().ok()));
     assert_eq!(sum, Some(9));
 }
 

@@ -2,9 +2,10 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    ThreadKind, current,
+    pool::Concurrency,
     prelude::*,
-    time::{Elapsed, sleep, timeout},
+    task::{ThreadKind, current},
+    time::{Elapsed, MILLISECOND, MINUTE, sleep, timeout},
 };
 use std::{
     sync::{

@@ -3,11 +3,15 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    Backoff, Handle, Job, Local, QueuedCall, SubmitError, TaskSet,
+    Executor, Handle, Local, TaskSet,
+    call::SubmitError,
+    executor::{Job, MaxQueue, OnFull, QueuedCall},
     layers::{CircuitBreaker, Fallback, Retry, stack},
     mock::Mock,
+    pool::Concurrency,
     prelude::*,
-    time::sleep,
+    sync::Backoff,
+    time::{MILLISECOND, sleep},
 };
 use std::{
     future::Future,

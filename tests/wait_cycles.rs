@@ -3,10 +3,12 @@
 
 use futures_util::future::{Either, select};
 use nanolith::{
-    SubmitError, ThreadKind,
+    call::SubmitError,
     deadlock::{WaitCycle, suspected},
+    pool::Concurrency,
     prelude::*,
     sim::Simulation,
+    task::ThreadKind,
     time::sleep,
 };
 use std::{

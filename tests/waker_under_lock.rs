@@ -7,13 +7,16 @@
 #![allow(unsafe_code, reason = "a waker whose clone is user code needs a table of functions")]
 
 use nanolith::{
-    Local, Semaphore, TaskSet,
+    Cluster, Executor, Local, TaskSet,
+    executor::MaxQueue,
     layers::{ConcurrencyLimit, Layer, RateLimit},
     messenger::{LagPolicy, Messenger},
+    pool::Concurrency,
     port,
     prelude::*,
     stream,
-    time::MockClock,
+    sync::Semaphore,
+    time::{MockClock, SECOND},
 };
 use std::{
     future::Future,

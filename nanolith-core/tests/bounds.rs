@@ -4,7 +4,11 @@
 mod common;
 
 use common::{Any, AnyCalls, LONG, gate};
-use nanolith_core::{CallError, Concurrency, MaxQueue, OnFull, Pool, PoolBuilder, Priority};
+use nanolith::{
+    CallError, Pool, Priority,
+    executor::{MaxQueue, OnFull},
+    pool::{Concurrency, PoolBuilder},
+};
 use std::{
     collections::VecDeque,
     future::Future,
@@ -421,9 +425,9 @@ fn the_figures_tell_what_is() {
     assert_eq!((pool.active(), pool.idle(), pool.maxed()), (1, 0, true));
     let _low = calls.run(|| 1).priority(Priority::Low).submit();
     let later = calls.later(async { 1 }).submit();
-    assert_eq!(pool.next().map(nanolith_core::TaskInfo::name), Some("later"));
+    assert_eq!(pool.next().map(nanolith::task::TaskInfo::name), Some("later"));
     later.cancel();
-    assert_eq!(pool.next().map(nanolith_core::TaskInfo::name), Some("run"));
+    assert_eq!(pool.next().map(nanolith::task::TaskInfo::name), Some("run"));
     assert_eq!((pool.queue_len(), pool.in_flight()), (1, 2));
     open.send(()).expect("it waits");
     running.wait().expect("it runs");

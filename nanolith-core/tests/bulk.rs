@@ -1,7 +1,7 @@
 //! Tests bulk work against a plain map: for any size, bound or failure, the results are the same.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
-use nanolith::{bulk::each, prelude::*};
+use nanolith::{bulk::each, executor::MaxQueue, pool::Concurrency, prelude::*};
 use once_cell::sync::Lazy;
 use proptest::prelude::*;
 

@@ -5,7 +5,11 @@
 mod common;
 
 use common::{Any, AnyCalls, gate};
-use nanolith_core::{CallError, Concurrency, Executor, Handle, MaxQueue, OnFull, Pool, TaskSet};
+use nanolith::{
+    CallError, Executor, Handle, Pool, TaskSet,
+    executor::{MaxQueue, OnFull},
+    pool::Concurrency,
+};
 use std::{sync::mpsc::Sender, thread};
 
 /// Returns a pool of two slots, in which one call may wait beyond them.

@@ -4,7 +4,11 @@
 mod common;
 
 use common::{Any, AnyCalls, LONG, gate};
-use nanolith_core::{CallError, Concurrency, Pool, ThreadKind, current};
+use nanolith::{
+    CallError, Pool,
+    pool::Concurrency,
+    task::{ThreadKind, current},
+};
 use std::{
     sync::{
         Arc,
@@ -196,7 +200,7 @@ fn code_knows_where_it_runs() {
         .expect("it runs");
     let there = told.recv().expect("it was sent");
     assert_eq!(there.place(), &ThreadKind::Pool("here".into()));
-    assert_eq!(there.task().map(nanolith_core::TaskInfo::name), Some("run"));
+    assert_eq!(there.task().map(nanolith::task::TaskInfo::name), Some("run"));
 }
 
 #[test]
@@ -218,7 +222,7 @@ fn a_panic_in_a_suspended_task_is_its_own() {
     let pool = pool();
     let calls = calls(&pool);
     let job = calls.later(async {
-        nanolith_core::time::sleep(Duration::from_millis(1)).await;
+        nanolith::time::sleep(Duration::from_millis(1)).await;
         panic!("late")
     });
     assert!(matches!(job.wait(), Err(CallError::Panicked(..))));

@@ -5,7 +5,11 @@
 mod common;
 
 use common::{Any, AnyCalls, LONG, gate};
-use nanolith_core::{CallError, Concurrency, Handle, MaxQueue, OnFull, Pool, PoolBuilder, Priority, Service};
+use nanolith::{
+    CallError, Handle, Pool, Priority, Service,
+    executor::{MaxQueue, OnFull},
+    pool::{Concurrency, PoolBuilder},
+};
 use std::{
     sync::{Arc, Mutex, mpsc},
     time::{Duration, Instant},

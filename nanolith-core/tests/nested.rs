@@ -6,7 +6,7 @@
 mod common;
 
 use common::{Any, AnyCalls, LONG, gate};
-use nanolith_core::{CallError, Concurrency, Pool, block_in_place};
+use nanolith::{CallError, Pool, pool::Concurrency, task::block_in_place};
 use std::{
     sync::{
         Arc, Mutex,
@@ -222,7 +222,7 @@ fn a_helper_that_waits_frees_a_slot() {
         let stolen = AtomicBool::new(false);
         let piece = || {
             stolen.store(true, Ordering::SeqCst);
-            let pause = nanolith_core::time::sleep(std::time::Duration::from_millis(1));
+            let pause = nanolith::time::sleep(std::time::Duration::from_millis(1));
             let later = inner.later(async move {
                 pause.await;
                 7
@@ -258,7 +258,7 @@ fn pieces_of_par_iter_that_wait_for_what_waits_end() {
         (0..40_i64)
             .into_par_iter()
             .map(|n| {
-                let pause = nanolith_core::time::sleep(std::time::Duration::from_micros(100));
+                let pause = nanolith::time::sleep(std::time::Duration::from_micros(100));
                 let later = inner.later(async move {
                     pause.await;
                     n
@@ -277,7 +277,7 @@ fn join_all_within_a_synchronous_task_ends() {
     let sum = outer.run(move || {
         // The pending calls come first: a later one that is ready must not take the slot back from
         // them.
-        let pause = || nanolith_core::time::sleep(std::time::Duration::from_millis(1));
+        let pause = || nanolith::time::sleep(std::time::Duration::from_millis(1));
         let later = (0..10).map(|n| {
             let pause = pause();
             inner.later(async move {
@@ -325,7 +325,7 @@ fn a_foreign_block_on_within_a_task_counts_as_waiting() {
         let children: Vec<_> = (0..100).map(|n| inner.run(move || n).submit()).collect();
         let later = inner
             .later(async {
-                nanolith_core::time::sleep(std::time::Duration::from_millis(5)).await;
+                nanolith::time::sleep(std::time::Duration::from_millis(5)).await;
                 50
             })
             .submit();

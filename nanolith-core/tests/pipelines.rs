@@ -3,6 +3,7 @@
 
 use nanolith::{
     pipeline::{OnError, Pipeline, Stage},
+    pool::Concurrency,
     prelude::*,
 };
 use proptest::prelude::*;

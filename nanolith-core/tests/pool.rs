@@ -4,7 +4,11 @@
 mod common;
 
 use common::{Any, gate};
-use nanolith_core::{CallError, Concurrency, MaxQueue, OnFull, Pool, Priority};
+use nanolith::{
+    CallError, Pool, Priority,
+    executor::{MaxQueue, OnFull},
+    pool::Concurrency,
+};
 use std::{
     sync::{
         Arc, Mutex,

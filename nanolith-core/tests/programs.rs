@@ -7,7 +7,7 @@
 mod common;
 
 use common::{Any, AnyCalls};
-use nanolith_core::{CallError, Concurrency, Handle, MaxQueue, Pool, Priority, TaskSet, time::MockClock};
+use nanolith::{CallError, Handle, Pool, Priority, TaskSet, executor::MaxQueue, pool::Concurrency, time::MockClock};
 use proptest::{prelude::*, test_runner::TestCaseResult};
 use std::{
     collections::{BTreeMap, BTreeSet},

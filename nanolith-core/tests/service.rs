@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Any, gate};
-use nanolith_core::CallError;
+use nanolith::CallError;
 
 #[test]
 fn a_service_keeps_its_state() {

@@ -5,9 +5,12 @@
 mod common;
 
 use common::{Any, AnyCalls, LONG, gate};
-use nanolith_core::{
-    BuildError, CallError, CloseError, LaunchError, OnFull, OnPanic, OwnsState, Pool, Service, ServiceRef, ThreadKind,
-    current,
+use nanolith::{
+    CallError, Pool, Service,
+    executor::{OnFull, OwnsState},
+    pool::BuildError,
+    service::{CloseError, LaunchError, OnPanic, ServiceRef},
+    task::{ThreadKind, current},
 };
 use std::{
     sync::{
@@ -25,7 +28,7 @@ fn service() -> Service<Any> {
 
 /// Sleeps long enough for an order to show, in a task that is pending meanwhile.
 async fn a_while() {
-    nanolith_core::time::sleep(Duration::from_millis(5)).await;
+    nanolith::time::sleep(Duration::from_millis(5)).await;
 }
 
 #[test]
@@ -353,10 +356,10 @@ fn a_pool_refuses_a_task_that_asks_for_a_state() {
     // The bounds exclude the typed methods. A hand-made job gets an error at run time.
     let pool = Pool::builder().build().expect("sound");
     let (tell, told) = mpsc::channel();
-    let job = nanolith_core::Job::<Any>::new(common::AnyTask::Look, move |outcome| {
+    let job = nanolith::executor::Job::<Any>::new(common::AnyTask::Look, move |outcome| {
         tell.send(outcome.err()).expect("heard");
     });
-    nanolith_core::Executor::execute(&pool, job).expect("it is taken");
+    nanolith::Executor::execute(&pool, job).expect("it is taken");
     assert!(matches!(told.recv_timeout(LONG), Ok(Some(CallError::Unsupported(_)))));
 }
 

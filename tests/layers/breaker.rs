@@ -5,7 +5,7 @@ use nanolith::{
     TaskSet,
     layers::{BreakerState, CircuitBreaker, Layer, Layered},
     prelude::*,
-    time::MockClock,
+    time::{MILLISECOND, MINUTE, MockClock, SECOND},
 };
 
 fn over(desk: &Desk, breaker: &CircuitBreaker) -> WorkCalls<Layered<CircuitBreaker, Desk>> {

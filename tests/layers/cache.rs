@@ -5,7 +5,7 @@ use nanolith::{
     TaskSet,
     layers::{Cache, Layer, Layered},
     prelude::*,
-    time::{HOUR, MockClock},
+    time::{HOUR, MILLISECOND, MINUTE, MockClock, SECOND},
 };
 use std::{
     hash::{Hash, Hasher},

@@ -1,10 +1,12 @@
 //! Tests of layer settings that are times, at zero and beyond the end of the clock.
 
 use nanolith::{
-    Backoff, TaskSet,
+    TaskSet,
     layers::{Cache, Hedge, Layer, RateLimit, Retry, Timeout},
+    pool::Concurrency,
     prelude::*,
-    time::{HOUR, MockClock},
+    sync::Backoff,
+    time::{HOUR, MockClock, SECOND},
 };
 use std::{
     sync::{

@@ -1,6 +1,12 @@
 //! An executor whose jobs the test ends by hand, and a set with calls on it.
 
-use nanolith::{Admission, Job, Reply, SubmitError, prelude::*};
+use nanolith::{
+    Executor,
+    call::SubmitError,
+    executor::{Admission, Job},
+    prelude::*,
+    task::Reply,
+};
 use std::{
     collections::VecDeque,
     future::poll_fn,

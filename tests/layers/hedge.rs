@@ -3,10 +3,10 @@
 
 use crate::desk::{Desk, Work, WorkCalls, WorkOutput};
 use nanolith::{
-    TaskSet,
+    Cluster, TaskSet,
     layers::{Fallback, Hedge, Layer, Layered, Retry},
     prelude::*,
-    time::{HOUR, MockClock},
+    time::{HOUR, MILLISECOND, MINUTE, MockClock, SECOND},
 };
 use std::sync::{
     Arc,

@@ -2,10 +2,13 @@
 
 use crate::desk::{Desk, Work, WorkCalls, poll_now};
 use nanolith::{
-    Backoff, ServiceRef, TaskSet,
+    Cluster, TaskSet,
     layers::{ConcurrencyLimit, Layer, Layered, LoadShed, RateLimit, Retry, stack},
+    pool::Concurrency,
     prelude::*,
-    time::MockClock,
+    service::ServiceRef,
+    sync::Backoff,
+    time::{MILLISECOND, MINUTE, MockClock, SECOND},
 };
 use std::{sync::OnceLock, task::Poll, time::Duration};
 
@@ -164,7 +167,7 @@ fn a_service_keeps_its_state_and_does_not_wait_for_itself_through_layers() {
     assert!(calls.push_by_itself(Alone::calls(layers().wrap(ServiceRef::from(&alone)))).wait().expect("it runs"));
     assert_eq!(calls.len().wait().expect("it runs"), 1);
     let cluster = Cluster::launch(2, || Alone::service(Alone(Vec::new()))).wait().expect("sound");
-    let calls = Alone::calls(layers().wrap(nanolith::ClusterRef::from(&cluster)));
+    let calls = Alone::calls(layers().wrap(nanolith::cluster::ClusterRef::from(&cluster)));
     assert_eq!(calls.push(1).wait().expect("it runs"), 1);
 }
 

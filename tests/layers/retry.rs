@@ -2,10 +2,11 @@
 
 use crate::desk::{Desk, Work, WorkCalls, WorkOutput, poll_now};
 use nanolith::{
-    Backoff, TaskSet,
+    Executor, TaskSet,
     layers::{CircuitBreaker, Layer, Layered, Retry, Timeout, stack},
     prelude::*,
-    time::MockClock,
+    sync::Backoff,
+    time::{MILLISECOND, MINUTE, MockClock, SECOND},
 };
 use std::task::Poll;
 
@@ -255,7 +256,10 @@ fn a_budget_bounds_the_retries_of_all() {
 fn a_great_many_attempts_that_fail_at_once_need_no_deep_stack() {
     struct Never;
     impl<S: TaskSet> Executor<S> for Never {
-        fn execute(&self, job: nanolith::Job<S>) -> Result<(), nanolith::SubmitError<nanolith::Job<S>>> {
+        fn execute(
+            &self,
+            job: nanolith::executor::Job<S>,
+        ) -> Result<(), nanolith::call::SubmitError<nanolith::executor::Job<S>>> {
             drop(job);
             Ok(())
         }

@@ -2,13 +2,16 @@
 //! most once, and nothing is left.
 
 use nanolith::{
-    Backoff, OnFull, TaskSet,
+    Executor, TaskSet,
+    executor::{MaxQueue, OnFull},
     layers::{
         Cache, CircuitBreaker, ConcurrencyLimit, Fallback, Hedge, Layer, Layered, LoadShed, RateLimit, Retry, Timeout,
         stack,
     },
+    pool::Concurrency,
     prelude::*,
-    time::{HOUR, MockClock, now, sleep},
+    sync::Backoff,
+    time::{HOUR, MILLISECOND, MockClock, SECOND, now, sleep},
 };
 use std::{
     collections::HashSet,

@@ -3,7 +3,10 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs, missing_debug_implementations, warnings, clippy::all, clippy::pedantic)]
 
-use nanolith::prelude::*;
+use nanolith::{
+    prelude::*,
+    task::{CallInfo, Outcome},
+};
 use std::{num::TryFromIntError, sync::Arc, time::Duration};
 
 /// Without a state.

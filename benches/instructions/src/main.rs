@@ -15,7 +15,7 @@
 //! side is the work of its thread from the mark at the end of [`Sums::hold`] to the mark in
 //! [`Sums::end`].
 
-use nanolith::{Concurrency, Handle, Pool, ServiceRef, prelude::*};
+use nanolith::{Handle, Pool, pool::Concurrency, prelude::*, service::ServiceRef};
 use std::{
     error::Error,
     hint::black_box,

@@ -9,6 +9,7 @@ use crate::{
 };
 use ::nanolith::{
     bulk::{each, map},
+    pool::Concurrency,
     prelude::*,
 };
 use rayon::prelude::*;

@@ -5,7 +5,10 @@ use super::{
     numbers::{Calls, Numbers, TaskBody},
     runtime,
 };
-use ::nanolith::prelude::{Concurrency, Handle, Pool};
+use ::nanolith::{
+    pool::Concurrency,
+    prelude::{Handle, Pool},
+};
 use std::{future::Future, marker::PhantomData};
 use tokio::runtime::Runtime;
 

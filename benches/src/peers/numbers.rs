@@ -1,7 +1,7 @@
 //! The tasks of each case, as a set of nanolith tasks.
 
 use crate::work::{self, Body, Micros, Sum, Tiny};
-use ::nanolith::{TaskSet, prelude::*};
+use ::nanolith::{Executor, TaskSet, prelude::*};
 
 /// The tasks of each case: tasks without a state, and those of a service.
 #[derive(Default)]

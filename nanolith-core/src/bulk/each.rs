@@ -59,7 +59,7 @@ use std::{convert::Infallible, fmt, future::Future, iter::FusedIterator, num::No
 ///
 /// # Errors
 ///
-/// Each input has its own result; [`CallTrace::item`](crate::CallTrace::item) of an error is the index of the
+/// Each input has its own result; [`CallTrace::item`](crate::error::CallTrace::item) of an error is the index of the
 /// input. To stop at the first error and cancel the rest, use [`try_collect`](Each::try_collect),
 /// or leave the loop. To keep all errors, collect the results themselves. Tasks that return a
 /// `Result` keep it:
@@ -174,7 +174,7 @@ impl<T: Send + 'static, D: Future<Output = Infallible>> Each<T, D> {
     /// assert_eq!(sums.count(), 100);
     /// pool.drained().wait();
     /// assert_eq!(pool.completed(), 10); // calls of the pool
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn batch(mut self, inputs: usize) -> Self {
         let inputs = NonZero::new(inputs).unwrap_or(NonZero::<usize>::MIN);

@@ -24,7 +24,7 @@ pub type Mapping<'a, E, R> = Call<'a, Work, E, R>;
 
 /// Applies `f` to each item and returns the results in order.
 ///
-/// This is one call of the pool, with a priority, a time limit and a [`Handle`](crate::Handle) like
+/// This is one call of the pool, with a priority, a time limit and a [`Handle`](crate::typed::Handle) like
 /// other calls. While it runs, it splits over the pool's idle threads, like rayon's `par_iter`; the
 /// pool's metrics count one task. If it is cancelled or times out, each thread stops before its
 /// next item. This needs panics that unwind: a program with `panic = "abort"` processes all items.
@@ -41,7 +41,7 @@ pub type Mapping<'a, E, R> = Call<'a, Work, E, R>;
 /// # Errors
 ///
 /// A call can end in every way that [`CallError`] lists. If `f` panics, the first panic stops the
-/// rest, and the error's [`CallTrace::item`](crate::CallTrace::item) is the index of the item:
+/// rest, and the error's [`CallTrace::item`](crate::error::CallTrace::item) is the index of the item:
 ///
 /// ```
 /// use nanolith::{bulk, prelude::*};
@@ -49,7 +49,7 @@ pub type Mapping<'a, E, R> = Call<'a, Work, E, R>;
 /// let error = bulk::map(&pool, vec![3, 2, 1, 0], |n| 12 / n).wait().unwrap_err();
 /// assert_eq!(error.at().item(), Some(3));
 /// assert!(error.to_string().contains("attempt to divide by zero; item 3"));
-/// # Ok::<(), nanolith::BuildError>(())
+/// # Ok::<(), nanolith::pool::BuildError>(())
 /// ```
 #[track_caller]
 pub fn map<E, T, R, F>(pool: &E, items: Vec<T>, f: F) -> Mapping<'_, E, Vec<R>>

@@ -18,3 +18,4 @@ mod slot_tests;
 pub(crate) mod wait_graph;
 
 pub use header::Progress;
+pub use policy::{QueueOrder, QueuedCall};

@@ -17,10 +17,10 @@ use std::{
 };
 
 /// A custom order of calls, applied over the order of priorities; set by
-/// [`PoolBuilder::order`](crate::PoolBuilder::order) and the `order` method of other builders.
+/// [`PoolBuilder::order`](crate::pool::PoolBuilder::order) and the `order` method of other builders.
 ///
 /// ```
-/// use nanolith::{QueueOrder, QueuedCall, prelude::*};
+/// use nanolith::{executor::{QueueOrder, QueuedCall}, prelude::*, time::MINUTE};
 /// # use nanolith_doc_sets::*;
 /// /// The nearest deadline first; calls without one as they would go anyway.
 /// struct NearestDeadline;
@@ -57,7 +57,7 @@ impl<F: Fn(&QueuedCall<'_>) -> Option<u64> + Send + Sync> QueueOrder for F {
 /// of the process.
 ///
 /// ```
-/// use nanolith::{QueuedCall, prelude::*};
+/// use nanolith::{executor::QueuedCall, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// // as ever, but what parses may wait for a second more
 /// let order = |call: &QueuedCall<'_>| {
@@ -94,7 +94,7 @@ impl QueuedCall<'_> {
     }
 
     /// Returns when the call expires, in nanoseconds, by its priority or by
-    /// [`Call::serve_within`](crate::Call::serve_within). This is the call's rank without a custom
+    /// [`Call::serve_within`](crate::typed::Call::serve_within). This is the call's rank without a custom
     /// order.
     #[must_use]
     pub fn expires(&self) -> u64 {

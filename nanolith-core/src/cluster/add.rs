@@ -25,7 +25,7 @@ pub(super) type Starting<S> = Pin<Box<dyn Future<Output = Result<ServiceRef<S>, 
 /// The error of adding a member.
 ///
 /// ```
-/// use nanolith::{AddError, prelude::*};
+/// use nanolith::{Cluster, cluster::AddError, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// let geometry = Cluster::launch(1, Geometry::service).wait()?;
 /// geometry.close().wait()?;
@@ -60,10 +60,10 @@ impl Error for AddError {
 }
 
 /// A future that waits for the start of one more member. Made by
-/// [`ClusterControl::add`](crate::ClusterControl::add).
+/// [`ClusterControl::add`](crate::cluster::ClusterControl::add).
 ///
 /// ```
-/// use nanolith::{AddMember, prelude::*};
+/// use nanolith::{Cluster, cluster::AddMember, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// let geometry = Cluster::launch(1, Geometry::service).wait()?;
 /// let adding: AddMember<Geometry> = geometry.control().add();
@@ -93,7 +93,7 @@ impl<S: TaskSet> AddMember<S> {
     /// Blocks until the member has started.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{Cluster, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::launch(0, Geometry::service).wait()?;
     /// geometry.control().add().wait()?;
@@ -154,10 +154,10 @@ impl<S: TaskSet> fmt::Debug for AddMember<S> {
 }
 
 /// A future that waits until a cluster has the requested number of members. Made by
-/// [`ClusterControl::resize`](crate::ClusterControl::resize).
+/// [`ClusterControl::resize`](crate::cluster::ClusterControl::resize).
 ///
 /// ```
-/// use nanolith::{Resize, prelude::*};
+/// use nanolith::{Cluster, cluster::Resize, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// let geometry = Cluster::launch(1, Geometry::service).wait()?;
 /// let resizing: Resize<Geometry> = geometry.control().resize(3);
@@ -190,7 +190,7 @@ impl<S: TaskSet> Resize<S> {
     /// Blocks until the new members have started, and the removed members have ended.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{Cluster, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::launch(3, Geometry::service).wait()?;
     /// geometry.control().resize(1).wait()?;

@@ -12,7 +12,7 @@ use std::{
 /// task goes to another member, if there is one.
 ///
 /// ```
-/// use nanolith::prelude::*;
+/// use nanolith::{Cluster, cluster::Balance, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// let counter = Cluster::builder().balance(Balance::RoundRobin).launch(2, || Counter::service(10)).wait()?;
 /// let totals = [1, 1, 1, 1].map(|by| counter.bump(by).wait());
@@ -35,10 +35,10 @@ pub enum Balance {
     PowerOfTwo,
     /// All calls of one task go to one member, while the members stay the same. When a member
     /// leaves, only its tasks move. To keep calls together by a key of your own, use
-    /// [`ClusterControl::use_key`](crate::ClusterControl::use_key).
+    /// [`ClusterControl::use_key`](crate::cluster::ClusterControl::use_key).
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{Cluster, cluster::Balance, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let counter = Cluster::builder().balance(Balance::KeyAffinity).launch(4, || Counter::service(10)).wait()?;
     /// assert_eq!((counter.bump(1).wait()?, counter.bump(1).wait()?), (11, 12)); // one member has both
@@ -48,10 +48,12 @@ pub enum Balance {
 }
 
 /// A custom way to choose the member that a call goes to: see
-/// [`ClusterBuilder::choose_by`](crate::ClusterBuilder::choose_by). Closures implement this trait.
+/// [`ClusterBuilder::choose_by`](crate::cluster::ClusterBuilder::choose_by). Closures implement this trait.
 ///
 /// ```
-/// use nanolith::{RouteRequest, BalancePolicy, MemberLoad, prelude::*};
+/// use nanolith::{
+///     Cluster, cluster::{BalancePolicy, MemberLoad, RouteRequest}, prelude::*,
+/// };
 /// # use nanolith_doc_sets::*;
 /// /// The first keeps the calls until it has ten of them.
 /// struct FillUp;
@@ -67,7 +69,7 @@ pub enum Balance {
 pub trait BalancePolicy: Send + Sync + 'static {
     /// Returns the index in `members` of the member that the call goes to. `members` is never
     /// empty. An index past the end wraps around. No lock is held during this method. A panic ends
-    /// the call as [`CallError::Lost`](crate::CallError::Lost) and propagates to the caller.
+    /// the call as [`CallError::Lost`](crate::error::CallError::Lost) and propagates to the caller.
     fn choose(&self, members: &[MemberLoad], call: &RouteRequest) -> usize;
 }
 
@@ -80,11 +82,11 @@ impl<F: Fn(&[MemberLoad], &RouteRequest) -> usize + Send + Sync + 'static> Balan
 /// A member and its load, as an argument of [`BalancePolicy::choose`].
 ///
 /// ```
-/// use nanolith::{RouteRequest, MemberLoad};
+/// use nanolith::cluster::{MemberLoad, RouteRequest};
 /// fn idle(members: &[MemberLoad], _: &RouteRequest) -> usize {
 ///     members.iter().position(|member| member.calls == 0).unwrap_or(0)
 /// }
-/// # let _: &dyn nanolith::BalancePolicy = &idle;
+/// # let _: &dyn nanolith::cluster::BalancePolicy = &idle;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -98,12 +100,12 @@ pub struct MemberLoad {
 /// A call for which a member is chosen, as an argument of [`BalancePolicy::choose`].
 ///
 /// ```
-/// use nanolith::{RouteRequest, MemberLoad};
+/// use nanolith::cluster::{MemberLoad, RouteRequest};
 /// fn heavy_ones_apart(members: &[MemberLoad], call: &RouteRequest) -> usize {
 ///     let heavy = call.task().is_some_and(|task| task.name() == "render");
 ///     if heavy { 0 } else { 1 + call.turn() as usize % (members.len() - 1).max(1) }
 /// }
-/// # let _: &dyn nanolith::BalancePolicy = &heavy_ones_apart;
+/// # let _: &dyn nanolith::cluster::BalancePolicy = &heavy_ones_apart;
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct RouteRequest {
@@ -117,7 +119,7 @@ impl RouteRequest {
     }
 
     /// Returns the called task, or `None` for
-    /// [`ClusterControl::use_next`](crate::ClusterControl::use_next).
+    /// [`ClusterControl::use_next`](crate::cluster::ClusterControl::use_next).
     #[must_use]
     pub fn task(&self) -> Option<&'static TaskInfo> {
         self.task

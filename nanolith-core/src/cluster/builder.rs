@@ -13,7 +13,7 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 /// The settings of a cluster, from [`Cluster::builder`].
 ///
 /// ```
-/// use nanolith::prelude::*;
+/// use nanolith::{Cluster, cluster::Balance, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// let counters = Cluster::builder().name("counters").balance(Balance::PowerOfTwo);
 /// let counter = counters.launch(4, || Counter::service(10).queue(1_024)).wait()?;
@@ -37,7 +37,7 @@ impl<S: TaskSet> ClusterBuilder<S> {
     /// default is the set's name, and then the members keep the names of their own builders.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{Cluster, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::builder().name("shapes").launch(2, Geometry::service).wait()?;
     /// assert_eq!(&*geometry.info().members[1].service.name, "shapes 1");
@@ -51,7 +51,7 @@ impl<S: TaskSet> ClusterBuilder<S> {
     /// Sets how the member that a call goes to is chosen. The default is [`Balance::LeastBusy`].
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{Cluster, cluster::Balance, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::builder().balance(Balance::RoundRobin).launch(2, Geometry::service).wait()?;
     /// # assert_eq!(geometry.add(4, 5).wait()?, 9);
@@ -65,7 +65,7 @@ impl<S: TaskSet> ClusterBuilder<S> {
     /// Sets a custom way to choose the member that a call goes to: see [`BalancePolicy`].
     ///
     /// ```
-    /// use nanolith::{RouteRequest, MemberLoad, prelude::*};
+    /// use nanolith::{Cluster, cluster::{MemberLoad, RouteRequest}, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let newest = |members: &[MemberLoad], _: &RouteRequest| members.len() - 1;
     /// let geometry = Cluster::builder().choose_by(newest).launch(2, Geometry::service).wait()?;
@@ -81,10 +81,10 @@ impl<S: TaskSet> ClusterBuilder<S> {
     /// for each member that is added later.
     ///
     /// With `n = 0` the cluster is empty: its calls end as
-    /// [`CallError::NoMember`](crate::CallError::NoMember) until a member is added.
+    /// [`CallError::NoMember`](crate::error::CallError::NoMember) until a member is added.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{Cluster, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::builder().launch(2, Geometry::service).wait()?; // or `.await?`
     /// assert_eq!(geometry.add(4, 5).wait()?, 9);
@@ -94,7 +94,7 @@ impl<S: TaskSet> ClusterBuilder<S> {
     /// # Errors
     ///
     /// The returned [`ClusterLaunch`] yields them: see
-    /// [`ClusterLaunchError`](crate::ClusterLaunchError).
+    /// [`ClusterLaunchError`](crate::cluster::ClusterLaunchError).
     pub fn launch<B, F>(self, n: usize, member: F) -> ClusterLaunch<S, B::Error>
     where
         B: LaunchMember<Set = S>,
@@ -107,7 +107,7 @@ impl<S: TaskSet> ClusterBuilder<S> {
     /// builder for.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{Cluster, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let counter = Cluster::builder().launch_numbered(2, |id| Counter::service(10 * id.number() as i64)).wait()?;
     /// let totals = counter.control().call_all(|counter| counter.total()).wait();
@@ -118,7 +118,7 @@ impl<S: TaskSet> ClusterBuilder<S> {
     /// # Errors
     ///
     /// The returned [`ClusterLaunch`] yields them: see
-    /// [`ClusterLaunchError`](crate::ClusterLaunchError).
+    /// [`ClusterLaunchError`](crate::cluster::ClusterLaunchError).
     pub fn launch_numbered<B, F>(self, n: usize, member: F) -> ClusterLaunch<S, B::Error>
     where
         B: LaunchMember<Set = S>,

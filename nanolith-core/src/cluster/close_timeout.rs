@@ -15,7 +15,7 @@ use std::{
 /// members.
 ///
 /// ```
-/// use nanolith::prelude::*;
+/// use nanolith::{Cluster, prelude::*, time::MINUTE};
 /// # use nanolith_doc_sets::*;
 /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
 /// let job = geometry.add(4, 5).submit();
@@ -43,7 +43,7 @@ impl<S: TaskSet> ClusterCloseTimeout<S> {
     /// Blocks until all members have ended, or until the limit.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{Cluster, prelude::*, time::MINUTE};
     /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
     /// geometry.close_timeout(MINUTE).wait()?; // nothing was left to do

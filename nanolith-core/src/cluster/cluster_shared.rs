@@ -30,7 +30,7 @@ use std::{
 /// were launched. No number is used twice.
 ///
 /// ```
-/// use nanolith::prelude::*;
+/// use nanolith::{Cluster, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
 /// let numbers: Vec<_> = geometry.control().members().iter().map(|id| id.number()).collect();

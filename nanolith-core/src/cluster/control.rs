@@ -14,10 +14,10 @@ use crate::{
 };
 use std::{fmt, hash::Hash, sync::Arc};
 
-/// Less common operations of a cluster, from [`Cluster::control`](crate::Cluster::control).
+/// Less common operations of a cluster, from [`Cluster::control`](crate::cluster::Cluster::control).
 ///
 /// ```
-/// use nanolith::prelude::*;
+/// use nanolith::{Cluster, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// let counter = Cluster::launch(2, || Counter::service(10)).wait()?;
 /// let control = counter.control();
@@ -38,7 +38,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     /// Starts one more member. The member joins when the returned future is awaited or waited on.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{Cluster, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::launch(1, Geometry::service).wait()?;
     /// let member = geometry.control().add().wait()?; // or `.await?`
@@ -48,7 +48,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     ///
     /// # Errors
     ///
-    /// The returned [`AddMember`] yields them: see [`AddError`](crate::AddError).
+    /// The returned [`AddMember`] yields them: see [`AddError`](crate::cluster::AddError).
     pub fn add(&self) -> AddMember<S> {
         AddMember::new(self.inner)
     }
@@ -57,7 +57,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     /// such member.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{Cluster, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
     /// let member = geometry.control().members()[0];
@@ -72,11 +72,11 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     }
 
     /// Adds members until there are `n`, or closes the newest members until `n` are left. With `n =
-    /// 0` all members close, and calls end as [`CallError::NoMember`](crate::CallError::NoMember)
+    /// 0` all members close, and calls end as [`CallError::NoMember`](crate::error::CallError::NoMember)
     /// until members are added.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{Cluster, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::launch(1, Geometry::service).wait()?;
     /// geometry.control().resize(3).wait()?; // or `.await?`
@@ -88,7 +88,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     ///
     /// # Errors
     ///
-    /// The returned [`Resize`] yields them: see [`AddError`](crate::AddError).
+    /// The returned [`Resize`] yields them: see [`AddError`](crate::cluster::AddError).
     pub fn resize(&self, n: usize) -> Resize<S> {
         let (more, surplus) = self.inner.plan_resize(n);
         let adding = (0..more).map(|_| self.add()).collect();
@@ -100,7 +100,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     /// member. Calls on that service do not move: when the member ends, they end with an error.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{Cluster, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let counter = Cluster::launch(2, || Counter::service(10)).wait()?;
     /// if let Some(one) = counter.control().use_next() {
@@ -123,7 +123,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     /// this again for each call, or for every few calls.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{Cluster, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let counter = Cluster::launch(8, || Counter::service(0)).wait()?;
     /// for _ in 0..3 {
@@ -146,7 +146,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     /// Returns the member with this id, as a service, or `None` if there is no such member.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{Cluster, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let counter = Cluster::launch(2, || Counter::service(10)).wait()?;
     /// for id in counter.control().members() {
@@ -163,7 +163,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     /// Returns the members that accept calls now, the oldest first.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{Cluster, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
     /// assert_eq!(geometry.control().members().len(), 2);
@@ -179,7 +179,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     /// [`Call::submit`].
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{Cluster, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let counter = Cluster::launch(2, || Counter::service(10)).wait()?;
     /// assert_eq!(counter.control().notify_all(|counter| counter.bump(5)), 2);
@@ -201,7 +201,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     /// one entry for each member, in the order of their numbers.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{Cluster, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let counter = Cluster::launch(3, || Counter::service(10)).wait()?;
     /// let totals = counter.control().call_all(|counter| counter.total()).wait(); // or `.await`
@@ -230,7 +230,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     /// end.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{Cluster, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
     /// assert_eq!(geometry.control().close_idle(), 2);

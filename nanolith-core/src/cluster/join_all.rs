@@ -18,11 +18,11 @@ use std::{
 };
 
 /// A future that waits for the end of all members of a cluster, including the members that were
-/// leaving already. Made by [`Cluster::close`](crate::Cluster::close) and
-/// [`Cluster::terminate`](crate::Cluster::terminate).
+/// leaving already. Made by [`Cluster::close`](crate::cluster::Cluster::close) and
+/// [`Cluster::terminate`](crate::cluster::Cluster::terminate).
 ///
 /// ```
-/// use nanolith::{ClusterClose, prelude::*};
+/// use nanolith::{Cluster, cluster::ClusterClose, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
 /// let accepted = geometry.add(4, 5).submit();
@@ -60,7 +60,7 @@ impl<S: TaskSet> ClusterClose<S> {
     /// Blocks until all members are over.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{Cluster, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
     /// geometry.close().wait()?;
@@ -103,11 +103,11 @@ impl<S: TaskSet> fmt::Debug for ClusterClose<S> {
 pub(super) type OneCall<T> = Pin<Box<dyn Future<Output = (MemberId, Result<T, CallError>)> + Send>>;
 
 /// A future that makes one call on each member. Made by
-/// [`ClusterControl::call_all`](crate::ClusterControl::call_all). The calls are submitted when the
+/// [`ClusterControl::call_all`](crate::cluster::ClusterControl::call_all). The calls are submitted when the
 /// future is awaited or waited on. It yields the result of each member.
 ///
 /// ```
-/// use nanolith::{CallAll, prelude::*};
+/// use nanolith::{Cluster, cluster::CallAll, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// let counter = Cluster::launch(2, || Counter::service(10)).wait()?;
 /// let all: CallAll<i64> = counter.control().call_all(|counter| counter.bump(5));
@@ -134,7 +134,7 @@ impl<T: 'static> CallAll<T> {
     /// order of their numbers.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{Cluster, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let counter = Cluster::launch(2, || Counter::service(10)).wait()?;
     /// let totals = counter.control().call_all(|counter| counter.bump(5)).wait();

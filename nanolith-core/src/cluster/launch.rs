@@ -22,7 +22,7 @@ mod sealed {
 /// A builder that a member of a cluster can be launched from: a [`ServiceBuilder`].
 ///
 /// ```
-/// use nanolith::{ClusterLaunch, LaunchMember, prelude::*};
+/// use nanolith::{Cluster, cluster::{ClusterLaunch, LaunchMember}, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// fn one_a_core<B: LaunchMember>(member: fn() -> B) -> ClusterLaunch<B::Set, B::Error> {
 ///     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
@@ -63,7 +63,7 @@ pub(super) fn starting<S: TaskSet, E: Send + 'static>(launch: Launch<S, E>) -> S
 /// at the same time.
 ///
 /// ```
-/// use nanolith::{ClusterLaunch, prelude::*};
+/// use nanolith::{Cluster, cluster::ClusterLaunch, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// let launch: ClusterLaunch<Geometry, _> = Cluster::launch(2, Geometry::service);
 /// # pollster::block_on(async {
@@ -98,7 +98,7 @@ impl<S: TaskSet, E: 'static> ClusterLaunch<S, E> {
     /// Blocks until all members have started.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{Cluster, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
     /// assert_eq!(geometry.add(4, 5).wait()?, 9);
@@ -167,7 +167,7 @@ impl<S: TaskSet, E> fmt::Debug for ClusterLaunch<S, E> {
 /// The error of a cluster's launch: a member that did not start. The other members were closed.
 ///
 /// ```
-/// use nanolith::{LaunchError, prelude::*};
+/// use nanolith::{Cluster, prelude::*, service::LaunchError};
 /// # pub struct Counter { total: i64 }
 /// #[define]
 /// impl Counter {

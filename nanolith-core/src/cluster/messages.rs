@@ -12,7 +12,7 @@ impl<S: TaskSet> Cluster<S> {
     /// members, and then their order is not defined.
     ///
     /// ```
-    /// use nanolith::prelude::*;
+    /// use nanolith::{Cluster, prelude::*};
     /// # pub struct Counter { total: i64 }
     /// # #[define]
     /// # impl Counter {
@@ -57,7 +57,7 @@ where
     /// number of members that accepted it.
     ///
     /// ```
-    /// use nanolith::prelude::*;
+    /// use nanolith::{Cluster, prelude::*};
     /// # pub struct Counter { total: i64 }
     /// # #[define]
     /// # impl Counter {

@@ -45,7 +45,7 @@ use std::{
 /// services. Each call goes to one member, which [`Balance`] chooses.
 ///
 /// ```
-/// use nanolith::prelude::*;
+/// use nanolith::{Cluster, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// let counter = Cluster::launch(2, || Counter::service(10)).wait()?; // or `.await?`
 /// assert_eq!(counter.bump(5).wait()?, 15); // one of the two has 15 now
@@ -55,12 +55,12 @@ use std::{
 /// ```
 ///
 /// A call goes to the chosen member. If the queue of that member is full, the call goes to another
-/// member that has queue room. If no member has queue room, [`OnFull`](crate::OnFull) decides: the
+/// member that has queue room. If no member has queue room, [`OnFull`](crate::executor::OnFull) decides: the
 /// call waits for the first member with queue room, or fails.
 ///
 /// A member that ends leaves the cluster at once, in whatever way it ends. Its unfinished calls end
-/// as [`CallError::Closed`](crate::CallError::Closed) or
-/// [`CallError::Crashed`](crate::CallError::Crashed), unless the task is `#[task(idempotent)]`.
+/// as [`CallError::Closed`](crate::error::CallError::Closed) or
+/// [`CallError::Crashed`](crate::error::CallError::Crashed), unless the task is `#[task(idempotent)]`.
 /// Then the call moves to another member, which always accepts it.
 ///
 /// A call moves at most as many times as there were members when it was submitted. It never moves
@@ -87,7 +87,7 @@ impl<S: TaskSet> Cluster<S> {
     /// [`ClusterBuilder::launch`].
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{Cluster, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let counter = Cluster::launch(2, || Counter::service(10).queue(1_024)).wait()?; // or `.await?`
     /// assert_eq!(counter.total().wait()?, 10);
@@ -108,7 +108,7 @@ impl<S: TaskSet> Cluster<S> {
     /// Returns a builder with the default settings.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{Cluster, cluster::Balance, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::builder().balance(Balance::RoundRobin).launch(2, Geometry::service).wait()?;
     /// assert_eq!(geometry.add(4, 5).wait()?, 9);
@@ -121,7 +121,7 @@ impl<S: TaskSet> Cluster<S> {
     /// Returns the typed methods, to pass to a function that is generic over the executor.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{Cluster, Executor, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// fn nine(geometry: &GeometryCalls<impl Executor<Geometry>>) -> Result<i64, CallError> {
     ///     geometry.add(4, 5).wait()
@@ -140,7 +140,7 @@ impl<S: TaskSet> Cluster<S> {
     /// waits for the end.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{Cluster, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
     /// let accepted = geometry.add(4, 5).submit();
@@ -152,17 +152,19 @@ impl<S: TaskSet> Cluster<S> {
     ///
     /// # Errors
     ///
-    /// The returned [`ClusterClose`] yields them: see [`CloseError`](crate::CloseError).
+    /// The returned [`ClusterClose`] yields them: see [`CloseError`](crate::service::CloseError).
     pub fn close(&self) -> ClusterClose<S> {
         self.inner().close(ServiceRef::close)
     }
 
     /// Closes the cluster like [`Cluster::close`], and waits until all members end, for at most
     /// `limit`, counted from now. At the limit, unfinished calls are ended, as in
-    /// [`Service::close_timeout`](crate::Service::close_timeout).
+    /// [`Service::close_timeout`](crate::service::Service::close_timeout).
     ///
     /// ```
-    /// use nanolith::{CloseError, prelude::*};
+    /// use nanolith::{
+    ///     Cluster, prelude::*, service::CloseError, time::{MILLISECOND, MINUTE},
+    /// };
     /// # pub struct Counter { total: i64 }
     /// # #[define] impl Counter {
     /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
@@ -179,17 +181,17 @@ impl<S: TaskSet> Cluster<S> {
     /// # Errors
     ///
     /// The returned [`ClusterCloseTimeout`] yields them.
-    /// [`CloseError::Unfinished`](crate::CloseError::Unfinished) counts the calls of all members
+    /// [`CloseError::Unfinished`](crate::service::CloseError::Unfinished) counts the calls of all members
     /// that did not finish within the limit. The other errors are those of [`Cluster::close`].
     pub fn close_timeout(&self, limit: Duration) -> ClusterCloseTimeout<S> {
         ClusterCloseTimeout::new(self.close(), limit)
     }
 
     /// Ends all members without waiting for their calls, like
-    /// [`Service::terminate`](crate::Service::terminate).
+    /// [`Service::terminate`](crate::service::Service::terminate).
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{Cluster, prelude::*, time::MINUTE};
     /// # pub struct Counter { total: i64 }
     /// # #[define] impl Counter {
     /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
@@ -204,7 +206,7 @@ impl<S: TaskSet> Cluster<S> {
     ///
     /// # Errors
     ///
-    /// The returned [`ClusterClose`] yields them: see [`CloseError`](crate::CloseError).
+    /// The returned [`ClusterClose`] yields them: see [`CloseError`](crate::service::CloseError).
     pub fn terminate(&self) -> ClusterClose<S> {
         self.inner().close(ServiceRef::terminate)
     }
@@ -212,7 +214,7 @@ impl<S: TaskSet> Cluster<S> {
     /// Returns the counts of each member, and their sums.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{Cluster, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
     /// geometry.add(4, 5).wait()?;
@@ -242,7 +244,7 @@ impl<S: TaskSet> Cluster<S> {
     /// Returns a handle for less common operations.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{Cluster, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
     /// geometry.control().resize(3).wait()?;
@@ -278,7 +280,7 @@ impl<S: TaskSet> fmt::Debug for Cluster<S> {
 /// moment. The sums cover the members that accept calls now, not the members that are leaving.
 ///
 /// ```
-/// use nanolith::{ClusterInfo, prelude::*};
+/// use nanolith::{Cluster, cluster::ClusterInfo, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
 /// let ClusterInfo { name, active_services, active_calls, queue_len, closed, .. } = geometry.info();
@@ -312,7 +314,7 @@ pub struct ClusterInfo {
 /// The counts of a member.
 ///
 /// ```
-/// use nanolith::{MemberInfo, prelude::*};
+/// use nanolith::{Cluster, cluster::MemberInfo, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
 /// for MemberInfo { id, service, .. } in geometry.info().members {

@@ -21,7 +21,7 @@ use std::{
 /// A cluster as an executor, through which its typed methods submit calls. Layers can wrap it.
 ///
 /// ```
-/// use nanolith::{ClusterRef, OwnsState, prelude::*};
+/// use nanolith::{Cluster, cluster::ClusterRef, executor::OwnsState, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// fn bump(counter: &CounterCalls<impl OwnsState<Counter>>) -> Result<i64, CallError> {
 ///     counter.bump(5).wait()

@@ -108,7 +108,7 @@ fn describe(target: Option<ExecutorId>, has_limit: bool) -> String {
 /// service has one thread, and no other thread takes over its work.
 ///
 /// ```
-/// use nanolith::{block_in_place, prelude::*};
+/// use nanolith::{pool::Concurrency, prelude::*, task::block_in_place};
 /// use std::sync::mpsc::Receiver;
 /// # pub struct Geometry;
 /// # #[define]

@@ -5,3 +5,7 @@ pub(crate) mod inline;
 pub(crate) mod priority_scope;
 mod sleep;
 pub(crate) mod thread_context;
+
+pub use block_on::block_in_place;
+pub use priority_scope::{WithPriority, with_priority, with_priority_async};
+pub use thread_context::{Current, current};

@@ -15,7 +15,7 @@ use std::{
 /// A wait within `f` raises the awaited call to this priority, like a wait within a task.
 ///
 /// ```
-/// use nanolith::{prelude::*, with_priority};
+/// use nanolith::{call::with_priority, prelude::*};
 /// # pub struct Geometry;
 /// #[define]
 /// impl Geometry {
@@ -38,7 +38,7 @@ pub fn with_priority<R>(priority: Priority, f: impl FnOnce() -> R) -> R {
 /// scope.
 ///
 /// ```
-/// use nanolith::{prelude::*, with_priority_async};
+/// use nanolith::{call::with_priority_async, prelude::*};
 /// # pub struct Geometry;
 /// # #[define]
 /// # impl Geometry {
@@ -56,7 +56,7 @@ pub fn with_priority_async<F: Future>(priority: Priority, future: F) -> WithPrio
 /// A future in a priority scope, returned by [`with_priority_async`].
 ///
 /// ```
-/// use nanolith::{WithPriority, prelude::*, with_priority_async};
+/// use nanolith::{call::{WithPriority, with_priority_async}, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// let sum: WithPriority<_> = with_priority_async(Priority::Low, Geometry::tasks().add(4, 5));
 /// assert_eq!(sum.wait()?, 9);

@@ -20,7 +20,7 @@ use std::{error::Error, fmt, sync::Arc};
 /// let error = Geometry::on(&pool).add(4, 5).wait().unwrap_err();
 /// assert!(!worth_another_try(&error));
 /// assert!(error.to_string().starts_with("`Geometry::add` was rejected: the executor is closed; submitted at"));
-/// # Ok::<(), nanolith::BuildError>(())
+/// # Ok::<(), nanolith::pool::BuildError>(())
 /// ```
 #[derive(Clone)]
 #[non_exhaustive]
@@ -52,7 +52,7 @@ pub enum CallError {
     /// The call's time was over before its task was done. A running task was asked to stop, and may go on a while.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{prelude::*, time::MILLISECOND};
     /// # use nanolith_doc_sets::*;
     /// # let pool = Pool::builder().build()?;
     /// pool.pause();
@@ -64,7 +64,7 @@ pub enum CallError {
     /// The executor's queue was full, and it does not wait.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{executor::{MaxQueue, OnFull}, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::Reject).build()?;
     /// # pool.pause();
@@ -74,11 +74,11 @@ pub enum CallError {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     Full(CallTrace),
-    /// The call was dropped to make room, as [`OnFull::DropOldest`](crate::OnFull::DropOldest) and
-    /// [`OnFull::DropNewest`](crate::OnFull::DropNewest) ask for.
+    /// The call was dropped to make room, as [`OnFull::DropOldest`](crate::executor::OnFull::DropOldest) and
+    /// [`OnFull::DropNewest`](crate::executor::OnFull::DropNewest) ask for.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{executor::{MaxQueue, OnFull}, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::DropOldest).build()?;
     /// # pool.pause();
@@ -102,10 +102,10 @@ pub enum CallError {
     /// ```
     Closed(CallTrace),
     /// The service crashed while it had the call, and lost it: because the call had begun, or because the service is not
-    /// started anew. The source of the error is the [`Crash`](crate::Crash).
+    /// started anew. The source of the error is the [`Crash`](crate::service::Crash).
     ///
     /// ```
-    /// use nanolith::{Crash, prelude::*};
+    /// use nanolith::{prelude::*, service::{Crash, OnPanic}, time::MINUTE};
     /// use std::error::Error;
     /// # pub struct Geometry;
     /// # #[define] impl Geometry {
@@ -124,7 +124,7 @@ pub enum CallError {
     /// The executor let go of the call without ending it.
     ///
     /// ```
-    /// use nanolith::{Job, SubmitError, TaskSet, prelude::*};
+    /// use nanolith::{Executor, TaskSet, call::SubmitError, executor::Job, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// struct Forgetful;
     /// impl<S: TaskSet> Executor<S> for Forgetful {
@@ -159,7 +159,7 @@ pub enum CallError {
     /// A `before_task` or `after_task` hook failed. The error is the hook's own.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{prelude::*, task::CallInfo};
     /// # pub struct Geometry;
     /// #[define]
     /// impl Geometry {
@@ -181,7 +181,7 @@ pub enum CallError {
     /// compile where this would come; a job made by hand meets it.
     ///
     /// ```
-    /// use nanolith::{Job, prelude::*};
+    /// use nanolith::{executor::Job, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// # let (tell, told) = std::sync::mpsc::channel();
     /// let pool = Pool::builder().build()?; // has no `Counter`
@@ -194,7 +194,7 @@ pub enum CallError {
     /// The cluster has no member to run the call: it was launched with none, or all of them have ended.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{Cluster, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::launch(0, Geometry::service).wait()?;
     /// assert!(matches!(geometry.add(4, 5).wait(), Err(CallError::NoMember(_))));
@@ -204,7 +204,7 @@ pub enum CallError {
     /// A layer, which is named, did not let the call through: an open circuit breaker, for example. Its task did not run.
     ///
     /// ```
-    /// use nanolith::{layers::ConcurrencyLimit, layers::Layer, prelude::*};
+    /// use nanolith::{layers::{ConcurrencyLimit, Layer}, prelude::*};
     /// # use nanolith::TaskSet;
     /// # use nanolith_doc_sets::*;
     /// # let pool = Pool::builder().build()?;

@@ -37,7 +37,7 @@ struct Details {
 /// A call as its children know it: its task, and where it was submitted.
 ///
 /// ```
-/// use nanolith::{ParentCall, prelude::*};
+/// use nanolith::{call::ParentCall, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// fn chain(parents: &[ParentCall]) -> Vec<String> {
 ///     parents.iter().map(|call| format!("{} from line {}", call.task(), call.submitted().line())).collect()
@@ -100,7 +100,7 @@ impl CallTrace {
         self.0.crash.as_ref()
     }
 
-    /// Returns whether the call ended as [`CallError::Closed`](crate::CallError::Closed) because its
+    /// Returns whether the call ended as [`CallError::Closed`](crate::error::CallError::Closed) because its
     /// simulation is over.
     ///
     /// ```
@@ -123,7 +123,7 @@ impl CallTrace {
     }
 
     /// Returns the cycle of waits because of which the call ended as
-    /// [`CallError::WouldDeadlock`](crate::CallError::WouldDeadlock). `None`: the call ended for
+    /// [`CallError::WouldDeadlock`](crate::error::CallError::WouldDeadlock). `None`: the call ended for
     /// another reason, or was the only one that waited.
     #[must_use]
     pub fn cycle(&self) -> Option<&WaitCycle> {

@@ -20,7 +20,7 @@ use std::{error::Error, sync::Arc};
 /// Any error, as a hook may give it.
 ///
 /// ```
-/// use nanolith::{BoxError, prelude::*};
+/// use nanolith::{BoxError, prelude::*, task::CallInfo};
 /// # pub struct Geometry;
 /// #[define]
 /// impl Geometry {

@@ -6,7 +6,7 @@ use std::{error::Error, fmt};
 /// A call that was not taken, given back whole with the reason.
 ///
 /// ```
-/// # use nanolith::prelude::*;
+/// # use nanolith::{executor::MaxQueue, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).build()?;
 /// let geometry = Geometry::on(&pool);
@@ -28,7 +28,7 @@ impl<T> SubmitError<T> {
     /// Refuses `value` because of `error`, as an executor does.
     ///
     /// ```
-    /// use nanolith::{Job, SubmitError, TaskSet, prelude::*};
+    /// use nanolith::{Executor, TaskSet, call::SubmitError, executor::Job, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// /// An executor that is closed for good.
     /// struct Nobody;

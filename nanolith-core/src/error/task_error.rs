@@ -6,7 +6,7 @@ use std::{error::Error, fmt};
 /// The failure of a call whose task gives a `Result`, both in one: what `.flatten()` gives.
 ///
 /// ```
-/// # use nanolith::prelude::*;
+/// # use nanolith::{TaskError, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// match Geometry::tasks().parse("seven".into()).flatten().wait() {
 ///     Ok(number) => println!("{number}"),

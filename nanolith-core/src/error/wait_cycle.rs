@@ -6,8 +6,8 @@ use std::{fmt, sync::Arc};
 
 /// A cycle of waits: each call waits for the next, and the last one for the first.
 ///
-/// [`CallTrace::cycle`](crate::CallTrace::cycle) returns it for a call that ended as
-/// [`CallError::WouldDeadlock`](crate::CallError::WouldDeadlock). Its text has the source lines.
+/// [`CallTrace::cycle`](crate::error::CallTrace::cycle) returns it for a call that ended as
+/// [`CallError::WouldDeadlock`](crate::error::CallError::WouldDeadlock). Its text has the source lines.
 ///
 /// ```
 /// use nanolith::prelude::*;

@@ -3,6 +3,8 @@
 
 pub(crate) mod admission;
 
+pub use admission::OnFull;
+
 use crate::{
     call::backend::ExecutorId,
     error::SubmitError,
@@ -14,7 +16,9 @@ use std::{future::Future, pin::Pin, sync::Arc};
 /// back.
 ///
 /// ```
-/// use nanolith::{Admission, Job, SubmitError, TaskSet, prelude::*};
+/// use nanolith::{
+///     Executor, TaskSet, call::SubmitError, executor::{Admission, Job}, prelude::*,
+/// };
 /// # use nanolith_doc_sets::*;
 /// /// A layer that adds nothing.
 /// struct Plain<E>(E);
@@ -38,7 +42,7 @@ pub type Admission<'a, S> = Pin<Box<dyn Future<Output = Result<(), SubmitError<J
 /// Executor<S>>` is an executor too.
 ///
 /// ```
-/// use nanolith::{Job, SubmitError, TaskSet, prelude::*};
+/// use nanolith::{Executor, TaskSet, call::SubmitError, executor::Job, prelude::*};
 /// use std::sync::atomic::{AtomicU64, Ordering};
 /// # use nanolith_doc_sets::*;
 /// /// Counts the calls that pass.
@@ -63,7 +67,7 @@ pub trait Executor<S: TaskSet>: Send + Sync {
     /// Takes the job, without waiting.
     ///
     /// ```
-    /// use nanolith::{Job, prelude::*};
+    /// use nanolith::{executor::Job, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// # let (tell, told) = std::sync::mpsc::channel();
     /// let pool = Pool::builder().build()?;
@@ -83,7 +87,7 @@ pub trait Executor<S: TaskSet>: Send + Sync {
     /// job at once. This is the default implementation.
     ///
     /// ```
-    /// use nanolith::{Job, prelude::*};
+    /// use nanolith::{executor::Job, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// # let (tell, told) = std::sync::mpsc::channel();
     /// let pool = Pool::builder().build()?;
@@ -111,11 +115,11 @@ pub trait Executor<S: TaskSet>: Send + Sync {
     /// that is full or paused does. The default is `true`. A layer returns the value of its inner
     /// executor.
     ///
-    /// A [schedule](crate::schedule) whose run was refused as [`Closed`](crate::CallError::Closed)
+    /// A [schedule](crate::schedule) whose run was refused as [`Closed`](crate::error::CallError::Closed)
     /// ends if this is `false`.
     ///
     /// ```
-    /// use nanolith::{ServiceRef, prelude::*};
+    /// use nanolith::{prelude::*, service::ServiceRef};
     /// # use nanolith_doc_sets::*;
     /// let geometry = Geometry::service().launch().wait()?;
     /// let executor = ServiceRef::from(&geometry);
@@ -207,7 +211,7 @@ forward!(&E);
 /// `#[define(shared)]`. A method that takes `&self` requires it.
 ///
 /// ```
-/// use nanolith::{SharesState, prelude::*};
+/// use nanolith::{executor::SharesState, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// fn total(calls: &CounterCalls<impl SharesState<Counter>>) -> Result<i64, CallError> {
 ///     calls.total().wait()
@@ -229,7 +233,7 @@ pub trait SharesState<S: TaskSet>: Executor<S> {}
 /// An executor that owns the state of `S`: a service. A method that takes `&mut self` requires it.
 ///
 /// ```
-/// use nanolith::{OwnsState, prelude::*};
+/// use nanolith::{executor::OwnsState, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// fn bump_twice(calls: &CounterCalls<impl OwnsState<Counter>>) -> Result<i64, CallError> {
 ///     calls.bump(1).wait()?;
@@ -250,7 +254,7 @@ pub trait OwnsState<S: TaskSet>: SharesState<S> {}
 /// requires it.
 ///
 /// ```
-/// use nanolith::{RunsLocal, prelude::*};
+/// use nanolith::{executor::RunsLocal, prelude::*, time::MILLISECOND};
 /// use std::rc::Rc;
 /// # pub struct Geometry;
 /// #[define]

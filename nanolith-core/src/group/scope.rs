@@ -36,12 +36,12 @@ use std::{
 ///
 /// Within a task, the thread's permit is lent while the scope waits at its end, and queued calls of
 /// the same pool run inline. A task of a service cannot wait in this way for its own service: those
-/// calls end as [`CallError::WouldDeadlock`](crate::CallError::WouldDeadlock).
+/// calls end as [`CallError::WouldDeadlock`](crate::error::CallError::WouldDeadlock).
 ///
 /// A call that was cancelled, or whose deadline has passed, is over for its scope too, though its
 /// task may take a while to notice.
 ///
-/// [`try_scope`](crate::try_scope) cancels the other calls at the first error. Arguments are owned:
+/// [`try_scope`](crate::group::try_scope) cancels the other calls at the first error. Arguments are owned:
 /// to borrow, a task can use `rayon::scope` inside.
 ///
 /// # Panics

@@ -44,7 +44,7 @@ use std::{
 ///
 /// A group from [`TaskGroup::new`] returns a [`CallError`] for each failure. `TaskGroup::<T,
 /// E>::default()` has your own error type `E`, into which other errors are converted by `Into`. So
-/// a call's [`flatten`](crate::Call::flatten) can be spawned too.
+/// a call's [`flatten`](crate::typed::Call::flatten) can be spawned too.
 ///
 /// ```
 /// use nanolith::{BoxError, TaskGroup, prelude::*};
@@ -110,9 +110,9 @@ impl<T: Send + 'static, E: Send + 'static> TaskGroup<T, E> {
         self
     }
 
-    /// Submits a call, or a call's [`flatten`](crate::Call::flatten).
+    /// Submits a call, or a call's [`flatten`](crate::typed::Call::flatten).
     ///
-    /// This blocks while it waits for queue room, like [`Call::submit`](crate::Call::submit). See
+    /// This blocks while it waits for queue room, like [`Call::submit`](crate::typed::Call::submit). See
     /// [`TaskGroup::spawn_async`].
     pub fn spawn<W>(&mut self, work: W)
     where

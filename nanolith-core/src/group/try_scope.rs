@@ -23,16 +23,16 @@ use std::{
 /// Runs `f` like [`scope`](crate::scope()), but the first call that fails cancels the other calls.
 /// Returns the error of that call.
 ///
-/// A call's [`flatten`](crate::Call::flatten) also fails with its task's own error. Errors are
+/// A call's [`flatten`](crate::typed::Call::flatten) also fails with its task's own error. Errors are
 /// converted into `E` by `Into`.
 ///
 /// ```
-/// # use nanolith::prelude::*;
+/// # use nanolith::{TaskError, prelude::*};
 /// # use std::num::ParseIntError;
 /// # use nanolith_doc_sets::*;
 /// let geometry = Geometry::tasks();
 /// let sum = |texts: [&str; 3]| {
-///     nanolith::try_scope(|scope| {
+///     nanolith::group::try_scope(|scope| {
 ///         let parts = texts.map(|text| scope.spawn(geometry.parse(text.into()).flatten()));
 ///         parts.into_iter().map(|part| part.wait()).sum::<Result<i64, TaskError<ParseIntError>>>()
 ///     })
@@ -111,10 +111,10 @@ impl<E> Core<E> {
 }
 
 impl<E: Send + 'static> TryScope<E> {
-    /// Submits a call, or a call's [`flatten`](crate::Call::flatten), which is over when the scope
+    /// Submits a call, or a call's [`flatten`](crate::typed::Call::flatten), which is over when the scope
     /// returns.
     ///
-    /// This blocks while it waits for queue room, like [`Call::submit`](crate::Call::submit).
+    /// This blocks while it waits for queue room, like [`Call::submit`](crate::typed::Call::submit).
     pub fn spawn<W>(&self, work: W) -> Joined<'_, W::Output, E>
     where
         W: Spawn,
@@ -222,7 +222,7 @@ pub struct Joined<'s, T, E> {
 }
 
 impl<T, E> Joined<'_, T, E> {
-    /// Blocks until the call is over. Within a task, see [`Handle::wait`](crate::Handle::wait).
+    /// Blocks until the call is over. Within a task, see [`Handle::wait`](crate::typed::Handle::wait).
     ///
     /// # Errors
     ///

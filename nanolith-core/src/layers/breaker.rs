@@ -34,7 +34,10 @@ use std::{
 ///   time limit](CircuitBreaker::half_open_timeout) counts as failed.
 ///
 /// ```
-/// use nanolith::{TaskSet, layers::{BreakerState, CircuitBreaker, Layer}, prelude::*};
+/// use nanolith::{
+///     TaskSet, layers::{BreakerState, CircuitBreaker, Layer}, prelude::*,
+///     time::SECOND,
+/// };
 /// # use nanolith_doc_sets::*;
 /// let breaker = CircuitBreaker::new().last_calls(4).min_calls(2).open_for(SECOND);
 /// let geometry = Geometry::calls(breaker.clone().layer(Pool::builder().build()?));
@@ -117,7 +120,7 @@ impl CircuitBreaker {
     /// `Duration::ZERO` every call is slow, with `Duration::MAX` none is.
     ///
     /// ```
-    /// # use nanolith::{layers::CircuitBreaker, prelude::*};
+    /// # use nanolith::{layers::CircuitBreaker, prelude::*, time::MILLISECOND};
     /// let quick = CircuitBreaker::new().slow_rate(0.5, 200 * MILLISECOND);
     /// ```
     pub fn slow_rate(self, part: f64, slow: Duration) -> Self {
@@ -140,7 +143,7 @@ impl CircuitBreaker {
     /// only calls that end at the same moment count.
     ///
     /// ```
-    /// # use nanolith::{layers::CircuitBreaker, prelude::*};
+    /// # use nanolith::{layers::CircuitBreaker, prelude::*, time::SECOND};
     /// let of_late = CircuitBreaker::new().last(10 * SECOND);
     /// ```
     pub fn last(self, time: Duration) -> Self {
@@ -161,7 +164,7 @@ impl CircuitBreaker {
     /// [`reset`](CircuitBreaker::reset). With `Duration::ZERO` it is half-open at once.
     ///
     /// ```
-    /// # use nanolith::{layers::CircuitBreaker, prelude::*};
+    /// # use nanolith::{layers::CircuitBreaker, prelude::*, time::SECOND};
     /// let short = CircuitBreaker::new().open_for(SECOND);
     /// ```
     pub fn open_for(self, time: Duration) -> Self {
@@ -183,12 +186,15 @@ impl CircuitBreaker {
     /// default is the time that the breaker [stays open](CircuitBreaker::open_for), and at least
     /// one second. With `Duration::MAX` there is no limit.
     ///
-    /// The call itself continues. Give it a [`timeout`](crate::Call::timeout) if it should end. The
+    /// The call itself continues. Give it a [`timeout`](crate::typed::Call::timeout) if it should end. The
     /// breaker checks the limit when a call comes, or when its state is read. If the call has ended
     /// by then, its outcome counts.
     ///
     /// ```
-    /// use nanolith::{TaskSet, layers::{BreakerState, CircuitBreaker, Layer}, prelude::*, time::MockClock};
+    /// use nanolith::{
+    ///     TaskSet, layers::{BreakerState, CircuitBreaker, Layer}, prelude::*,
+    ///     time::{MINUTE, MockClock, SECOND},
+    /// };
     /// # pub struct Geometry;
     /// # #[define] impl Geometry {
     /// #     pub fn add(x: i64, y: i64) -> i64 { x + y }

@@ -29,7 +29,7 @@ use std::{
 ///
 /// The first function returns the key of a task, and the second copies an output. A call for which
 /// either returns `None` goes through unchanged. The cache keeps outputs only, never a
-/// [`CallError`](crate::CallError).
+/// [`CallError`](crate::error::CallError).
 ///
 /// ```
 /// use nanolith::{TaskSet, layers::{Cache, Layer}, prelude::*};

@@ -51,7 +51,7 @@ impl<F> Fallback<F> {
     /// # use nanolith::{layers::Fallback, prelude::*};
     /// # let pool = Pool::builder().build()?;
     /// let when_down = Fallback::to(pool).when(|error| matches!(error, CallError::Rejected(..) | CallError::Closed(_)));
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn when(mut self, error: impl Fn(&CallError) -> bool + Send + Sync + 'static) -> Self {
         self.when = self.when.on_error(error);
@@ -70,7 +70,7 @@ impl<F> Fallback<F> {
     /// # let pool = Pool::builder().build()?;
     /// let fallback = Fallback::to(pool)
     ///     .when_output(|output: &GeometryOutput| matches!(output, GeometryOutput::Parse(Err(_))));
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn when_output<O: 'static>(mut self, output: impl Fn(&O) -> bool + Send + Sync + 'static) -> Self {
         self.when = self.when.on_output(output);

@@ -31,7 +31,9 @@ use std::{
 /// whose arguments are `Clone`. Other tasks go through unchanged.
 ///
 /// ```
-/// use nanolith::{TaskSet, layers::{Hedge, Layer}, prelude::*};
+/// use nanolith::{
+///     TaskSet, layers::{Hedge, Layer}, prelude::*, time::{MILLISECOND, MINUTE},
+/// };
 /// use std::sync::atomic::{AtomicU32, Ordering};
 /// # pub struct Geometry;
 /// static CALLS: AtomicU32 = AtomicU32::new(0);
@@ -74,7 +76,7 @@ impl Hedge {
     /// NaN counts as 100. Until 20 calls are over, the delay of [`Hedge::after`] applies.
     ///
     /// ```
-    /// # use nanolith::{layers::Hedge, prelude::*};
+    /// # use nanolith::{layers::Hedge, prelude::*, time::SECOND};
     /// let hedge = Hedge::after(SECOND).percentile(95.0);
     /// ```
     pub fn percentile(mut self, percent: f64) -> Self {
@@ -85,7 +87,7 @@ impl Hedge {
     /// Returns the number of second attempts.
     ///
     /// ```
-    /// # use nanolith::{layers::Hedge, prelude::*};
+    /// # use nanolith::{layers::Hedge, prelude::*, time::SECOND};
     /// assert_eq!(Hedge::after(SECOND).hedged(), 0);
     /// ```
     #[must_use]

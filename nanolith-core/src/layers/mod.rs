@@ -6,7 +6,9 @@
 //! methods.
 //!
 //! ```
-//! use nanolith::{TaskSet, layers::{self, Layered, Retry, Timeout}, prelude::*};
+//! use nanolith::{
+//!     TaskSet, layers::{self, Layered, Retry, Timeout}, prelude::*, time::SECOND,
+//! };
 //! # pub struct Geometry;
 //! #[define]
 //! impl Geometry {
@@ -78,7 +80,10 @@ pub use timeout::Timeout;
 /// All layers of this module implement it. Programs may implement it for layers of their own.
 ///
 /// ```
-/// use nanolith::{Admission, Job, SubmitError, TaskSet, layers::{Layer, Timeout, stack}, prelude::*};
+/// use nanolith::{
+///     Executor, TaskSet, call::SubmitError, executor::{Admission, Job},
+///     layers::{Layer, Timeout, stack}, prelude::*, time::SECOND,
+/// };
 /// # use nanolith_doc_sets::*;
 /// struct Logged;
 /// struct Logging<E>(E);

@@ -27,7 +27,9 @@ use std::{
 /// are stored. A call takes one token, and returns it if the inner executor refuses the call.
 ///
 /// ```
-/// use nanolith::{TaskSet, layers::{Layer, RateLimit}, prelude::*};
+/// use nanolith::{
+///     TaskSet, layers::{Layer, RateLimit}, prelude::*, time::{MILLISECOND, SECOND},
+/// };
 /// # use nanolith_doc_sets::*;
 /// let limit = RateLimit::new(100, SECOND).burst(10);
 /// let geometry = Geometry::calls(limit.layer(Pool::builder().build()?));
@@ -84,7 +86,7 @@ impl RateLimit {
     /// This returns a new layer with a full bucket, so set it before the layer is cloned.
     ///
     /// ```
-    /// # use nanolith::{layers::RateLimit, prelude::*};
+    /// # use nanolith::{layers::RateLimit, prelude::*, time::SECOND};
     /// let even = RateLimit::new(100, SECOND).burst(1); // one every 10 ms
     /// ```
     pub fn burst(self, tokens: u32) -> Self {
@@ -97,7 +99,7 @@ impl RateLimit {
     /// This returns a new layer with a full bucket, so set it before the layer is cloned.
     ///
     /// ```
-    /// # use nanolith::{layers::RateLimit, prelude::*};
+    /// # use nanolith::{layers::RateLimit, prelude::*, time::SECOND};
     /// let strict = RateLimit::new(100, SECOND).max_waiting(0);
     /// ```
     pub fn max_waiting(self, calls: usize) -> Self {

@@ -29,7 +29,10 @@ use std::{
 /// go through unchanged.
 ///
 /// ```
-/// use nanolith::{Backoff, TaskSet, layers::{Layer, Retry}, prelude::*};
+/// use nanolith::{
+///     TaskSet, layers::{Layer, Retry}, prelude::*, sync::Backoff,
+///     time::{MILLISECOND, SECOND},
+/// };
 /// use std::sync::atomic::{AtomicU32, Ordering};
 /// # pub struct Geometry;
 /// static TRIES: AtomicU32 = AtomicU32::new(0);
@@ -82,7 +85,7 @@ impl Retry {
     /// `Duration::MAX`, there is no further attempt.
     ///
     /// ```
-    /// # use nanolith::{Backoff, layers::Retry, prelude::*};
+    /// # use nanolith::{layers::Retry, prelude::*, sync::Backoff};
     /// let at_once = Retry::new(3).backoff(Backoff::none());
     /// ```
     pub fn backoff(mut self, backoff: Backoff) -> Self {

@@ -7,9 +7,12 @@ use std::time::Duration;
 /// Returns an empty stack of layers. Each layer that is added comes beneath the layers before it.
 ///
 /// ```
-/// use nanolith::{Backoff, TaskSet, layers::{self, CircuitBreaker, Retry}, prelude::*};
+/// use nanolith::{
+///     TaskSet, layers::{self, CircuitBreaker, Retry}, prelude::*, sync::Backoff,
+///     time::{MILLISECOND, MINUTE, SECOND},
+/// };
 /// # use nanolith_doc_sets::*;
-/// use nanolith::ServiceRef;
+/// use nanolith::service::ServiceRef;
 /// let service = Counter::service(10).launch().wait()?;
 /// let guarded = layers::stack()
 ///     .timeout(MINUTE)                                              // for all of it

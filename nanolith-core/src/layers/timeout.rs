@@ -8,7 +8,7 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// Ends a call as [`CallError::TimedOut`](crate::CallError::TimedOut) if it is not over after the
+/// Ends a call as [`CallError::TimedOut`](crate::error::CallError::TimedOut) if it is not over after the
 /// limit. The time counts from the moment when the call enters the layer, and includes a wait for
 /// queue room.
 ///
@@ -16,7 +16,9 @@ use std::{sync::Arc, time::Duration};
 /// to all attempts together.
 ///
 /// ```
-/// use nanolith::{TaskSet, layers::{Layer, Timeout}, prelude::*};
+/// use nanolith::{
+///     TaskSet, layers::{Layer, Timeout}, prelude::*, time::{MILLISECOND, MINUTE},
+/// };
 /// # pub struct Geometry;
 /// # #[define] impl Geometry {
 /// #     pub async fn wait_then_add(x: i64, y: i64) -> i64 { nanolith::time::sleep(MINUTE).await; x + y }
@@ -28,7 +30,7 @@ use std::{sync::Arc, time::Duration};
 /// ```
 ///
 /// If the call has an earlier deadline, that applies instead. The task sees the earlier of both as
-/// its [deadline](crate::Context::deadline), and is asked to stop. A synchronous task keeps its
+/// its [deadline](crate::task::Context::deadline), and is asked to stop. A synchronous task keeps its
 /// slot until it returns. With a limit of zero no call begins. `Duration::MAX` is no limit.
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it is put around an executor"]

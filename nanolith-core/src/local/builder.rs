@@ -63,11 +63,11 @@ impl Config {
 /// The settings of a [`Local`], from [`Local::builder`].
 ///
 /// ```
-/// use nanolith::{Local, prelude::*};
+/// use nanolith::{Local, executor::OnFull, prelude::*};
 /// let settings = Local::builder().on_full(OnFull::Reject);
 /// let (left, right) = (settings.clone().name("left").build()?, settings.name("right").build()?);
 /// assert_eq!((left.name(), right.name()), ("left", "right"));
-/// # Ok::<(), nanolith::BuildError>(())
+/// # Ok::<(), nanolith::pool::BuildError>(())
 /// ```
 #[derive(Clone)]
 #[must_use = "settings do nothing until `build`"]
@@ -80,12 +80,12 @@ impl LocalBuilder {
         Self { config: Config::default() }
     }
 
-    /// Sets the name, which [`current`](crate::current) reports. The default is `local`.
+    /// Sets the name, which [`current`](crate::context::current) reports. The default is `local`.
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
     /// assert_eq!(Local::builder().name("frames").build()?.name(), "frames");
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.config.name = name.into();
@@ -96,13 +96,13 @@ impl LocalBuilder {
     /// `MaxQueue::Auto` means one call.
     ///
     /// ```
-    /// # use nanolith::{Local, prelude::*};
+    /// # use nanolith::{Local, executor::MaxQueue, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let local = Local::builder().max_queue(MaxQueue::Bounded(1)).build()?;
     /// let geometry = Geometry::on(&local);
     /// geometry.add(1, 2).submit().detach();
     /// assert!(geometry.add(4, 5).try_submit().is_err_and(|refused| refused.is_full()));
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn max_queue(mut self, max_queue: MaxQueue) -> Self {
         self.config.max_queue = max_queue;
@@ -113,7 +113,7 @@ impl LocalBuilder {
     /// The default is no such bound.
     ///
     /// ```
-    /// # use nanolith::{Local, prelude::*};
+    /// # use nanolith::{Local, prelude::*, time::MINUTE};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub async fn wait(x: i64) -> i64 { nanolith::time::sleep(MINUTE).await; x } }
     /// let local = Local::builder().max_in_flight(1).build()?;
@@ -122,7 +122,7 @@ impl LocalBuilder {
     /// local.run_until_idle(); // it is suspended now, and counts
     /// assert!(geometry.wait(5).try_submit().is_err());
     /// # drop(job);
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn max_in_flight(mut self, calls: usize) -> Self {
         self.config.max_in_flight = calls;
@@ -133,13 +133,13 @@ impl LocalBuilder {
     /// owner waits by driving. `CallerRuns` is for pools only.
     ///
     /// ```
-    /// # use nanolith::{Local, prelude::*};
+    /// # use nanolith::{Local, executor::{MaxQueue, OnFull}, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let local = Local::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::Reject).build()?;
     /// let geometry = Geometry::on(&local);
     /// geometry.add(1, 2).submit().detach();
     /// assert!(matches!(geometry.add(4, 5).wait(), Err(CallError::Full(_))));
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn on_full(mut self, on_full: OnFull) -> Self {
         self.config.on_full = on_full;
@@ -151,9 +151,9 @@ impl LocalBuilder {
     /// counts as expired one millisecond before the call arrives.
     ///
     /// ```
-    /// # use nanolith::{Local, prelude::*};
+    /// # use nanolith::{Local, prelude::*, time::SECOND};
     /// let local = Local::builder().expiration(Priority::Low, 2 * SECOND).build()?;
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn expiration(mut self, priority: Priority, timeout: Duration) -> Self {
         self.config.schedule.expirations.set(priority, timeout);
@@ -164,10 +164,10 @@ impl LocalBuilder {
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
-    /// use nanolith::QueuedCall;
+    /// use nanolith::executor::QueuedCall;
     /// let by_name = |call: &QueuedCall<'_>| call.task().name().len().try_into().ok(); // short names first
     /// let local = Local::builder().order(by_name).build()?;
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn order(mut self, order: impl QueueOrder + 'static) -> Self {
         self.config.schedule.order = Some(Arc::new(order));
@@ -175,13 +175,13 @@ impl LocalBuilder {
     }
 
     /// Sets how long [`Local::run_slice`] runs, and how long a task may run before it should yield
-    /// ([`Context::should_yield`](crate::Context::should_yield)). The default is 5 ms.
+    /// ([`Context::should_yield`](crate::task::Context::should_yield)). The default is 5 ms.
     ///
     /// ```
-    /// # use nanolith::{Local, prelude::*};
+    /// # use nanolith::{Local, prelude::*, time::MILLISECOND};
     /// let local = Local::builder().slice(2 * MILLISECOND).build()?;
     /// assert_eq!(local.run_slice().ran(), 0);
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn slice(mut self, slice: Duration) -> Self {
         self.config.schedule.slice = slice;
@@ -210,10 +210,10 @@ impl LocalBuilder {
     }
 
     /// Attaches a messenger. The tasks find it with
-    /// [`Context::messenger`](crate::Context::messenger).
+    /// [`Context::messenger`](crate::task::Context::messenger).
     ///
     /// ```
-    /// use nanolith::{Local, Messenger, prelude::*};
+    /// use nanolith::{Local, messenger::Messenger, prelude::*};
     /// # pub struct Geometry;
     /// # #[define]
     /// impl Geometry {
@@ -238,7 +238,7 @@ impl LocalBuilder {
     /// Builds the `Local`. The calling thread is its owner.
     ///
     /// ```
-    /// # use nanolith::{Local, prelude::*};
+    /// # use nanolith::{Local, executor::MaxQueue, prelude::*};
     /// let error = Local::builder().max_queue(MaxQueue::Bounded(0)).build().unwrap_err();
     /// assert_eq!(error.setting(), Some("max_queue"));
     /// ```

@@ -14,7 +14,7 @@ impl Local {
     /// [`run_expired`](Self::run_expired).
     ///
     /// ```
-    /// use nanolith::{Local, prelude::*, time::{HOUR, MockClock, sleep}};
+    /// use nanolith::{Local, prelude::*, time::{HOUR, MILLISECOND, MockClock, sleep}};
     /// # pub struct Geometry;
     /// # #[define]
     /// impl Geometry {

@@ -35,11 +35,11 @@ use std::{fmt, sync::Arc};
 /// An executor without threads: its owner runs its work, on its own thread, when it has time.
 ///
 /// Calls arrive from any thread and are queued in order of expiration, as in a
-/// [`Pool`](crate::Pool). The host's loop gives them a few milliseconds in each round, like React's
+/// [`Pool`](crate::pool::Pool). The host's loop gives them a few milliseconds in each round, like React's
 /// scheduler. Tasks run on the host's thread only.
 ///
 /// ```
-/// use nanolith::{Local, prelude::*};
+/// use nanolith::{Local, prelude::*, time::MILLISECOND};
 /// # use nanolith_doc_sets::*;
 /// let local = Local::new();
 /// let geometry = Geometry::on(&local);
@@ -70,9 +70,9 @@ use std::{fmt, sync::Arc};
 /// # Its end
 ///
 /// A `Local` is a handle: clones share one executor. When the last clone is dropped, no thread can
-/// drive any more. Queued calls then end as [`CallError::Closed`](crate::CallError::Closed). A
+/// drive any more. Queued calls then end as [`CallError::Closed`](crate::error::CallError::Closed). A
 /// future that would continue later is dropped, which ends its call as
-/// [`CallError::Lost`](crate::CallError::Lost).
+/// [`CallError::Lost`](crate::error::CallError::Lost).
 #[derive(Clone)]
 pub struct Local {
     last: Arc<Last>,
@@ -108,10 +108,10 @@ impl Local {
     /// Returns a builder with the default settings.
     ///
     /// ```
-    /// # use nanolith::{Local, prelude::*};
+    /// # use nanolith::{Local, executor::MaxQueue, prelude::*};
     /// let local = Local::builder().name("frames").max_queue(MaxQueue::Bounded(100)).build()?;
     /// assert_eq!(local.name(), "frames");
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn builder() -> LocalBuilder {
         LocalBuilder::new()
@@ -121,7 +121,7 @@ impl Local {
         &self.last.0
     }
 
-    /// Returns the name, which [`current`](crate::current) reports.
+    /// Returns the name, which [`current`](crate::context::current) reports.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.inner().config.name
@@ -246,7 +246,7 @@ impl Local {
     }
 
     /// Closes the `Local`, and ends the queued calls as
-    /// [`CallError::Cancelled`](crate::CallError::Cancelled). Returns the number of those calls.
+    /// [`CallError::Cancelled`](crate::error::CallError::Cancelled). Returns the number of those calls.
     /// Calls that have begun continue.
     ///
     /// ```

@@ -10,7 +10,7 @@ use std::{
 /// The report of a turn: driving a [`Local`] for a while.
 ///
 /// ```
-/// use nanolith::{Local, prelude::*};
+/// use nanolith::{Local, prelude::*, time::MILLISECOND};
 /// # use nanolith_doc_sets::*;
 /// let local = Local::new();
 /// let job = Geometry::on(&local).add(4, 5).submit();
@@ -72,10 +72,10 @@ impl Local {
     ///
     /// Expired work runs even beyond the budget, because it has waited long enough. So a budget of
     /// zero runs expired work only. A task is never interrupted; a long task asks
-    /// [`should_yield`](crate::Context::should_yield).
+    /// [`should_yield`](crate::task::Context::should_yield).
     ///
     /// ```
-    /// # use nanolith::{Local, prelude::*};
+    /// # use nanolith::{Local, prelude::*, time::MILLISECOND};
     /// # use nanolith::time::MockClock;
     /// # pub struct Geometry;
     /// # #[define]

@@ -3,7 +3,7 @@
 /// The access that a task needs to its state.
 ///
 /// ```
-/// use nanolith::{Receiver, TaskSet, prelude::*};
+/// use nanolith::{TaskSet, prelude::*, task::Receiver};
 /// # use nanolith_doc_sets::*;
 /// assert_eq!(Counter::TASKS[0].state(), Receiver::Exclusive); // `bump(&mut self, ..)`
 /// assert_eq!(Counter::TASKS[1].state(), Receiver::Shared);    // `total(&self)`
@@ -21,7 +21,7 @@ pub enum Receiver {
 /// The description of one task of a set, as its definition states it.
 ///
 /// ```
-/// use nanolith::{TaskInfo, TaskSet, prelude::*};
+/// use nanolith::{TaskSet, prelude::*, task::TaskInfo};
 /// # use nanolith_doc_sets::*;
 /// let add: &TaskInfo = &Geometry::TASKS[0];
 /// assert_eq!((add.set(), add.name(), add.to_string()), ("Geometry", "add", "Geometry::add".into()));
@@ -49,7 +49,7 @@ impl TaskInfo {
     /// methods add to it. `#[define]` generates this call.
     ///
     /// ```
-    /// use nanolith::TaskInfo;
+    /// use nanolith::task::TaskInfo;
     /// const ADD: TaskInfo = TaskInfo::new("Geometry", "add", "demo::Geometry::add")
     ///     .arguments(&[("x", "i64"), ("y", "i64")])
     ///     .output("i64")
@@ -236,7 +236,7 @@ impl std::fmt::Display for TaskInfo {
 /// with 64 bits.
 ///
 /// ```
-/// use nanolith::{TaskInfo, fingerprint};
+/// use nanolith::task::{TaskInfo, fingerprint};
 /// const ADD: TaskInfo = TaskInfo::new("Geometry", "add", "demo::Geometry::add").output("i64");
 /// assert_eq!(fingerprint(&[ADD]), fingerprint(&[ADD.size(16)]));
 /// assert_ne!(fingerprint(&[ADD]), fingerprint(&[ADD.output("u64")]));

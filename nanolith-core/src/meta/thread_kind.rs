@@ -5,12 +5,12 @@ use std::sync::Arc;
 /// The kind of thread that some code runs on.
 ///
 /// ```
-/// use nanolith::{ThreadKind, prelude::*};
+/// use nanolith::{prelude::*, task::ThreadKind};
 /// # pub struct Geometry;
 /// # #[define]
 /// impl Geometry {
 ///     pub fn whereabouts() -> ThreadKind {
-///         nanolith::current().place().clone()
+///         nanolith::task::current().place().clone()
 ///     }
 /// }
 /// let pool = Pool::builder().name("pictures").build()?;
@@ -26,7 +26,7 @@ pub enum ThreadKind {
     Pool(Arc<str>),
     /// The thread of the service of this name.
     Service(Arc<str>),
-    /// A thread that drives the [`Local`](crate::Local) of this name, and runs its work at the
+    /// A thread that drives the [`Local`](crate::local::Local) of this name, and runs its work at the
     /// moment.
     Local(Arc<str>),
 }

@@ -108,7 +108,7 @@ mod read {
         /// Adds the measurements of another executor, for example of another member of a cluster.
         ///
         /// ```
-        /// # use nanolith::prelude::*;
+        /// # use nanolith::{pool::Concurrency, prelude::*};
         /// # let pool = Pool::builder().metrics(true).concurrency(Concurrency::Exact(2)).build()?;
         /// let mut both = pool.metrics().ok_or("it was asked to measure")?;
         /// both.merge(&both.clone());

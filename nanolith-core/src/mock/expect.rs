@@ -126,7 +126,7 @@ impl<'a, S: TaskSet> Expect<'a, S> {
     /// when the mock is dropped, they end as [`CallError::Lost`].
     ///
     /// ```
-    /// # use nanolith::{mock::Mock, prelude::*};
+    /// # use nanolith::{mock::Mock, prelude::*, time::MILLISECOND};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// let mock = Mock::<Geometry>::new();

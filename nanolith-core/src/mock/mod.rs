@@ -2,7 +2,7 @@
 //! outcomes, and [`Replay`] answers calls from a record.
 //!
 //! ```
-//! use nanolith::{mock::Mock, prelude::*};
+//! use nanolith::{Executor, mock::Mock, prelude::*};
 //! # pub struct Geometry;
 //! # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
 //! /// What is to be tested, which does not care who adds.
@@ -60,7 +60,7 @@ use std::{fmt, panic::Location, sync::Arc, thread};
 /// # Ok::<(), CallError>(())
 /// ```
 ///
-/// A call that matches no expectation ends as [`CallError::Panicked`](crate::CallError::Panicked),
+/// A call that matches no expectation ends as [`CallError::Panicked`](crate::error::CallError::Panicked),
 /// with a message that names it.
 pub struct Mock<S: TaskSet> {
     last: Arc<Last<S>>,

@@ -99,7 +99,7 @@ impl<T, K: Stage> Pipeline<T, K> {
     /// delays completed items after it. Those count as in flight, so memory stays bounded.
     ///
     /// ```
-    /// use nanolith::{GlobalPool, pipeline::Pipeline};
+    /// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
     /// let squares = Pipeline::from_iter(0..100).map(GlobalPool.get()?, |n| n * n).concurrency(2).ordered();
     /// assert!(squares.collect().wait()?.items.is_sorted());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -111,7 +111,7 @@ impl<T, K: Stage> Pipeline<T, K> {
     /// Passes on each result as soon as it exists.
     ///
     /// ```
-    /// use nanolith::{GlobalPool, pipeline::Pipeline};
+    /// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
     /// let squares = Pipeline::from_iter(0..100).map(GlobalPool.get()?, |n| n * n).concurrency(2).unordered();
     /// assert_eq!(squares.collect().wait()?.items.iter().sum::<i32>(), 328_350);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -147,10 +147,10 @@ impl<T, K: Stage> Pipeline<T, K> {
     /// function. If the name is set twice, the first one stays.
     ///
     /// ```
-    /// use nanolith::{GlobalPool, pipeline::Pipeline};
+    /// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
     /// let pipeline = Pipeline::from_iter(0..9).map(GlobalPool.get()?, |n| n * n).named("square");
     /// assert_eq!(&*pipeline.figures().stages()[0].name, "square");
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn named(self, name: &str) -> Self {
         if let Some(gauge) = &self.plan.gauge {
@@ -169,7 +169,7 @@ impl<T> Pipeline<T, Batches> {
     /// lower bound counts as the lower bound.
     ///
     /// ```
-    /// use nanolith::{pipeline::Pipeline, prelude::*};
+    /// use nanolith::{pipeline::Pipeline, prelude::*, time::MINUTE};
     /// # use nanolith_doc_sets::*;
     /// let sums = Pipeline::from_iter(1..=9)
     ///     .batched(Geometry::tasks(), |geometry, numbers| geometry.sum(numbers))
@@ -191,7 +191,7 @@ impl<T> Pipeline<T, Batches> {
     /// shrink when they take more. So the size follows the measured rate of the stage.
     ///
     /// ```
-    /// use nanolith::{pipeline::Pipeline, prelude::*};
+    /// use nanolith::{pipeline::Pipeline, prelude::*, time::MILLISECOND};
     /// # use nanolith_doc_sets::*;
     /// let sums = Pipeline::from_iter(1..=1_000)
     ///     .batched(Geometry::tasks(), |geometry, numbers| geometry.sum(numbers))

@@ -57,10 +57,10 @@ pub struct ItemError {
 /// Why an item failed.
 ///
 /// ```
-/// use nanolith::{GlobalPool, pipeline::{Cause, Pipeline}};
+/// use nanolith::{pipeline::{Cause, Pipeline}, pool::GlobalPool};
 /// let failed = Pipeline::from_iter([4, 0]).map(GlobalPool.get()?, |n| 20 / n).collect().wait().unwrap_err();
 /// assert!(matches!(failed.cause(), Cause::Panicked(_)));
-/// # Ok::<(), nanolith::BuildError>(())
+/// # Ok::<(), nanolith::pool::BuildError>(())
 /// ```
 #[derive(Clone)]
 #[non_exhaustive]

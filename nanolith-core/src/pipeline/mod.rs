@@ -83,7 +83,7 @@ impl<T: Send + 'static> Pipeline<T> {
     /// for example to read a directory or a channel.
     ///
     /// ```
-    /// use nanolith::{GlobalPool, pipeline::Pipeline};
+    /// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
     /// let lines = std::io::Cursor::new("4\n5");
     /// let numbers = Pipeline::from_iter(std::io::BufRead::lines(lines))
     ///     .try_map(GlobalPool.get()?, |line| line)
@@ -109,7 +109,7 @@ impl<T: Send + 'static> Pipeline<T> {
     ///
     /// ```
     /// use futures_util::stream;
-    /// use nanolith::{GlobalPool, pipeline::Pipeline};
+    /// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
     /// let squares = Pipeline::from_stream(stream::iter(0..5)).map(GlobalPool.get()?, |n| n * n);
     /// # pollster::block_on(async {
     /// assert_eq!(squares.collect().await?.items, [0, 1, 4, 9, 16]);
@@ -131,7 +131,7 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
     /// Sets what happens when an item fails, at any stage. The default is [`OnError::Stop`].
     ///
     /// ```
-    /// use nanolith::{GlobalPool, pipeline::{OnError, Pipeline}};
+    /// use nanolith::{pipeline::{OnError, Pipeline}, pool::GlobalPool};
     /// let quotients = Pipeline::from_iter([4, 0, 5]).map(GlobalPool.get()?, |n| 20 / n).on_error(OnError::Skip);
     /// assert_eq!(quotients.collect().wait()?.items, [5, 4]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -144,7 +144,7 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
     /// Sets how many results wait for the consumer at most. The default is 16; zero counts as one.
     ///
     /// ```
-    /// use nanolith::{GlobalPool, pipeline::Pipeline};
+    /// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
     /// let squares = Pipeline::from_iter(0..10_000).map(GlobalPool.get()?, |n| n * n).output(1_024);
     /// assert_eq!(squares.collect().wait()?.len(), 10_000);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -157,7 +157,7 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
     /// Returns a handle that reads the figures of the stages, from any thread.
     ///
     /// ```
-    /// use nanolith::{GlobalPool, pipeline::Pipeline};
+    /// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
     /// let squares = Pipeline::from_iter(0..100).map(GlobalPool.get()?, |n| n * n);
     /// let figures = squares.figures();
     /// squares.collect().wait()?;
@@ -172,7 +172,7 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
     /// Returns a handle that stops the pipeline, from any thread.
     ///
     /// ```
-    /// use nanolith::{GlobalPool, pipeline::{End, Pipeline}};
+    /// use nanolith::{pipeline::{End, Pipeline}, pool::GlobalPool};
     /// let squares = Pipeline::from_iter(0..).map(GlobalPool.get()?, |n: u64| n * n);
     /// squares.stop_handle().stop();
     /// assert_eq!(squares.collect().wait()?.report.end, End::Stopped);
@@ -189,7 +189,7 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
     /// awaiting task.
     ///
     /// ```
-    /// use nanolith::{GlobalPool, pipeline::Pipeline};
+    /// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
     /// let mut sum = 0;
     /// let report = Pipeline::from_iter(0..100).map(GlobalPool.get()?, |n| n * 2).for_each(|n| sum += n).wait()?;
     /// assert_eq!((sum, report.delivered), (9_900, 100));
@@ -206,7 +206,7 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
     /// Runs the pipeline and returns all results, with the report.
     ///
     /// ```
-    /// use nanolith::{GlobalPool, pipeline::Pipeline};
+    /// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
     /// let squares = Pipeline::from_iter(0..5).map(GlobalPool.get()?, |n| n * n).collect().wait()?;
     /// assert_eq!(squares.items, [0, 1, 4, 9, 16]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -223,7 +223,7 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
     ///
     /// ```
     /// use futures_util::StreamExt;
-    /// use nanolith::{GlobalPool, pipeline::Pipeline};
+    /// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
     /// let mut squares = Pipeline::from_iter(2..5).map(GlobalPool.get()?, |n| n * n).into_stream();
     /// # pollster::block_on(async {
     /// assert_eq!(squares.next().await.transpose()?, Some(4));

@@ -84,7 +84,7 @@ impl<T: Send + 'static> SinkState<T> {
 /// [`Pipeline::for_each`](super::Pipeline::for_each).
 ///
 /// ```
-/// use nanolith::{GlobalPool, pipeline::{ForEach, Pipeline}};
+/// use nanolith::{pipeline::{ForEach, Pipeline}, pool::GlobalPool};
 /// let mut sum = 0;
 /// let adding: ForEach<_, _> = Pipeline::from_iter(0..100).map(GlobalPool.get()?, |n| n * 2).for_each(|n| sum += n);
 /// # pollster::block_on(async {
@@ -146,7 +146,7 @@ impl<T, F> fmt::Debug for ForEach<T, F> {
 /// [`Pipeline::collect`](super::Pipeline::collect).
 ///
 /// ```
-/// use nanolith::{GlobalPool, pipeline::{Collected, Pipeline}};
+/// use nanolith::{pipeline::{Collected, Pipeline}, pool::GlobalPool};
 /// let squares: Collected<_> = Pipeline::from_iter(0..5).map(GlobalPool.get()?, |n| n * n).collect().wait()?;
 /// assert_eq!(squares.items, [0, 1, 4, 9, 16]);
 /// assert_eq!((squares.len(), squares.report.delivered), (5, 5)); // it is a slice, too
@@ -181,7 +181,7 @@ impl<T> IntoIterator for Collected<T> {
 /// Runs a pipeline and stores its results. Made by [`Pipeline::collect`](super::Pipeline::collect).
 ///
 /// ```
-/// use nanolith::{GlobalPool, pipeline::{Collect, Pipeline}};
+/// use nanolith::{pipeline::{Collect, Pipeline}, pool::GlobalPool};
 /// let squares: Collect<_> = Pipeline::from_iter(0..5).map(GlobalPool.get()?, |n| n * n).collect();
 /// # pollster::block_on(async {
 /// assert_eq!(squares.await?.items, [0, 1, 4, 9, 16]); // or `squares.wait()?`, which blocks
@@ -269,7 +269,7 @@ macro_rules! running {
 /// item. Made by iterating over a [`Pipeline`](super::Pipeline).
 ///
 /// ```
-/// use nanolith::{GlobalPool, pipeline::{Iter, Pipeline}};
+/// use nanolith::{pipeline::{Iter, Pipeline}, pool::GlobalPool};
 /// let squares: Iter<_> = Pipeline::from_iter(0..5).map(GlobalPool.get()?, |n| n * n).into_iter();
 /// assert_eq!(squares.collect::<Result<Vec<_>, _>>()?, [0, 1, 4, 9, 16]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -305,7 +305,7 @@ impl<T> Iterator for Iter<T> {
 ///
 /// ```
 /// use futures_util::TryStreamExt;
-/// use nanolith::{GlobalPool, pipeline::{Pipeline, Results}};
+/// use nanolith::{pipeline::{Pipeline, Results}, pool::GlobalPool};
 /// let squares: Results<_> = Pipeline::from_iter(0..5).map(GlobalPool.get()?, |n| n * n).into_stream();
 /// # pollster::block_on(async {
 /// assert_eq!(squares.try_collect::<Vec<_>>().await?, [0, 1, 4, 9, 16]);

@@ -22,11 +22,11 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
     /// other executor.
     ///
     /// `target` is the value that the calls are made on: `Geometry::tasks()`,
-    /// `Geometry::on(&pool)`, or a clone of a [`Service`](crate::Service) or
-    /// [`Cluster`](crate::Cluster). The methods that follow set how the stage runs. By default, it
+    /// `Geometry::on(&pool)`, or a clone of a [`Service`](crate::service::Service) or
+    /// [`Cluster`](crate::cluster::Cluster). The methods that follow set how the stage runs. By default, it
     /// runs one call at a time, in order.
     ///
-    /// If a full executor waits for capacity ([`OnFull::Wait`](crate::OnFull::Wait)), the stage
+    /// If a full executor waits for capacity ([`OnFull::Wait`](crate::executor::OnFull::Wait)), the stage
     /// waits too. A call that ends without its output is the item's error.
     ///
     /// ```
@@ -107,7 +107,7 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
     /// of all items of the batch.
     ///
     /// ```
-    /// use nanolith::{pipeline::{OnError, Pipeline}, prelude::*};
+    /// use nanolith::{pipeline::{OnError, Pipeline}, prelude::*, time::MINUTE};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry {
     /// #     pub fn sum(of: Vec<u8>) -> Result<u8, &'static str> {
@@ -141,7 +141,7 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
     ///
     /// [`concurrency`](Pipeline::concurrency) sets the number of threads. The stage takes no place
     /// in the pool's queue and continues while the pool is paused. A function that blocks should do
-    /// so within [`block_in_place`](crate::block_in_place), unless it blocks in a wait of this
+    /// so within [`block_in_place`](crate::context::block_in_place), unless it blocks in a wait of this
     /// crate.
     ///
     /// ```
@@ -166,13 +166,13 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
     /// error, as [`Cause::Task`].
     ///
     /// ```
-    /// use nanolith::{GlobalPool, pipeline::Pipeline};
+    /// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
     /// let failed = Pipeline::from_iter(["4", "five"])
     ///     .try_map(GlobalPool.get()?, |text| text.parse::<i64>())
     ///     .collect()
     ///     .wait();
     /// assert_eq!(failed.unwrap_err().index(), 1);
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn try_map<O, X, F>(self, pool: &Pool, function: F) -> Pipeline<O, Functions>
     where

@@ -15,7 +15,7 @@ use std::{
 /// [`Pipeline::figures`](super::Pipeline::figures).
 ///
 /// ```
-/// use nanolith::{GlobalPool, pipeline::Pipeline};
+/// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
 /// let squares = Pipeline::from_iter(0..1_000).map(GlobalPool.get()?, |n| n * n).named("square");
 /// let figures = squares.figures();
 /// for square in squares {
@@ -82,7 +82,7 @@ impl fmt::Debug for Figures {
 /// The figures of a stage at one moment. Each item taken is done, failed, in flight, or cancelled.
 ///
 /// ```
-/// use nanolith::{GlobalPool, pipeline::Pipeline};
+/// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
 /// let done = Pipeline::from_iter(0..100).map(GlobalPool.get()?, |n| n * n).collect().wait()?;
 /// let stage = &done.report.stages[0];
 /// assert_eq!((stage.taken, stage.done, stage.failed, stage.depth, stage.in_flight), (100, 100, 0, 0, 0));
@@ -129,7 +129,7 @@ fn stages(run: &Driver) -> Vec<StageFigures> {
 /// How a pipeline ended.
 ///
 /// ```
-/// use nanolith::{GlobalPool, pipeline::{End, Pipeline}};
+/// use nanolith::{pipeline::{End, Pipeline}, pool::GlobalPool};
 /// let endless = Pipeline::from_iter(0..).map(GlobalPool.get()?, |n: u64| n * n);
 /// let stop = endless.stop_handle();
 /// let done = endless.for_each(|square| if square > 100 { stop.stop() }).wait()?;
@@ -148,7 +148,7 @@ pub enum End {
 /// The result of a pipeline: how it ended, its counts and its errors.
 ///
 /// ```
-/// use nanolith::{GlobalPool, pipeline::{End, OnError, Pipeline}};
+/// use nanolith::{pipeline::{End, OnError, Pipeline}, pool::GlobalPool};
 /// let report = Pipeline::from_iter([4, 0, 5])
 ///     .map(GlobalPool.get()?, |n| 20 / n)
 ///     .on_error(OnError::Collect)

@@ -7,7 +7,7 @@ use std::{fmt, sync::Arc};
 /// [`Pipeline::stop_handle`](super::Pipeline::stop_handle).
 ///
 /// ```
-/// use nanolith::{GlobalPool, pipeline::Pipeline};
+/// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
 /// let endless = Pipeline::from_iter(0..).map(GlobalPool.get()?, |n: u64| n * n);
 /// let stop = endless.stop_handle();
 /// std::thread::spawn(move || stop.stop());
@@ -40,7 +40,7 @@ impl StopHandle {
     /// have ended, or its wait has returned.
     ///
     /// ```
-    /// use nanolith::{GlobalPool, pipeline::Pipeline};
+    /// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
     /// let endless = Pipeline::from_iter(0..).map(GlobalPool.get()?, |n: u64| n * n);
     /// let stop = endless.stop_handle();
     /// let report = endless.for_each(|square| if square > 100 { stop.cancel() }).wait()?;

@@ -24,7 +24,7 @@ impl Pool {
     /// let jobs: Vec<_> = (0..100).map(|n| Geometry::on(&pool).add(n, n).submit()).collect();
     /// pool.drained().wait(); // or `.await`
     /// assert!(jobs.iter().all(|job| job.is_finished()));
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn drained(&self) -> Drained {
         Drained::new(self.inner().clone())
@@ -39,7 +39,7 @@ impl Pool {
     /// returned future holds no handle of the pool.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{pool::Concurrency, prelude::*};
     /// # use std::sync::{Arc, atomic::{AtomicUsize, Ordering}};
     /// let exits = Arc::new(AtomicUsize::new(0));
     /// let count = exits.clone();
@@ -50,7 +50,7 @@ impl Pool {
     /// pool.close();
     /// pool.closed().wait(); // or `.await`
     /// assert_eq!(exits.load(Ordering::SeqCst), 3);
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn closed(&self) -> Closed {
         Closed::new(self.inner().clone())
@@ -76,13 +76,13 @@ impl Pool {
 
     /// Closes the pool like [`Pool::close`], and waits until all calls have ended, for `limit` at
     /// most, counted from now. Calls that have not finished by then are ended. A queued call ends
-    /// as [`CallError::Cancelled`](crate::CallError::Cancelled), an asynchronous call ends at its
+    /// as [`CallError::Cancelled`](crate::error::CallError::Cancelled), an asynchronous call ends at its
     /// await. A running synchronous task is asked to stop, which its
-    /// [`Context`](crate::Context::is_cancelled) shows; its caller waits until the task returns.
+    /// [`Context`](crate::task::Context::is_cancelled) shows; its caller waits until the task returns.
     /// With a limit of zero, every call that can be ended ends at once.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{prelude::*, time::MILLISECOND};
     /// # pub struct Geometry;
     /// # #[define]
     /// impl Geometry {
@@ -103,7 +103,7 @@ impl Pool {
     }
 
     /// Closes the pool, and ends the queued calls as
-    /// [`CallError::Cancelled`](crate::CallError::Cancelled). Returns the number of calls that it
+    /// [`CallError::Cancelled`](crate::error::CallError::Cancelled). Returns the number of calls that it
     /// ended. Running tasks finish.
     ///
     /// ```
@@ -114,7 +114,7 @@ impl Pool {
     /// let queued = Geometry::on(&pool).add(4, 5).submit();
     /// assert_eq!(pool.shutdown_now(), 1);
     /// assert!(matches!(queued.wait(), Err(CallError::Cancelled(_))));
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn shutdown_now(&self) -> usize {
         self.inner().shut_down()
@@ -127,7 +127,7 @@ impl Pool {
     /// # let pool = Pool::builder().build()?;
     /// pool.close();
     /// assert!(pool.is_closed());
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {

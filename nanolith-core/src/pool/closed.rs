@@ -27,11 +27,11 @@ use std::{
 /// closed.await;
 /// # });
 /// assert!(job.is_finished());
-/// # Ok::<(), nanolith::BuildError>(())
+/// # Ok::<(), nanolith::pool::BuildError>(())
 /// ```
 ///
 /// When awaited, this is ready once each thread has run its last function, which is the handler of
-/// [`on_thread_exit`](crate::PoolBuilder::on_thread_exit). Destructors of thread-locals may still
+/// [`on_thread_exit`](crate::pool::PoolBuilder::on_thread_exit). Destructors of thread-locals may still
 /// run then. [`Closed::wait`] also waits for these destructors.
 ///
 /// # Cancel safety
@@ -59,7 +59,7 @@ impl Closed {
     /// pool.close();
     /// pool.closed().wait();
     /// assert_eq!(pool.threads(), 0);
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn wait(self) {
         let inner = self.inner.clone();

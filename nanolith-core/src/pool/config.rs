@@ -9,10 +9,10 @@ use std::{error::Error, fmt, io, num::NonZero, sync::Arc, thread, time::Duration
 /// The number of tasks that a pool runs at once, relative to the number of the machine's cores.
 ///
 /// ```
-/// use nanolith::prelude::*;
+/// use nanolith::{pool::Concurrency, prelude::*};
 /// let pool = Pool::builder().concurrency(Concurrency::Half).build()?;
 /// assert_eq!(pool.max_concurrency(), Concurrency::Half.tasks());
-/// # Ok::<(), nanolith::BuildError>(())
+/// # Ok::<(), nanolith::pool::BuildError>(())
 /// ```
 ///
 /// The number of cores is [`std::thread::available_parallelism`]: the cores that this process may
@@ -44,7 +44,7 @@ impl Concurrency {
     /// Returns the number of tasks on this machine.
     ///
     /// ```
-    /// use nanolith::Concurrency;
+    /// use nanolith::pool::Concurrency;
     /// assert_eq!(Concurrency::X2.tasks(), 2 * Concurrency::X1.tasks());
     /// assert!(Concurrency::Quarter.tasks() >= 1);
     /// assert_eq!(Concurrency::Exact(7).tasks(), 7);
@@ -71,11 +71,11 @@ impl Concurrency {
 /// will run. The default is 65,536.
 ///
 /// ```
-/// use nanolith::prelude::*;
+/// use nanolith::{executor::MaxQueue, pool::Concurrency, prelude::*};
 /// assert_eq!(MaxQueue::default(), MaxQueue::Bounded(65_536));
 /// // four tasks at once, and at most sixteen calls that wait for them
 /// let pool = Pool::builder().concurrency(Concurrency::Exact(4)).max_queue(MaxQueue::Auto).build()?;
-/// # Ok::<(), nanolith::BuildError>(())
+/// # Ok::<(), nanolith::pool::BuildError>(())
 /// ```
 ///
 /// A free slot counts as capacity: an idle pool with a concurrency of 2 and `Bounded(1)` accepts 3
@@ -85,7 +85,7 @@ impl Concurrency {
 /// Calls that running tasks submit to their own pool are always accepted, and are counted
 /// separately: [`Pool::overflow`].
 ///
-/// [`Pool::overflow`]: crate::Pool::overflow
+/// [`Pool::overflow`]: crate::pool::Pool::overflow
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MaxQueue {
     /// No bound except memory.
@@ -260,7 +260,7 @@ pub(crate) fn check_name(setting: &'static str, name: &str) -> Result<(), BuildE
 /// The error of building a pool or a service.
 ///
 /// ```
-/// use nanolith::prelude::*;
+/// use nanolith::{pool::Concurrency, prelude::*};
 /// let error = Pool::builder().concurrency(Concurrency::Exact(0)).build().unwrap_err();
 /// assert_eq!(error.setting(), Some("concurrency"));
 /// assert_eq!(error.to_string(), "`concurrency` must be at least 1");

@@ -26,7 +26,7 @@ use std::{
 /// pool.drained().await;
 /// # });
 /// assert!(job.is_finished());
-/// # Ok::<(), nanolith::BuildError>(())
+/// # Ok::<(), nanolith::pool::BuildError>(())
 /// ```
 ///
 /// # Cancel safety
@@ -87,7 +87,7 @@ impl Drained {
     /// let job = Geometry::on(&pool).add(4, 5).submit();
     /// pool.drained().wait();
     /// assert!(job.is_finished());
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn wait(self) {
         let host = Backend::id(&*self.inner);

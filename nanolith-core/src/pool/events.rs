@@ -19,7 +19,7 @@ use std::{
 /// An event of a pool's queue.
 ///
 /// ```
-/// use nanolith::{PoolEvent, prelude::*};
+/// use nanolith::{executor::{MaxQueue, OnFull}, pool::PoolEvent, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::Reject).build()?;
 /// let mut events = pool.events();
@@ -35,7 +35,7 @@ use std::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PoolEvent {
-    /// A call found the queue full. [`OnFull`](crate::OnFull) decides what happens to the call.
+    /// A call found the queue full. [`OnFull`](crate::executor::OnFull) decides what happens to the call.
     Full,
     /// A task of this kind has run far beyond its time-out: by as long as it ran until then, and by
     /// at least a second. The task keeps its slot. [`Pool::overrunning`](super::Pool::overrunning)
@@ -152,7 +152,7 @@ impl Waits {
 /// calls.
 ///
 /// ```
-/// use nanolith::{PoolEvent, prelude::*};
+/// use nanolith::{pool::PoolEvent, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// # let pool = Pool::builder().build()?;
 /// let events = pool.events();
@@ -189,7 +189,7 @@ impl PoolEvents {
     /// Returns the next event, or `None` after the last event.
     ///
     /// ```
-    /// # use nanolith::{PoolEvent, prelude::*};
+    /// # use nanolith::{pool::PoolEvent, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// # let pool = Pool::builder().build()?;
     /// # pollster::block_on(async {
@@ -254,7 +254,7 @@ impl NextPoolEvent<'_> {
     /// let mut events = pool.events();
     /// pool.close();
     /// assert_eq!(events.recv().wait(), None);
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     #[must_use]
     pub fn wait(self) -> Option<PoolEvent> {

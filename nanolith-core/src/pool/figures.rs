@@ -56,13 +56,13 @@ impl Pool {
     /// keeps its slot.
     ///
     /// A thread cannot be stopped from outside, so a task has to stop by itself. A synchronous task
-    /// checks [`Context::is_cancelled`](crate::Context::is_cancelled) from time to time. An
+    /// checks [`Context::is_cancelled`](crate::task::Context::is_cancelled) from time to time. An
     /// asynchronous task is dropped at its next `.await`. A task that is blocked in foreign code
     /// cannot check; then [`set_concurrency`](Self::set_concurrency) gives the other tasks more
     /// slots. [`PoolEvent::Overrun`](super::PoolEvent::Overrun) names the task.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{pool::Concurrency, prelude::*, time::MILLISECOND};
     /// # pub struct Disk;
     /// # #[define] impl Disk {
     /// #     pub fn read(begun: std::sync::mpsc::Sender<()>, from: std::sync::mpsc::Receiver<()>) {
@@ -102,7 +102,7 @@ impl Pool {
     /// let later = geometry.add(4, 5).submit();
     /// let sooner = geometry.parse("7".into()).priority(Priority::Immediate).submit();
     /// assert_eq!(pool.next().map(|task| task.name()), Some("parse"));
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     #[must_use]
     pub fn next(&self) -> Option<&'static TaskInfo> {
@@ -115,7 +115,7 @@ impl Pool {
     /// # use nanolith::prelude::*;
     /// # let pool = Pool::builder().build()?;
     /// assert!(!pool.is_full());
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -126,10 +126,10 @@ impl Pool {
     /// [`spare_threads`](Pool::spare_threads).
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{pool::Concurrency, prelude::*};
     /// let pool = Pool::builder().concurrency(Concurrency::Exact(3)).build()?;
     /// assert_eq!((pool.threads(), pool.spare_threads()), (3, 0));
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     #[must_use]
     pub fn threads(&self) -> usize {
@@ -173,7 +173,7 @@ impl Pool {
     /// # let pool = Pool::builder().metrics(true).build()?;
     /// pool.reset_metrics();
     /// assert_eq!(pool.metrics().map(|metrics| metrics.run().count()), Some(0));
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     #[cfg(feature = "metrics")]
     pub fn reset_metrics(&self) {

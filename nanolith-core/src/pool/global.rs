@@ -22,7 +22,7 @@ static GLOBAL: OnceCell<Pool> = OnceCell::new();
 /// other settings.
 ///
 /// ```
-/// use nanolith::{GlobalPool, TaskSet, prelude::*};
+/// use nanolith::{TaskSet, pool::GlobalPool, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// assert_eq!(Geometry::tasks().add(4, 5).wait()?, 9); // on the global pool
 /// assert_eq!(Geometry::calls(GlobalPool).add(4, 5).wait()?, 9); // the same
@@ -36,13 +36,13 @@ impl GlobalPool {
     /// of its own, and this method leaks a handle to it.
     ///
     /// ```
-    /// use nanolith::{GlobalPool, prelude::*};
+    /// use nanolith::{pool::GlobalPool, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// # let _ =
     /// Geometry::tasks().add(4, 5).submit();
     /// GlobalPool.get()?.drained().wait();
     /// assert_eq!(GlobalPool.get()?.completed(), 1);
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     ///
     /// # Errors

@@ -60,7 +60,7 @@ use std::{fmt, sync::Arc};
 /// closes without waiting. The calls that the pool has accepted still finish.
 ///
 /// ```
-/// use nanolith::prelude::*;
+/// use nanolith::{pool::Concurrency, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// let pool = Pool::builder().name("pictures").concurrency(Concurrency::Half).build()?;
 /// assert_eq!(Geometry::on(&pool).add(4, 5).wait()?, 9);
@@ -87,10 +87,10 @@ impl Pool {
     /// Returns a builder with the default settings.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{executor::MaxQueue, pool::Concurrency, prelude::*};
     /// let pool = Pool::builder().max_queue(MaxQueue::Auto).build()?;
     /// assert_eq!(pool.max_concurrency(), Concurrency::X1.tasks()); // the default
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn builder() -> PoolBuilder {
         PoolBuilder::new()
@@ -116,12 +116,12 @@ impl Pool {
     /// stays the same.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{pool::Concurrency, prelude::*};
     /// # let pool = Pool::builder().build()?;
     /// pool.set_concurrency(Concurrency::Exact(2))?;
     /// assert_eq!(pool.max_concurrency(), 2);
     /// assert!(pool.set_concurrency(Concurrency::Exact(0)).is_err());
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     ///
     /// # Errors
@@ -166,7 +166,7 @@ impl Pool {
     /// pool.pause();
     /// pool.resume();
     /// assert!(!pool.is_paused());
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn resume(&self) {
         self.inner().set_paused(false);
@@ -187,7 +187,7 @@ impl Pool {
     /// never runs it.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{pool::Concurrency, prelude::*};
     /// use std::cell::Cell;
     /// thread_local! { static UNIT: Cell<i64> = const { Cell::new(1) } }
     /// # pub struct Geometry;
@@ -240,7 +240,7 @@ impl Pool {
     /// full, or that it became empty.
     ///
     /// ```
-    /// # use nanolith::{PoolEvent, prelude::*};
+    /// # use nanolith::{pool::PoolEvent, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// # let pool = Pool::builder().build()?;
     /// let mut events = pool.events();

@@ -88,7 +88,7 @@ impl<S> fmt::Debug for SharedState<S> {
 /// A pool with a state that its tasks of `S` share. The calls of [`SharedState::on`] run on it.
 ///
 /// ```
-/// use nanolith::{GlobalPool, SharedPool, prelude::*};
+/// use nanolith::{Executor, pool::{GlobalPool, SharedPool}, prelude::*};
 /// # use std::sync::{Arc, atomic::{AtomicI64, Ordering}};
 /// # pub struct Counter { total: AtomicI64 }
 /// # #[define(shared)] impl Counter {
@@ -114,7 +114,7 @@ impl<S, P> SharedPool<S, P> {
     /// typed calls directly.
     ///
     /// ```
-    /// use nanolith::{SharedPool, TaskSet, prelude::*};
+    /// use nanolith::{TaskSet, pool::SharedPool, prelude::*};
     /// # use std::sync::{Arc, atomic::{AtomicI64, Ordering}};
     /// # pub struct Counter { total: AtomicI64 }
     /// # #[define(shared)] impl Counter {

@@ -150,11 +150,11 @@ impl PoolShared {
 
 /// The error of a close whose limit passed before all calls had finished: of
 /// [`Pool::close_timeout`](super::Pool::close_timeout), of
-/// [`Service::close_timeout`](crate::Service::close_timeout) or of
-/// [`Cluster::close_timeout`](crate::Cluster::close_timeout).
+/// [`Service::close_timeout`](crate::service::Service::close_timeout) or of
+/// [`Cluster::close_timeout`](crate::cluster::Cluster::close_timeout).
 ///
 /// ```
-/// use nanolith::prelude::*;
+/// use nanolith::{prelude::*, time::{MILLISECOND, MINUTE}};
 /// # pub struct Geometry;
 /// # #[define] impl Geometry { pub async fn wait_then_add(x: i64, y: i64) -> i64 { nanolith::time::sleep(MINUTE).await; x + y } }
 /// let pool = Pool::builder().build()?;
@@ -163,7 +163,7 @@ impl PoolShared {
 /// let unfinished = pool.close_timeout(MILLISECOND).wait().unwrap_err();
 /// assert_eq!((unfinished.cancelled(), unfinished.running()), (0, 1));
 /// assert!(matches!(slow.wait(), Err(CallError::Cancelled(_))));
-/// # Ok::<(), nanolith::BuildError>(())
+/// # Ok::<(), nanolith::pool::BuildError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CloseTimeoutError {
@@ -182,14 +182,14 @@ impl CloseTimeoutError {
     }
 
     /// Returns the number of calls that were queued, and were ended as
-    /// [`CallError::Cancelled`](crate::CallError::Cancelled).
+    /// [`CallError::Cancelled`](crate::error::CallError::Cancelled).
     #[must_use]
     pub fn cancelled(&self) -> usize {
         self.cancelled
     }
 
     /// Returns the number of calls that had started, and were asked to stop. Wait for
-    /// [`Pool::drained`](super::Pool::drained) or [`ServiceControl::closed`](crate::ServiceControl::closed) to
+    /// [`Pool::drained`](super::Pool::drained) or [`ServiceControl::closed`](crate::service::ServiceControl::closed) to
     /// learn when they have stopped.
     #[must_use]
     pub fn running(&self) -> usize {
@@ -213,7 +213,7 @@ impl std::error::Error for CloseTimeoutError {}
 /// [`Pool::close_timeout`](super::Pool::close_timeout), which has closed the pool.
 ///
 /// ```
-/// use nanolith::prelude::*;
+/// use nanolith::{prelude::*, time::MINUTE};
 /// # use nanolith_doc_sets::*;
 /// # let pool = Pool::builder().build()?;
 /// let job = Geometry::on(&pool).add(4, 5).submit();
@@ -242,7 +242,7 @@ impl CloseTimeout {
     /// Blocks the thread until all calls have ended, or until the limit.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{prelude::*, time::MINUTE};
     /// # let pool = Pool::builder().build()?;
     /// pool.close_timeout(MINUTE).wait()?; // nothing was left to do
     /// # Ok::<(), Box<dyn std::error::Error>>(())

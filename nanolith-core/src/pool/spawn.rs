@@ -64,8 +64,8 @@ impl Pool {
     /// call: it can be awaited, waited on, cancelled or detached. Dropping the handle detaches the
     /// call.
     ///
-    /// The closure is submitted like [`Call::submit`](crate::Call::submit): if the queue is full,
-    /// [`OnFull`](crate::OnFull) decides what happens. A named task of a set can have a priority, a
+    /// The closure is submitted like [`Call::submit`](crate::typed::Call::submit): if the queue is full,
+    /// [`OnFull`](crate::executor::OnFull) decides what happens. A named task of a set can have a priority, a
     /// time limit and a name of its own.
     ///
     /// ```
@@ -80,8 +80,8 @@ impl Pool {
     /// # Errors
     ///
     /// The handle returns every error with which a call can end: see
-    /// [`CallError`](crate::CallError). A panic of the closure is
-    /// [`CallError::Panicked`](crate::CallError::Panicked).
+    /// [`CallError`](crate::error::CallError). A panic of the closure is
+    /// [`CallError::Panicked`](crate::error::CallError::Panicked).
     #[track_caller]
     pub fn spawn<T: Send + 'static>(&self, run: impl FnOnce() -> T + Send + 'static) -> Handle<Work, T> {
         Call::new(self, task::closure(run), task::downcast_output).submit()
@@ -91,7 +91,7 @@ impl Pool {
     /// is pending, it takes no slot.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{prelude::*, time::MILLISECOND};
     /// let pool = Pool::builder().build()?;
     /// let sum = pool.spawn_async(async {
     ///     nanolith::time::sleep(MILLISECOND).await;

@@ -21,7 +21,7 @@ use std::{
 /// [`start`](Plan::start) runs.
 ///
 /// ```
-/// use nanolith::{prelude::*, schedule::{Cron, cron}, time::{HOUR, MockClock}};
+/// use nanolith::{prelude::*, schedule::{Cron, cron}, time::{HOUR, MINUTE, MockClock}};
 /// # use nanolith_doc_sets::*;
 /// let clock = MockClock::new(); // whose calendar begins with a Saturday, 2000-01-01
 /// clock.run(|| {

@@ -18,12 +18,12 @@ use std::{
 /// [detached](Schedule::detach).
 ///
 /// ```
-/// use nanolith::{prelude::*, schedule::every};
+/// use nanolith::{prelude::*, schedule::every, time::MILLISECOND};
 /// # use nanolith_doc_sets::*;
 /// let schedule = every(MILLISECOND, Geometry::tasks(), |geometry| geometry.add(4, 5)).times(2).start()?;
 /// schedule.ended().wait();
 /// assert_eq!((schedule.info().runs, schedule.info().errors), (2, 0));
-/// # Ok::<(), nanolith::BuildError>(())
+/// # Ok::<(), nanolith::pool::BuildError>(())
 /// ```
 #[must_use = "a schedule is cancelled when it is dropped: keep it, or say `.detach()`"]
 pub struct Schedule {
@@ -53,7 +53,7 @@ impl Schedule {
     }
 
     /// Starts no more runs. Runs in progress continue to their end; to cancel them too, give their
-    /// calls a [`CancelToken`](crate::CancelToken). A second call of this method does nothing.
+    /// calls a [`CancelToken`](crate::sync::CancelToken). A second call of this method does nothing.
     pub fn cancel(&self) {
         self.inner.clone().update(&mut |state| state.beats.stop(ScheduleEnd::Cancelled));
     }
@@ -62,7 +62,7 @@ impl Schedule {
     /// none are missed.
     ///
     /// ```
-    /// use nanolith::{prelude::*, schedule::every, time::{HOUR, MockClock}};
+    /// use nanolith::{prelude::*, schedule::every, time::{HOUR, MINUTE, MockClock}};
     /// # use nanolith_doc_sets::*;
     /// let clock = MockClock::new();
     /// clock.run(|| {
@@ -71,9 +71,9 @@ impl Schedule {
     ///     clock.advance(10 * HOUR + MINUTE);
     ///     schedule.resume();
     ///     assert_eq!(schedule.next_due(), Some(nanolith::time::now() + 59 * MINUTE));
-    ///     Ok::<(), nanolith::BuildError>(())
+    ///     Ok::<(), nanolith::pool::BuildError>(())
     /// })?;
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn pause(&self) {
         self.inner.clone().update(&mut |state| state.beats.is_paused = true);

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 /// that the clock has jumped over.
 ///
 /// ```
-/// use nanolith::{prelude::*, schedule::{MissedTick, every}, time::MockClock};
+/// use nanolith::{
+///     prelude::*, schedule::{MissedTick, every}, time::{MockClock, SECOND},
+/// };
 /// # use nanolith_doc_sets::*;
 /// let clock = MockClock::new();
 /// clock.run(|| {
@@ -41,14 +43,14 @@ pub enum MissedTick {
 /// Why a schedule starts no more runs: [`ScheduleInfo::end`](super::ScheduleInfo::end).
 ///
 /// ```
-/// use nanolith::{prelude::*, schedule::{ScheduleEnd, every}};
+/// use nanolith::{prelude::*, schedule::{ScheduleEnd, every}, time::MILLISECOND};
 /// # use nanolith_doc_sets::*;
 /// let pool = Pool::builder().build()?;
 /// let schedule = every(MILLISECOND, Geometry::on(&pool), |geometry| geometry.add(4, 5)).start()?;
 /// pool.close();
 /// schedule.ended().wait(); // since the next run found that
 /// assert_eq!(schedule.info().end, Some(ScheduleEnd::Closed));
-/// # Ok::<(), nanolith::BuildError>(())
+/// # Ok::<(), nanolith::pool::BuildError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -63,7 +63,7 @@ const SHORTEST: Duration = Duration::from_micros(1);
 /// calls.
 ///
 /// ```
-/// use nanolith::{prelude::*, schedule::every};
+/// use nanolith::{prelude::*, schedule::every, time::{MILLISECOND, SECOND}};
 /// # use nanolith_doc_sets::*;
 /// let counter = Counter::service(10).launch().wait()?;
 /// let schedule = every(MILLISECOND, counter.clone(), |counter| counter.bump(5).timeout(SECOND))
@@ -147,7 +147,7 @@ impl<T: Send + 'static> Plan<T> {
     /// let at_once = every(HOUR, Geometry::tasks(), |geometry| geometry.add(4, 5)).starting_at(now()).times(1).start()?;
     /// at_once.ended().wait();
     /// assert_eq!(at_once.info().runs, 1);
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn starting_at(mut self, first: Instant) -> Self {
         self.starting = Some(first);
@@ -178,7 +178,7 @@ impl<T: Send + 'static> Plan<T> {
     /// the handler affects only that outcome.
     ///
     /// ```
-    /// use nanolith::{prelude::*, schedule::every};
+    /// use nanolith::{prelude::*, schedule::every, time::MILLISECOND};
     /// # use nanolith_doc_sets::*;
     /// let (tell, told) = std::sync::mpsc::channel();
     /// let schedule = every(MILLISECOND, Geometry::tasks(), |geometry| geometry.add(4, 5))

@@ -69,7 +69,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     /// `CallerRuns` is for pools only.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{executor::OnFull, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let counter = Counter::service(10).queue(16).on_full(OnFull::Reject).launch().wait()?;
     /// # assert_eq!(counter.total().wait()?, 10);
@@ -83,7 +83,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
 
     /// Sets how long the thread spins for more work before it sleeps. The default is 30 µs; the
     /// maximum is 10 ms. See
-    /// [`PoolBuilder::spin_before_park`](crate::PoolBuilder::spin_before_park).
+    /// [`PoolBuilder::spin_before_park`](crate::pool::PoolBuilder::spin_before_park).
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -103,7 +103,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     /// zero counts as expired one millisecond before the call arrives.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{prelude::*, time::SECOND};
     /// # use nanolith_doc_sets::*;
     /// let geometry = Geometry::service().expiration(Priority::Low, 2 * SECOND).launch().wait()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -120,7 +120,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     /// ```
     /// # use nanolith::prelude::*;
     /// # use nanolith_doc_sets::*;
-    /// use nanolith::QueuedCall;
+    /// use nanolith::executor::QueuedCall;
     /// let by_name = |call: &QueuedCall<'_>| call.task().name().len().try_into().ok(); // short names first
     /// let geometry = Geometry::service().order(by_name).launch().wait()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -131,11 +131,11 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     }
 
     /// Sets how long a task may run before it should yield
-    /// ([`Context::should_yield`](crate::Context::should_yield)). The default is 5 ms. With
+    /// ([`Context::should_yield`](crate::task::Context::should_yield)). The default is 5 ms. With
     /// `Duration::ZERO` a task should always yield.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{prelude::*, time::MILLISECOND};
     /// # use nanolith_doc_sets::*;
     /// let geometry = Geometry::service().slice(2 * MILLISECOND).launch().wait()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -166,7 +166,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     /// is. If the handler panics, the service closes.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{prelude::*, service::OnPanic};
     /// # pub struct Counter { total: i64 }
     /// # #[define] impl Counter {
     /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
@@ -195,7 +195,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     /// [`CallError::Crashed`].
     ///
     /// ```
-    /// # use nanolith::{Restart, prelude::*};
+    /// # use nanolith::{prelude::*, service::Restart, time::MINUTE};
     /// # use nanolith_doc_sets::*;
     /// let counter = Counter::service(10)
     ///     .restart(Restart::on_panic().limit(5, MINUTE))
@@ -222,7 +222,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     /// state.
     ///
     /// ```
-    /// # use nanolith::{Restart, prelude::*};
+    /// # use nanolith::{prelude::*, service::Restart};
     /// # use nanolith_doc_sets::*;
     /// let mut starts = 0;
     /// let again = move || { starts += 100; (starts,) };
@@ -256,10 +256,10 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     }
 
     /// Sets whether the program stays alive until the service has ended: see
-    /// [`main_guard`](crate::main_guard). The default is `false`.
+    /// [`main_guard`](crate::sync::main_guard). The default is `false`.
     ///
     /// ```
-    /// # use nanolith::{main_guard, prelude::*};
+    /// # use nanolith::{prelude::*, sync::main_guard};
     /// # use nanolith_doc_sets::*;
     /// let guard = main_guard();
     /// let counter = Counter::service(10).keep_alive(true).launch().wait()?;
@@ -341,7 +341,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     /// member.
     ///
     /// ```
-    /// # use nanolith::{LaunchError, prelude::*};
+    /// # use nanolith::{prelude::*, service::LaunchError, time::MILLISECOND};
     /// pub struct Feed;
     /// #[define]
     /// impl Feed {

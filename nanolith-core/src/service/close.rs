@@ -99,7 +99,7 @@ impl<S: TaskSet> fmt::Debug for Closing<S> {
 /// The error of a service that did not end in order.
 ///
 /// ```
-/// use nanolith::{CloseError, prelude::*};
+/// use nanolith::{prelude::*, service::CloseError};
 /// # pub struct Counter { total: i64 }
 /// # #[define]
 /// impl Counter {
@@ -122,7 +122,7 @@ pub enum CloseError {
     /// The service crashed, and its policy does not restart it, or the limit was reached.
     ///
     /// ```
-    /// use nanolith::{CloseError, prelude::*};
+    /// use nanolith::{prelude::*, service::{CloseError, OnPanic}};
     /// # use nanolith_doc_sets::*;
     /// let geometry = Geometry::service().on_panic(|_| OnPanic::Restart).launch().wait()?; // and no restart policy
     /// assert!(geometry.add(i64::MAX, 1).wait().is_err());
@@ -133,7 +133,7 @@ pub enum CloseError {
     /// A task of the service waits for the service's end, which waits for the task.
     ///
     /// ```
-    /// use nanolith::{CloseError, prelude::*};
+    /// use nanolith::{prelude::*, service::CloseError};
     /// # pub struct Counter { total: i64 }
     /// # #[define]
     /// impl Counter {

@@ -20,7 +20,7 @@ use std::{
 /// [`Service::close_timeout`](super::Service::close_timeout), which has already closed the service.
 ///
 /// ```
-/// use nanolith::prelude::*;
+/// use nanolith::{prelude::*, time::MINUTE};
 /// # use nanolith_doc_sets::*;
 /// let counter = Counter::service(10).launch().wait()?;
 /// let job = counter.bump(5).submit();
@@ -48,7 +48,7 @@ impl<S: TaskSet> ServiceCloseTimeout<S> {
     /// Blocks until the service has ended, or until the limit.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{prelude::*, time::MINUTE};
     /// # use nanolith_doc_sets::*;
     /// let geometry = Geometry::service().launch().wait()?;
     /// geometry.close_timeout(MINUTE).wait()?; // nothing was left to do

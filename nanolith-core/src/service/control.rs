@@ -47,7 +47,7 @@ impl<S: TaskSet> ServiceControl<'_, S> {
     /// the restart begins are merged into one. Does nothing if the service has already ended.
     ///
     /// ```
-    /// # use nanolith::{LifeEvent, Restart, prelude::*};
+    /// # use nanolith::{prelude::*, service::{LifeEvent, Restart}};
     /// # use nanolith_doc_sets::*;
     /// let counter = Counter::service(10).restart(Restart::on_panic()).launch().wait()?;
     /// assert_eq!(counter.bump(5).wait()?, 15);
@@ -74,7 +74,7 @@ impl<S: TaskSet> ServiceControl<'_, S> {
     /// end.
     ///
     /// ```
-    /// # use nanolith::{LifeEvent, prelude::*};
+    /// # use nanolith::{prelude::*, service::LifeEvent};
     /// # use nanolith_doc_sets::*;
     /// let geometry = Geometry::service().launch().wait()?;
     /// let life = geometry.control().life();
@@ -145,7 +145,7 @@ impl<S: TaskSet> fmt::Debug for ServiceControl<'_, S> {
 /// The error of [`ServiceControl::restart`] for a service that was launched without a restart policy.
 ///
 /// ```
-/// use nanolith::{RestartError, prelude::*};
+/// use nanolith::{prelude::*, service::RestartError};
 /// # use nanolith_doc_sets::*;
 /// let geometry = Geometry::service().launch().wait()?;
 /// assert_eq!(geometry.control().restart(), Err(RestartError));

@@ -20,7 +20,7 @@ use std::{
 /// The reason of a service's crash or restart.
 ///
 /// ```
-/// use nanolith::{Crash, LifeEvent, Restart, prelude::*};
+/// use nanolith::{prelude::*, service::{Crash, LifeEvent, Restart}};
 /// # use nanolith_doc_sets::*;
 /// let geometry = Geometry::service().restart(Restart::on_panic()).launch().wait()?;
 /// let mut life = geometry.control().life();
@@ -92,7 +92,7 @@ impl Crash {
 /// An event in a service's life.
 ///
 /// ```
-/// use nanolith::{LifeEvent, prelude::*};
+/// use nanolith::{prelude::*, service::LifeEvent};
 /// # use nanolith_doc_sets::*;
 /// let counter = Counter::service(10).launch().wait()?;
 /// let life = counter.control().life();
@@ -131,7 +131,7 @@ pub enum LifeEvent {
 /// `LifeEvents` is a `Stream` and a blocking iterator.
 ///
 /// ```
-/// use nanolith::{LifeEvent, prelude::*};
+/// use nanolith::{prelude::*, service::LifeEvent};
 /// # use nanolith_doc_sets::*;
 /// let counter = Counter::service(10).launch().wait()?;
 /// let mut life = counter.control().life();
@@ -147,7 +147,7 @@ impl LifeEvents {
     /// Waits for the next event. Yields `None` after the last event.
     ///
     /// ```
-    /// # use nanolith::{LifeEvent, prelude::*};
+    /// # use nanolith::{prelude::*, service::LifeEvent};
     /// # use nanolith_doc_sets::*;
     /// # pollster::block_on(async {
     /// let geometry = Geometry::service().launch().await?;
@@ -199,7 +199,7 @@ impl NextEvent<'_> {
     /// Blocks until there is an event.
     ///
     /// ```
-    /// # use nanolith::{LifeEvent, prelude::*};
+    /// # use nanolith::{prelude::*, service::LifeEvent};
     /// # use nanolith_doc_sets::*;
     /// let geometry = Geometry::service().launch().wait()?;
     /// assert!(matches!(geometry.control().life().recv().wait(), Some(LifeEvent::Started)));

@@ -19,7 +19,7 @@ use std::{
 /// The text and the [`source`](Error::source) are those of the original error. A clone is cheap.
 ///
 /// ```
-/// use nanolith::{CloseError, Crash, Restart, prelude::*};
+/// use nanolith::{prelude::*, service::{CloseError, Crash, Restart}, time::MINUTE};
 /// use std::{num::ParseIntError, sync::atomic::{AtomicBool, Ordering}};
 /// # pub struct Counter { total: i64 }
 /// static IS_SICK: AtomicBool = AtomicBool::new(false);

@@ -108,7 +108,7 @@ impl<S: TaskSet, E: 'static> Launch<S, E> {
     /// Blocks until the service has started, for at most `limit`.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{prelude::*, time::MILLISECOND};
     /// pub struct Feed;
     /// #[define]
     /// impl Feed {
@@ -200,7 +200,7 @@ impl<S: TaskSet, E> fmt::Debug for Launch<S, E> {
 /// The error of a failed launch.
 ///
 /// ```
-/// use nanolith::{LaunchError, prelude::*};
+/// use nanolith::{prelude::*, service::LaunchError};
 /// use std::num::TryFromIntError;
 /// pub struct Counter { total: u32 }
 /// #[define]
@@ -225,7 +225,7 @@ pub enum LaunchError<E> {
     /// `#[init]` panicked.
     ///
     /// ```
-    /// use nanolith::{LaunchError, prelude::*};
+    /// use nanolith::{prelude::*, service::LaunchError};
     /// # pub struct Counter { total: i64 }
     /// # #[define]
     /// impl Counter {
@@ -245,7 +245,7 @@ pub enum LaunchError<E> {
     /// A setting is invalid, or the operating system failed to spawn a thread.
     ///
     /// ```
-    /// use nanolith::{LaunchError, prelude::*};
+    /// use nanolith::{prelude::*, service::LaunchError};
     /// # use nanolith_doc_sets::*;
     /// match Counter::service(10).queue(0).launch().wait() {
     ///     Err(LaunchError::Build(error)) => assert_eq!(error.setting(), Some("queue")),

@@ -6,10 +6,10 @@ use std::{error::Error, fmt};
 
 impl<S: TaskSet, E, A> ServiceBuilder<S, E, A> {
     /// Attaches a messenger. The service's tasks and its `#[init]` find it with
-    /// [`Context::messenger`](crate::Context::messenger).
+    /// [`Context::messenger`](crate::task::Context::messenger).
     ///
     /// ```
-    /// use nanolith::{Messenger, prelude::*};
+    /// use nanolith::{messenger::Messenger, prelude::*};
     /// pub struct Counter { total: i64, totals: Messenger<i64> }
     /// #[define]
     /// impl Counter {
@@ -40,7 +40,7 @@ impl<S: TaskSet> ServiceControl<'_, S> {
     /// messenger. Tasks that already wait for the messenger are woken.
     ///
     /// ```
-    /// use nanolith::{Messenger, prelude::*};
+    /// use nanolith::{messenger::Messenger, prelude::*};
     /// # pub struct Counter;
     /// # #[define]
     /// impl Counter {
@@ -73,7 +73,7 @@ impl<S: TaskSet> ServiceControl<'_, S> {
 /// The error of [`ServiceControl::attach`] for a service that has ended.
 ///
 /// ```
-/// use nanolith::{AttachError, Messenger, prelude::*};
+/// use nanolith::{messenger::Messenger, prelude::*, service::AttachError};
 /// # pub struct Counter;
 /// # #[define] impl Counter { pub fn total(&self) -> i64 { 0 } }
 /// let counter = Counter::service(Counter).launch().wait()?;

@@ -91,7 +91,7 @@ impl<S: TaskSet> Service<S> {
     /// Returns the typed methods, to pass to a function that is generic over the executor.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{Executor, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// fn nine(geometry: &GeometryCalls<impl Executor<Geometry>>) -> Result<i64, CallError> {
     ///     geometry.add(4, 5).wait()
@@ -140,15 +140,15 @@ impl<S: TaskSet> Service<S> {
     /// Closes the service like [`Service::close`], and waits until it ends, for at most `limit`,
     /// counted from now. At the limit, unfinished calls are ended, as in a pool.
     ///
-    /// A queued call ends as [`CallError::Cancelled`](crate::CallError::Cancelled). A suspended
+    /// A queued call ends as [`CallError::Cancelled`](crate::error::CallError::Cancelled). A suspended
     /// call ends in the same way, at its await. A running synchronous task is asked to stop, which
-    /// its [`Context`](crate::Context::is_cancelled) shows. Its caller waits until the task
+    /// its [`Context`](crate::task::Context::is_cancelled) shows. Its caller waits until the task
     /// returns, and the service ends with the task. `#[on_close]` does not run then. An
     /// asynchronous `#[on_close]` that already runs is dropped at its next await. A limit of zero
     /// ends at once every call that can be ended.
     ///
     /// ```
-    /// use nanolith::{CloseError, prelude::*};
+    /// use nanolith::{prelude::*, service::CloseError, time::{MILLISECOND, MINUTE}};
     /// # pub struct Counter { total: i64 }
     /// # #[define] impl Counter {
     /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
@@ -177,12 +177,12 @@ impl<S: TaskSet> Service<S> {
     }
 
     /// Ends the service without waiting for its calls. Queued, suspended and running calls end as
-    /// [`CallError::Closed`](crate::CallError::Closed) at once. A running synchronous task is asked
+    /// [`CallError::Closed`](crate::error::CallError::Closed) at once. A running synchronous task is asked
     /// to stop, and the thread ends with the task. `#[on_close]` does not run. An `async` `#[init]`
     /// of a restart is dropped; a synchronous `#[init]` runs to its end first.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{prelude::*, time::MINUTE};
     /// # pub struct Counter { total: i64 }
     /// # #[define] impl Counter {
     /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
@@ -255,7 +255,7 @@ impl<S: TaskSet> fmt::Debug for Service<S> {
 /// The name, the thread and the counts of a service at one moment, from [`Service::info`].
 ///
 /// ```
-/// use nanolith::{ServiceInfo, prelude::*};
+/// use nanolith::{prelude::*, service::ServiceInfo};
 /// # use nanolith_doc_sets::*;
 /// let counter = Counter::service(10).launch().wait()?;
 /// counter.bump(5).wait()?;
@@ -278,7 +278,7 @@ pub struct ServiceInfo {
     /// call until they return.
     ///
     /// A thread cannot be stopped from outside, so a task has to stop by itself. A synchronous task
-    /// asks [`Context::is_cancelled`](crate::Context::is_cancelled) from time to time. An
+    /// asks [`Context::is_cancelled`](crate::task::Context::is_cancelled) from time to time. An
     /// asynchronous task is dropped at its next `.await`. A task that blocks in foreign code cannot
     /// ask; only another service can take over its calls. [`LifeEvent::Overrun`] names the task.
     pub overrunning: usize,

@@ -15,7 +15,7 @@ use std::mem;
 /// harmless.
 ///
 /// ```
-/// use nanolith::prelude::*;
+/// use nanolith::{prelude::*, service::OnPanic};
 /// # pub struct Counter { total: i64 }
 /// # #[define] impl Counter {
 /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }

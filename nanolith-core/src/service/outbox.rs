@@ -22,7 +22,7 @@ use std::{
 
 impl<S: TaskSet, E, A> ServiceBuilder<S, E, A> {
     /// Sets what happens when a receiver of events falls behind: see
-    /// [`Context::send`](crate::Context::send). By default the service waits for a receiver that
+    /// [`Context::send`](crate::task::Context::send). By default the service waits for a receiver that
     /// has 1,024 events ahead of it. A bound is at least 1.
     ///
     /// ```
@@ -185,7 +185,7 @@ impl<T: Clone, P: FnMut(&T) -> bool> WaitForEvent<T, P> {
     /// Blocks until there is such an event, for at most `limit`.
     ///
     /// ```
-    /// # use nanolith::{messenger::RecvTimeoutError, prelude::*};
+    /// # use nanolith::{messenger::RecvTimeoutError, prelude::*, time::MILLISECOND};
     /// # pub struct Counter { total: i64 }
     /// # #[define(outbox = i64)]
     /// # impl Counter {

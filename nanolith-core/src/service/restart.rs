@@ -25,8 +25,8 @@ use std::{
 /// first two rows in place of the policy. [`OnPanic::Restart`](super::OnPanic::Restart) then leads
 /// to a new state, or ends the service if the policy is `never`.
 ///
-/// The caller of the task that panicked receives its [panic](crate::CallError::Panicked) in each
-/// case. Other calls that had begun end as [`CallError::Crashed`](crate::CallError::Crashed) with
+/// The caller of the task that panicked receives its [panic](crate::error::CallError::Panicked) in each
+/// case. Other calls that had begun end as [`CallError::Crashed`](crate::error::CallError::Crashed) with
 /// the old state. Queued calls run on the new state.
 ///
 /// The service gives up after five restarts within a minute, unless [`Restart::limit`] sets another
@@ -34,7 +34,10 @@ use std::{
 /// fails after that, the waits are kept.
 ///
 /// ```
-/// use nanolith::{Backoff, Restart, prelude::*};
+/// use nanolith::{
+///     prelude::*, service::Restart, sync::Backoff,
+///     time::{MILLISECOND, MINUTE, SECOND},
+/// };
 /// let restart = Restart::on_panic().limit(3, MINUTE).backoff(Backoff::exponential(MILLISECOND).up_to(SECOND));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -56,10 +59,10 @@ enum When {
 impl Restart {
     /// Creates the policy of a service that never restarts. A task's panic leaves the state as it
     /// is. A crash ends the service, and its calls end as
-    /// [`CallError::Crashed`](crate::CallError::Crashed).
+    /// [`CallError::Crashed`](crate::error::CallError::Crashed).
     ///
     /// ```
-    /// # use nanolith::{Restart, prelude::*};
+    /// # use nanolith::{prelude::*, service::Restart};
     /// # pub struct Counter { total: i64 }
     /// # #[define] impl Counter {
     /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
@@ -78,7 +81,7 @@ impl Restart {
     /// have left the state partly changed.
     ///
     /// ```
-    /// # use nanolith::{Restart, prelude::*};
+    /// # use nanolith::{prelude::*, service::Restart};
     /// # pub struct Counter { total: i64 }
     /// # #[define] impl Counter {
     /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
@@ -98,7 +101,7 @@ impl Restart {
     /// of a hook still restarts the service.
     ///
     /// ```
-    /// # use nanolith::{Restart, prelude::*};
+    /// # use nanolith::{prelude::*, service::Restart};
     /// # pub struct Counter { total: i64 }
     /// # #[define] impl Counter {
     /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
@@ -127,7 +130,7 @@ impl Restart {
     /// is longer than zero. With `Duration::MAX` all restarts of the service's life count.
     ///
     /// ```
-    /// # use nanolith::{Restart, prelude::*};
+    /// # use nanolith::{prelude::*, service::Restart, time::MINUTE};
     /// # use nanolith_doc_sets::*;
     /// let launched = Geometry::service().restart(Restart::on_panic().limit(0, MINUTE)).launch().wait();
     /// assert!(launched.is_err()); // that would be `Restart::never()`
@@ -141,7 +144,7 @@ impl Restart {
     /// the wait each time, up to 1 s.
     ///
     /// ```
-    /// # use nanolith::{Backoff, Restart, prelude::*};
+    /// # use nanolith::{prelude::*, service::Restart, sync::Backoff};
     /// let at_once = Restart::on_panic().backoff(Backoff::none());
     /// ```
     pub const fn backoff(mut self, backoff: Backoff) -> Self {

@@ -21,7 +21,7 @@ use std::{
 /// and keep it open.
 ///
 /// ```
-/// use nanolith::{ServiceRef, prelude::*};
+/// use nanolith::{prelude::*, service::ServiceRef};
 /// # use nanolith_doc_sets::*;
 /// fn check(counter: &CounterCalls<ServiceRef<Counter>>) -> Result<i64, CallError> {
 ///     counter.total().wait()

@@ -168,7 +168,7 @@ impl<S: TakesStreams> fmt::Debug for CreateStream<'_, S> {
 /// The error of a failed [`Service::create_stream`]. Gives the metadata back.
 ///
 /// ```
-/// use nanolith::{CreateStreamError, prelude::*, stream::StreamReader};
+/// use nanolith::{prelude::*, service::CreateStreamError, stream::StreamReader};
 /// # pub struct Counter;
 /// # #[define]
 /// # impl Counter {

@@ -15,7 +15,7 @@ use std::{
 /// members that would have restarted with it are terminated.
 ///
 /// ```
-/// use nanolith::{RestartGroup, LifeEvent, Restart, prelude::*};
+/// use nanolith::{prelude::*, service::{LifeEvent, Restart, RestartGroup}};
 /// # use nanolith_doc_sets::*;
 /// let [left, right] = [1, 2].map(|first| Counter::service(first).restart(Restart::on_panic()).launch());
 /// let (left, right) = (left.wait()?, right.wait()?);
@@ -84,7 +84,7 @@ impl RestartGroup {
     /// Creates a group in which only the crashed member restarts. The other members continue.
     ///
     /// ```
-    /// # use nanolith::{RestartGroup, Restart, prelude::*};
+    /// # use nanolith::{prelude::*, service::{Restart, RestartGroup}};
     /// # use nanolith_doc_sets::*;
     /// let group = RestartGroup::one_for_one();
     /// group.add(&Geometry::service().restart(Restart::on_panic()).launch().wait()?)?;
@@ -99,7 +99,7 @@ impl RestartGroup {
     /// after a crash.
     ///
     /// ```
-    /// # use nanolith::RestartGroup;
+    /// # use nanolith::service::RestartGroup;
     /// let group = RestartGroup::one_for_all();
     /// ```
     #[must_use]
@@ -112,7 +112,7 @@ impl RestartGroup {
     /// added. A member that has ended, or ends meanwhile, is skipped.
     ///
     /// ```
-    /// # use nanolith::RestartGroup;
+    /// # use nanolith::service::RestartGroup;
     /// let group = RestartGroup::rest_for_one();
     /// ```
     #[must_use]
@@ -127,7 +127,7 @@ impl RestartGroup {
     /// Adds `service` as the last member. A service belongs to one group for life.
     ///
     /// ```
-    /// # use nanolith::{RestartGroup, GroupError, prelude::*};
+    /// # use nanolith::{prelude::*, service::{GroupError, RestartGroup}};
     /// # use nanolith_doc_sets::*;
     /// let mortal = Geometry::service().launch().wait()?;
     /// assert_eq!(RestartGroup::one_for_all().add(&mortal), Err(GroupError::NeverRestarts));
@@ -230,7 +230,7 @@ impl fmt::Debug for RestartGroup {
 /// The error of [`RestartGroup::add`]: a service cannot join a group.
 ///
 /// ```
-/// use nanolith::{RestartGroup, GroupError, Restart, prelude::*};
+/// use nanolith::{prelude::*, service::{GroupError, Restart, RestartGroup}};
 /// # use nanolith_doc_sets::*;
 /// let geometry = Geometry::service().restart(Restart::on_panic()).launch().wait()?;
 /// RestartGroup::one_for_one().add(&geometry)?;

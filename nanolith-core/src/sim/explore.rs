@@ -31,7 +31,7 @@ impl Simulation {
     /// Runs [`explore`] with these settings.
     ///
     /// ```
-    /// use nanolith::{prelude::*, sim::{self, Simulation}};
+    /// use nanolith::{prelude::*, sim, sim::Simulation, time::MINUTE};
     /// Simulation::new().switch_probability(0.5).explore(0..20, || sim::advance(MINUTE));
     /// ```
     ///

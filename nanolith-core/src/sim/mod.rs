@@ -83,7 +83,7 @@ pub fn is_simulated() -> bool {
 /// Returns how far the simulation's clock has moved; zero outside of a simulation.
 ///
 /// ```
-/// use nanolith::{prelude::*, sim};
+/// use nanolith::{prelude::*, sim, time::MINUTE};
 /// assert_eq!(sim(42, || { sim::advance(MINUTE); sim::elapsed() }), MINUTE);
 /// ```
 #[must_use]
@@ -96,7 +96,7 @@ pub fn elapsed() -> Duration {
 /// clock](crate::time::MockClock#the-end-of-time) never passes.
 ///
 /// ```
-/// use nanolith::{prelude::*, sim, time::HOUR};
+/// use nanolith::{prelude::*, sim, time::{HOUR, SECOND}};
 /// # pub struct Geometry;
 /// # #[define]
 /// # impl Geometry {
@@ -132,7 +132,7 @@ pub fn random() -> u64 {
 /// Lets other threads run first, in a loop that polls. If all threads poll, time advances.
 ///
 /// ```
-/// use nanolith::{prelude::*, sim, time::now};
+/// use nanolith::{prelude::*, sim, time::{SECOND, now}};
 /// sim(42, || {
 ///     let nap = sim::spawn(|| sim::advance(SECOND));
 ///     while !nap.is_over() {
@@ -150,11 +150,11 @@ pub fn yield_now() {
 }
 
 /// Makes a service crash between synchronous calls. Calls that it has started end as
-/// [`CallError::Crashed`](crate::CallError::Crashed), and its restart policy decides what follows.
+/// [`CallError::Crashed`](crate::error::CallError::Crashed), and its restart policy decides what follows.
 /// Returns `false` if the service has ended or is terminated.
 ///
 /// ```
-/// use nanolith::{Restart, prelude::*, sim};
+/// use nanolith::{prelude::*, service::Restart, sim};
 /// # use nanolith_doc_sets::*;
 /// sim(42, || {
 ///     let counter = Counter::service(10).restart(Restart::on_panic()).launch().wait()?;

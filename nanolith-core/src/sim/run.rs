@@ -43,7 +43,7 @@ pub fn sim<R: Send>(seed: u64, f: impl FnOnce() -> R + Send) -> R {
 /// The settings of a simulation.
 ///
 /// ```
-/// use nanolith::{prelude::*, sim::{self, Simulation}};
+/// use nanolith::{prelude::*, sim, sim::Simulation, time::MINUTE};
 /// let careful = Simulation::new().switch_probability(0.5).step_limit(1_000_000).cores(2);
 /// let report = careful.run(42, || sim::advance(MINUTE))?;
 /// assert_eq!(report.elapsed, MINUTE);
@@ -56,10 +56,10 @@ pub fn sim<R: Send>(seed: u64, f: impl FnOnce() -> R + Send) -> R {
 /// future or the end of a port may leave it: as the value of the closure, or through a channel.
 /// When the grace period is over, the rest ends in this order.
 ///
-/// - Pools, [locals](crate::Local) and services close. Their calls end as
-///   [`CallError::Closed`](crate::CallError::Closed): queued calls, calls suspended at an `.await`,
+/// - Pools, [locals](crate::local::Local) and services close. Their calls end as
+///   [`CallError::Closed`](crate::error::CallError::Closed): queued calls, calls suspended at an `.await`,
 ///   and calls that block a thread. The error says that the simulation is over:
-///   [`CallTrace::is_simulation_over`](crate::CallTrace::is_simulation_over). Calls in bulk, calls in groups and
+///   [`CallTrace::is_simulation_over`](crate::error::CallTrace::is_simulation_over). Calls in bulk, calls in groups and
 ///   calls held by a layer end in the same way. A call that is submitted later is rejected as
 ///   `Closed`.
 /// - A schedule ends as [`ScheduleEnd::Closed`](crate::schedule::ScheduleEnd::Closed), a pipeline
@@ -70,8 +70,8 @@ pub fn sim<R: Send>(seed: u64, f: impl FnOnce() -> R + Send) -> R {
 ///
 /// Waits for the end of a pool, of a service or of a schedule end with it. Values held by a
 /// suspended call or a handler are dropped once. So the other end of a port, a stream or a
-/// messenger among them is closed. A [`CancelToken`](crate::CancelToken) or
-/// [`Semaphore`](crate::Semaphore) that has left does not belong to the simulation, and stays
+/// messenger among them is closed. A [`CancelToken`](crate::sync::CancelToken) or
+/// [`Semaphore`](crate::sync::Semaphore) that has left does not belong to the simulation, and stays
 /// unchanged.
 ///
 /// The threads of a pool drop the futures of its suspended calls, and a service's thread drops

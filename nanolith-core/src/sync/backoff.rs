@@ -11,7 +11,7 @@ use std::{
 /// The waits before restarts or retries, each longer than the one before.
 ///
 /// ```
-/// use nanolith::{Backoff, prelude::*};
+/// use nanolith::{prelude::*, sync::Backoff, time::{MILLISECOND, SECOND}};
 /// let backoff = Backoff::exponential(10 * MILLISECOND).up_to(SECOND).jitter(0.5);
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +25,7 @@ impl Backoff {
     /// Returns a backoff without any wait.
     ///
     /// ```
-    /// # use nanolith::{Backoff, Restart};
+    /// # use nanolith::{service::Restart, sync::Backoff};
     /// let restart = Restart::on_panic().backoff(Backoff::none());
     /// ```
     #[must_use]
@@ -39,7 +39,7 @@ impl Backoff {
     /// at `first` again when no restart is within the limit's time any more.
     ///
     /// ```
-    /// # use nanolith::{Backoff, prelude::*};
+    /// # use nanolith::{prelude::*, sync::Backoff, time::MILLISECOND};
     /// let backoff = Backoff::exponential(10 * MILLISECOND);
     /// ```
     ///
@@ -58,7 +58,7 @@ impl Backoff {
     /// the first wait, every wait is limited to `most`.
     ///
     /// ```
-    /// # use nanolith::{Backoff, prelude::*};
+    /// # use nanolith::{prelude::*, sync::Backoff, time::{MILLISECOND, SECOND}};
     /// let backoff = Backoff::exponential(10 * MILLISECOND).up_to(SECOND);
     /// ```
     #[must_use]
@@ -76,7 +76,7 @@ impl Backoff {
     /// below it.
     ///
     /// ```
-    /// # use nanolith::{Backoff, prelude::*};
+    /// # use nanolith::{prelude::*, sync::Backoff, time::MILLISECOND};
     /// let exact = Backoff::exponential(10 * MILLISECOND).jitter(0.0);
     /// ```
     #[must_use]

@@ -14,7 +14,7 @@ use std::{
 /// token.
 ///
 /// ```
-/// use nanolith::{CancelToken, prelude::*};
+/// use nanolith::{prelude::*, sync::CancelToken};
 /// # use nanolith_doc_sets::*;
 /// let token = CancelToken::new();
 /// assert_eq!(Geometry::tasks().add(4, 5).cancel_token(&token).wait()?, 9);
@@ -51,7 +51,7 @@ impl CancelToken {
     /// alone.
     ///
     /// ```
-    /// # use nanolith::CancelToken;
+    /// # use nanolith::sync::CancelToken;
     /// let all = CancelToken::new();
     /// let (some, others) = (all.child_token(), all.child_token());
     /// some.cancel();
@@ -65,7 +65,7 @@ impl CancelToken {
     }
 
     /// Cancels the calls that have the token, and the tokens below it: see
-    /// [`Handle::cancel`](crate::Handle::cancel).
+    /// [`Handle::cancel`](crate::typed::Handle::cancel).
     ///
     /// The method returns when they are cancelled. A second call does nothing.
     pub fn cancel(&self) {
@@ -82,7 +82,7 @@ impl CancelToken {
     /// [`wait`](Cancelled::wait) for blocking.
     ///
     /// ```
-    /// # use nanolith::CancelToken;
+    /// # use nanolith::sync::CancelToken;
     /// let token = CancelToken::new();
     /// let waits = std::thread::spawn({ let token = token.clone(); move || token.cancelled().wait() });
     /// token.cancel();
@@ -103,7 +103,7 @@ impl CancelToken {
     /// future is dropped, and the result is `None`.
     ///
     /// ```
-    /// # use nanolith::CancelToken;
+    /// # use nanolith::sync::CancelToken;
     /// # pollster::block_on(async {
     /// let token = CancelToken::new();
     /// assert_eq!(token.run_until_cancelled(async { 9 }).await, Some(9));
@@ -129,7 +129,7 @@ impl CancelToken {
     /// Returns a guard that cancels the token when the guard is dropped, also by a panic.
     ///
     /// ```
-    /// # use nanolith::CancelToken;
+    /// # use nanolith::sync::CancelToken;
     /// let token = CancelToken::new();
     /// drop(token.clone().drop_guard());
     /// assert!(token.is_cancelled());
@@ -188,7 +188,7 @@ impl DropGuard {
     /// Returns the token without cancelling it.
     ///
     /// ```
-    /// # use nanolith::CancelToken;
+    /// # use nanolith::sync::CancelToken;
     /// let token = CancelToken::new().drop_guard().disarm();
     /// assert!(!token.is_cancelled());
     /// ```

@@ -10,7 +10,7 @@ use std::{error::Error, fmt, future::poll_fn, pin::pin, thread, time::Duration};
 /// of this library that holds `main`.
 ///
 /// ```
-/// use nanolith::{main_guard, prelude::*};
+/// use nanolith::{prelude::*, sync::main_guard, time::SECOND};
 /// # pub struct Geometry;
 /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
 /// fn main() {
@@ -36,7 +36,7 @@ impl MainGuard {
     /// Sets the longest time to wait. By default there is no limit.
     ///
     /// ```
-    /// # use nanolith::{main_guard, prelude::*};
+    /// # use nanolith::{prelude::*, sync::main_guard, time::SECOND};
     /// let _guard = main_guard().limit(10 * SECOND);
     /// ```
     pub fn limit(mut self, limit: Duration) -> Self {

@@ -259,7 +259,7 @@ fn run_queued<S: TaskSet, I: Brought<S>>(
 /// # use nanolith::prelude::*;
 /// # pub struct Geometry;
 /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
-/// const { assert!(nanolith::call_size::<Geometry>() <= 256) };
+/// const { assert!(nanolith::task::call_size::<Geometry>() <= 256) };
 /// ```
 #[must_use]
 pub const fn call_size<S: TaskSet>() -> usize {

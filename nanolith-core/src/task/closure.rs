@@ -13,10 +13,10 @@ use crate::{
 use std::{any::Any, future::Future};
 
 /// The task set of closures. [`bulk::map`](crate::bulk::map) and the other functions of that module
-/// are calls of it, and so is [`Pool::spawn`](crate::Pool::spawn). Every pool runs it.
+/// are calls of it, and so is [`Pool::spawn`](crate::pool::Pool::spawn). Every pool runs it.
 ///
 /// ```
-/// use nanolith::{bulk::{self, Work}, prelude::*};
+/// use nanolith::{Executor, bulk::{self, Work}, prelude::*};
 /// fn roots(pool: &impl Executor<Work>, of: Vec<f64>) -> Result<Vec<f64>, CallError> {
 ///     bulk::map(pool, of, f64::sqrt).wait()
 /// }

@@ -81,10 +81,10 @@ impl<S: TaskSet> Context<S> {
     ///
     /// This is the case if the call, or a call that submitted it, was cancelled or timed out. It is
     /// also the case if the pool asks all tasks to stop: see
-    /// [`Pool::close_timeout`](crate::Pool::close_timeout).
+    /// [`Pool::close_timeout`](crate::pool::Pool::close_timeout).
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{prelude::*, time::MILLISECOND};
     /// # pub struct Geometry;
     /// # #[define]
     /// impl Geometry {
@@ -104,7 +104,7 @@ impl<S: TaskSet> Context<S> {
     /// ready.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{prelude::*, time::MILLISECOND};
     /// use std::sync::mpsc::Sender;
     /// # pub struct Geometry;
     /// # #[define]
@@ -140,7 +140,7 @@ impl<S: TaskSet> Context<S> {
 
     /// Reports how far the task has come, in a unit of the task's choice. A new report replaces the
     /// one before it. The holder of the handle reads it, or waits for it, with
-    /// [`Handle::progress`](crate::Handle::progress).
+    /// [`Handle::progress`](crate::typed::Handle::progress).
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -171,9 +171,9 @@ impl<S: TaskSet> Context<S> {
     /// asynchronous task yields with [`yield_now`], which begins a new slice. A synchronous task
     /// yields by returning a [`Step`].
     ///
-    /// [`PoolBuilder::slice`]: crate::PoolBuilder::slice
-    /// [`yield_now`]: crate::yield_now
-    /// [`Step`]: crate::Step
+    /// [`PoolBuilder::slice`]: crate::pool::PoolBuilder::slice
+    /// [`yield_now`]: crate::task::yield_now
+    /// [`Step`]: crate::task::Step
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -223,7 +223,7 @@ impl<S: TaskSet> Context<S> {
     /// Returns the moment at which the call times out, or `None` if it has no limit.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{prelude::*, time::MINUTE};
     /// # pub struct Geometry;
     /// # #[define]
     /// impl Geometry {

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// Returns whether the task on this thread should yield. It is
-/// [`Context::should_yield`](crate::Context::should_yield) for code that has no context. Returns
+/// [`Context::should_yield`](crate::task::Context::should_yield) for code that has no context. Returns
 /// `false` where no task runs, since no call waits for the thread.
 ///
 /// ```
@@ -22,14 +22,14 @@ use std::{
 ///         let mut sum = 0;
 ///         while let Some(x) = of.pop() {
 ///             sum += x;
-///             if nanolith::should_yield() { break }
+///             if nanolith::task::should_yield() { break }
 ///         }
 ///         (sum, of)
 ///     }
 /// }
 /// let (sum, rest) = Geometry::tasks().sum(vec![2, 3, 4]).wait()?;
 /// assert_eq!(sum + rest.into_iter().sum::<i64>(), 9);
-/// assert!(!nanolith::should_yield());
+/// assert!(!nanolith::task::should_yield());
 /// # Ok::<(), CallError>(())
 /// ```
 #[must_use]
@@ -49,8 +49,8 @@ pub fn should_yield() -> bool {
 ///         let mut sum = 0;
 ///         for x in of {
 ///             sum += x;
-///             if nanolith::should_yield() {
-///                 nanolith::yield_now().await;
+///             if nanolith::task::should_yield() {
+///                 nanolith::task::yield_now().await;
 ///             }
 ///         }
 ///         sum
@@ -97,7 +97,7 @@ impl Future for YieldNow {
 /// meantime does not continue.
 ///
 /// ```
-/// use nanolith::{Step, prelude::*, should_yield};
+/// use nanolith::{prelude::*, task::{Step, should_yield}};
 /// # pub struct Geometry;
 /// #[define]
 /// impl Geometry {
@@ -138,7 +138,7 @@ impl<T> Step<T> {
     /// Runs all steps in a row on this thread, for a direct call of such a function.
     ///
     /// ```
-    /// use nanolith::Step;
+    /// use nanolith::task::Step;
     /// fn count(from: u32) -> Step<&'static str> {
     ///     if from == 0 { Step::Done("done") } else { Step::go_on(move || count(from - 1)) }
     /// }

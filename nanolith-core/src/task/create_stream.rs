@@ -9,7 +9,7 @@ use std::{error::Error, fmt};
 
 impl<S: TaskSet> Context<S> {
     /// Opens a stream to the service's owners. One owner takes it: see
-    /// [`Service::on_stream`](crate::Service::on_stream). Data that is written before that is kept,
+    /// [`Service::on_stream`](crate::service::Service::on_stream). Data that is written before that is kept,
     /// up to the credits.
     ///
     /// ```
@@ -90,7 +90,7 @@ impl<S: TaskSet> Context<S> {
 /// The error of [`Context::create_stream`]. It gives the metadata back.
 ///
 /// ```
-/// use nanolith::{OpenStreamError, prelude::*};
+/// use nanolith::{prelude::*, task::OpenStreamError};
 /// # pub struct Geometry;
 /// #[define(streams = String)]
 /// impl Geometry {

@@ -9,7 +9,7 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 /// Information about the call that a hook runs for.
 ///
 /// ```
-/// # use nanolith::prelude::*;
+/// # use nanolith::{prelude::*, task::CallInfo};
 /// # pub struct Geometry;
 /// #[define]
 /// impl Geometry {
@@ -44,7 +44,7 @@ impl CallInfo {
         self.priority
     }
 
-    /// Returns how long the call waited before it ran: see [`CallTrace::waited`](crate::CallTrace::waited).
+    /// Returns how long the call waited before it ran: see [`CallTrace::waited`](crate::error::CallTrace::waited).
     #[must_use]
     pub fn waited(&self) -> Duration {
         self.waited
@@ -60,7 +60,7 @@ impl CallInfo {
 /// How a task ended, for its `after_task` hook.
 ///
 /// ```
-/// # use nanolith::prelude::*;
+/// # use nanolith::{prelude::*, task::{CallInfo, Outcome}};
 /// use std::sync::atomic::{AtomicU64, Ordering};
 /// # pub struct Geometry;
 /// static PANICS: AtomicU64 = AtomicU64::new(0);

@@ -30,7 +30,10 @@ use std::{
 /// If the job is dropped unfinished, its call ends as [`CallError::Lost`].
 ///
 /// ```
-/// use nanolith::{Job, SubmitError, JobEndedError, TaskSet, prelude::*};
+/// use nanolith::{
+///     Executor, TaskSet, call::SubmitError, executor::{Job, JobEndedError},
+///     prelude::*,
+/// };
 /// # pub struct Geometry;
 /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
 /// /// Runs each job by hand, on its caller's thread.
@@ -57,7 +60,7 @@ impl<S: TaskSet> Job<S> {
     /// outcome, on the thread that ends the job. It should be brief and must not panic.
     ///
     /// ```
-    /// use nanolith::{Job, prelude::*};
+    /// use nanolith::{executor::Job, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// # let pool = Pool::builder().build()?;
@@ -79,7 +82,7 @@ impl<S: TaskSet> Job<S> {
     /// Returns the description of the job's task.
     ///
     /// ```
-    /// use nanolith::{Job, prelude::*};
+    /// use nanolith::{executor::Job, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// let job = Job::<Geometry>::new(GeometryTask::Add { x: 4, y: 5 }, drop);
@@ -113,7 +116,7 @@ impl<S: TaskSet> Job<S> {
     /// Returns the error with which to refuse the job when the queue is full.
     ///
     /// ```
-    /// use nanolith::{Job, SubmitError, prelude::*};
+    /// use nanolith::{call::SubmitError, executor::Job, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// fn refuse(job: Job<Geometry>) -> SubmitError<Job<Geometry>> {
@@ -130,7 +133,7 @@ impl<S: TaskSet> Job<S> {
     /// Returns the error with which to refuse the job when the executor is closed.
     ///
     /// ```
-    /// use nanolith::{Job, prelude::*};
+    /// use nanolith::{executor::Job, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// let job = Job::<Geometry>::new(GeometryTask::Add { x: 4, y: 5 }, drop);
@@ -144,7 +147,7 @@ impl<S: TaskSet> Job<S> {
     /// Returns the error with which a layer refuses the job. `layer` is the layer's name.
     ///
     /// ```
-    /// use nanolith::{Job, SubmitError, TaskSet, prelude::*};
+    /// use nanolith::{Executor, TaskSet, call::SubmitError, executor::Job, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// /// Rejects every job.
@@ -167,7 +170,7 @@ impl<S: TaskSet> Job<S> {
     /// reply.
     ///
     /// ```
-    /// use nanolith::{Job, prelude::*};
+    /// use nanolith::{executor::Job, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// let job = Job::<Geometry>::new(GeometryTask::Add { x: 4, y: 5 }, |outcome| {
@@ -175,7 +178,7 @@ impl<S: TaskSet> Job<S> {
     /// });
     /// let (GeometryTask::Add { x, y }, reply) = job.split()?;
     /// reply.complete(Ok(GeometryOutput::Add(x + y)));
-    /// # Ok::<(), nanolith::JobEndedError>(())
+    /// # Ok::<(), nanolith::executor::JobEndedError>(())
     /// ```
     ///
     /// # Errors
@@ -333,7 +336,7 @@ impl<S: TaskSet> fmt::Debug for Job<S> {
 /// The error of [`Job::split`]: the call was over before it began.
 ///
 /// ```
-/// use nanolith::JobEndedError;
+/// use nanolith::executor::JobEndedError;
 /// assert_eq!(JobEndedError.to_string(), "the call was over before it began");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

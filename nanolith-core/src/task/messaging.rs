@@ -7,7 +7,7 @@ use crate::channel::stream::StreamReader;
 /// A set whose services receive messages: a set with an `#[on_message]`.
 ///
 /// ```
-/// use nanolith::{HasInbox, Service, prelude::*};
+/// use nanolith::{Service, prelude::*, task::HasInbox};
 /// pub struct Counter { total: i64 }
 /// pub enum Command { Reset, Add(i64) }
 /// #[define(inbox = Command)]
@@ -50,7 +50,7 @@ pub trait HasInbox: TaskSet {
 /// A set whose services accept streams: a set with an `#[on_stream]`.
 ///
 /// ```
-/// use nanolith::{Service, TakesStreams, prelude::*, stream::StreamReader};
+/// use nanolith::{Service, prelude::*, stream::StreamReader, task::TakesStreams};
 /// use std::io::Read;
 /// pub struct Counter { total: i64 }
 /// #[define]
@@ -112,7 +112,7 @@ impl<M> StreamArgument for StreamReader<M> {
 /// A set whose services open streams to their owners: a set under `#[define(streams = Metadata)]`.
 ///
 /// ```
-/// use nanolith::{GivesStreams, Service, prelude::*, stream::StreamReader};
+/// use nanolith::{Service, prelude::*, stream::StreamReader, task::GivesStreams};
 /// use std::io::Write;
 /// # pub struct Counter { total: i64 }
 /// #[define(streams = &'static str)]
@@ -146,7 +146,7 @@ pub trait GivesStreams: TaskSet {
 /// A set whose services send events: a set under `#[define(outbox = Event)]`.
 ///
 /// ```
-/// use nanolith::{HasOutbox, Service, prelude::*};
+/// use nanolith::{Service, prelude::*, task::HasOutbox};
 /// # pub struct Counter { total: i64 }
 /// #[define(outbox = i64)]
 /// impl Counter {

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 impl<S: TaskSet> Context<S> {
     /// Returns a new endpoint, for this task alone, of the attached messenger of this name. A
-    /// messenger of the call ([`Call::messenger`](crate::Call::messenger)) comes before a messenger
+    /// messenger of the call ([`Call::messenger`](crate::typed::Call::messenger)) comes before a messenger
     /// of the pool or service that runs it.
     ///
     /// ```
-    /// use nanolith::{Messenger, prelude::*};
+    /// use nanolith::{messenger::Messenger, prelude::*};
     /// # pub struct Geometry;
     /// # #[define]
     /// impl Geometry {
@@ -40,7 +40,7 @@ impl<S: TaskSet> Context<S> {
     /// service. The wait lasts up to `limit`, counted from this call.
     ///
     /// ```
-    /// use nanolith::{Messenger, prelude::*};
+    /// use nanolith::{messenger::Messenger, prelude::*, time::MINUTE};
     /// # pub struct Counter;
     /// # #[define]
     /// impl Counter {
@@ -66,7 +66,7 @@ impl<S: TaskSet> Context<S> {
     /// Returns the attached messengers, each name once. Those of the call come first.
     ///
     /// ```
-    /// use nanolith::{Messenger, prelude::*};
+    /// use nanolith::{messenger::Messenger, prelude::*};
     /// # pub struct Geometry;
     /// # #[define]
     /// impl Geometry {

@@ -29,6 +29,7 @@ pub use call_slot::{Input, call_size};
 pub use closure::Work;
 pub(crate) use closure::{Closure, closure, downcast_output, future};
 pub use context::Context;
+pub use coop::{Step, YieldNow, should_yield, yield_now};
 pub use create_stream::OpenStreamError;
 pub(crate) use delegate::go_on_as;
 pub(crate) use environment::{Environment, HookRun, PanicSource, PoolEnv, ServiceEnv, Spawned, on_close};
@@ -137,7 +138,7 @@ pub trait TaskSet: Sized + 'static {
     /// Returns the typed methods over `executor`.
     ///
     /// ```
-    /// use nanolith::{TaskSet, prelude::*};
+    /// use nanolith::{Executor, TaskSet, prelude::*};
     /// use std::sync::Arc;
     /// # use nanolith_doc_sets::*;
     /// let any: Arc<dyn Executor<Geometry>> = Arc::new(Pool::builder().build()?);

@@ -24,7 +24,7 @@ use std::{
 /// If the reply is dropped unfinished, the call ends as [`CallError::Lost`].
 ///
 /// ```
-/// use nanolith::{Job, prelude::*};
+/// use nanolith::{executor::Job, prelude::*};
 /// # pub struct Geometry;
 /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
 /// let job = Job::<Geometry>::new(GeometryTask::Add { x: 4, y: 5 }, |outcome| {
@@ -32,7 +32,7 @@ use std::{
 /// });
 /// let (_task, reply) = job.split()?;
 /// drop(reply);
-/// # Ok::<(), nanolith::JobEndedError>(())
+/// # Ok::<(), nanolith::executor::JobEndedError>(())
 /// ```
 #[must_use = "a reply that is dropped ends its call as lost"]
 pub struct Reply<S: TaskSet> {
@@ -53,7 +53,7 @@ impl<S: TaskSet> Reply<S> {
     /// outcome is dropped.
     ///
     /// ```
-    /// use nanolith::{Job, prelude::*};
+    /// use nanolith::{executor::Job, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// # let (tell, told) = std::sync::mpsc::channel();
@@ -101,14 +101,14 @@ impl<S: TaskSet> Reply<S> {
     /// Returns whether the call was cancelled or timed out, so that its caller no longer waits.
     ///
     /// ```
-    /// use nanolith::{Job, prelude::*};
+    /// use nanolith::{executor::Job, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// # let job = Job::<Geometry>::new(GeometryTask::Add { x: 4, y: 5 }, drop);
     /// let (_task, reply) = job.split()?;
     /// assert!(!reply.is_cancelled());
     /// assert_eq!(reply.deadline(), None);
-    /// # Ok::<(), nanolith::JobEndedError>(())
+    /// # Ok::<(), nanolith::executor::JobEndedError>(())
     /// ```
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
@@ -125,7 +125,10 @@ impl<S: TaskSet> Reply<S> {
     /// ready. An executor that runs tasks elsewhere forwards the cancellation with it.
     ///
     /// ```
-    /// use nanolith::{Job, SubmitError, TaskSet, prelude::*};
+    /// use nanolith::{
+    ///     Executor, TaskSet, call::SubmitError, executor::Job, prelude::*,
+    ///     time::MILLISECOND,
+    /// };
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// /// Takes every job and never answers, until the caller has gone.

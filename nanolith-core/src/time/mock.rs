@@ -53,7 +53,7 @@ use std::{
 /// ```
 ///
 /// Without a handle the clock does not move again. A wait on it then does not end; a delayed call
-/// ends as [`CallError::Lost`](crate::CallError::Lost).
+/// ends as [`CallError::Lost`](crate::error::CallError::Lost).
 ///
 /// # The end of time
 ///
@@ -133,7 +133,7 @@ impl MockClock {
     ///   [`on_outcome`](crate::schedule::Plan::on_outcome).
     ///
     /// ```
-    /// use nanolith::{prelude::*, schedule::every, time::MockClock};
+    /// use nanolith::{prelude::*, schedule::every, time::{MockClock, SECOND}};
     /// # use nanolith_doc_sets::*;
     /// let clock = MockClock::new();
     /// clock.run(|| {
@@ -159,16 +159,16 @@ impl MockClock {
     /// due meanwhile fire late. The clock stops at its end like in [`advance`](MockClock::advance).
     ///
     /// ```
-    /// use nanolith::{prelude::*, schedule::every, time::{HOUR, MockClock}};
+    /// use nanolith::{prelude::*, schedule::every, time::{HOUR, MockClock, SECOND}};
     /// # use nanolith_doc_sets::*;
     /// let clock = MockClock::new();
     /// clock.run(|| {
     ///     let schedule = every(SECOND, Geometry::tasks(), |geometry| geometry.add(4, 5)).start()?;
     ///     clock.leap(HOUR);
     ///     assert_eq!((schedule.info().runs, schedule.info().missed), (1, 3_599));
-    ///     Ok::<(), nanolith::BuildError>(())
+    ///     Ok::<(), nanolith::pool::BuildError>(())
     /// })?;
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn leap(&self, by: Duration) {
         let _entered = self.enter();

@@ -80,7 +80,7 @@ pub fn now() -> Instant {
 /// completes.
 ///
 /// ```
-/// use nanolith::{prelude::*, time::sleep};
+/// use nanolith::{prelude::*, time::{MILLISECOND, sleep}};
 /// # pub struct Geometry;
 /// # #[define]
 /// impl Geometry {
@@ -223,7 +223,7 @@ impl Error for Elapsed {}
 /// # });
 /// ```
 ///
-/// For a call, use [`Call::timeout`](crate::Call::timeout), which also asks the task to stop.
+/// For a call, use [`Call::timeout`](crate::typed::Call::timeout), which also asks the task to stop.
 ///
 /// # Errors
 ///

@@ -72,7 +72,7 @@ impl<S: TaskSet, X: Executor<S> + ?Sized, V, E: 'static> Flatten<Call<'_, S, X, 
     /// Submits the call and blocks until it is over.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{TaskError, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let outcome = Geometry::tasks().parse("seven".into()).flatten().wait();
     /// assert!(matches!(outcome, Err(TaskError::Task(_))));

@@ -18,7 +18,7 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A future that sends a message. [`Service::send`](crate::Service::send) creates it. It is ready
+/// A future that sends a message. [`Service::send`](crate::service::Service::send) creates it. It is ready
 /// when the message is in the queue, which is before the message is handled.
 ///
 /// ```
@@ -111,7 +111,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> Sending<'a, S, E, M> {
     /// # Errors
     ///
     /// [`SubmitError`] gives the message back. Its error is
-    /// [`CallError::WouldDeadlock`](crate::CallError::WouldDeadlock) if the service with the full
+    /// [`CallError::WouldDeadlock`](crate::error::CallError::WouldDeadlock) if the service with the full
     /// queue waits for this task: see [`deadlock`](crate::deadlock).
     pub fn wait(mut self) -> Result<(), SubmitError<M>> {
         let refused = match self.submit() {

@@ -2,9 +2,12 @@
 //! that they are given, so each test states what happens where.
 #![allow(dead_code, unreachable_pub, clippy::needless_pass_by_value)] // not every test uses all of it
 
-use nanolith_core::{
+use nanolith::{
     __private::{NoState, Run, Scope, SendFuture},
-    Call, Executor, OwnsState, Receiver, ServiceBuilder, SharesState, TaskInfo, TaskSet,
+    Call, Executor, TaskSet,
+    executor::{OwnsState, SharesState},
+    service::ServiceBuilder,
+    task::{Receiver, TaskInfo},
 };
 use std::{convert::Infallible, sync::mpsc, time::Duration};
 

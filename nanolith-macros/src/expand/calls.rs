@@ -124,7 +124,7 @@ fn conditions(set: &Set, task: &Task) -> Option<TokenStream> {
         Receiver::None | Receiver::Owned | Receiver::Other => None,
     };
     let local = task.options.local.as_ref().map(|_| quote!(RunsLocal));
-    let needed: Vec<_> = state.into_iter().chain(local).map(|bound| quote!(#krate::#bound<#this>)).collect();
+    let needed: Vec<_> = state.into_iter().chain(local).map(|bound| quote!(#krate::executor::#bound<#this>)).collect();
     let own = task.function.sig.generics.where_clause.as_ref().map(|clause| clause.predicates.to_token_stream());
     let bound = (!needed.is_empty()).then(|| quote!(#executor: #(#needed)+*));
     let predicates: Vec<_> = bound.into_iter().chain(own).collect();

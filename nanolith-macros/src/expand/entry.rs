@@ -41,7 +41,7 @@ fn placed(set: &Set, service: TokenStream) -> TokenStream {
 
 fn tasks(set: &Set) -> TokenStream {
     let (vis, krate) = (set.vis(), set.krate());
-    let pool = quote!(#krate::GlobalPool);
+    let pool = quote!(#krate::pool::GlobalPool);
     let (calls, construct) = (calls_over(set, &pool), dispatch::construct_calls(set, &quote!(executor: #pool)));
     let doc = doc(&format!("The typed calls of `{}`, run by the global pool.", set.name()));
     quote! {
@@ -76,8 +76,8 @@ fn shared(set: &Set) -> Option<TokenStream> {
     (set.is_shared() && !set.is_module()).then(|| {
         quote! {
             #doc
-            #vis fn shared(state: ::std::sync::Arc<Self>) -> #krate::SharedState<Self> {
-                #krate::SharedState::new(state)
+            #vis fn shared(state: ::std::sync::Arc<Self>) -> #krate::pool::SharedState<Self> {
+                #krate::pool::SharedState::new(state)
             }
         }
     })

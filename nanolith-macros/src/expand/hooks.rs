@@ -83,7 +83,8 @@ fn on_close(set: &Set, hook: &Hook) -> TokenStream {
 pub(crate) fn service(set: &Set) -> TokenStream {
     let (vis, krate, this) = (set.vis(), set.krate(), set.this_here());
     let doc = doc(&format!("A service of `{}`, to be launched.", set.name()));
-    let infallible = |args: &TokenStream| quote!(#krate::ServiceBuilder<#this, ::core::convert::Infallible, #args>);
+    let infallible =
+        |args: &TokenStream| quote!(#krate::service::ServiceBuilder<#this, ::core::convert::Infallible, #args>);
     match set.start() {
         Start::Init(init) => service_of_init(set, init),
         Start::WithState => {
@@ -93,7 +94,7 @@ pub(crate) fn service(set: &Set) -> TokenStream {
             quote! {
                 #doc
                 #vis fn service(state: #this) -> #builder #handed {
-                    #krate::ServiceBuilder::#with_state
+                    #krate::service::ServiceBuilder::#with_state
                 }
             }
         }
@@ -102,7 +103,7 @@ pub(crate) fn service(set: &Set) -> TokenStream {
             quote! {
                 #doc
                 #vis fn service() -> #builder {
-                    #krate::ServiceBuilder::stateless()
+                    #krate::service::ServiceBuilder::stateless()
                 }
             }
         }
@@ -146,7 +147,7 @@ fn service_of_init(set: &Set, init: &Hook) -> TokenStream {
     };
     quote! {
         #signature {
-            #krate::ServiceBuilder::#construct(#arguments, #start)
+            #krate::service::ServiceBuilder::#construct(#arguments, #start)
         }
     }
 }
@@ -167,7 +168,7 @@ fn signature_of_service(set: &Set, init: &Hook) -> TokenStream {
     quote! {
         #(#attrs)*
         #doc
-        #vis fn service(#(#params),*) -> #krate::ServiceBuilder<#this, #error, #args>
+        #vis fn service(#(#params),*) -> #krate::service::ServiceBuilder<#this, #error, #args>
     }
 }
 
@@ -213,7 +214,7 @@ pub(crate) fn inert_service(set: &Set) -> TokenStream {
     };
     quote! {
         /// Launches nothing: the build has failed.
-        #vis fn service(#params) -> #krate::ServiceBuilder<#this, ::core::convert::Infallible, #args> {
+        #vis fn service(#params) -> #krate::service::ServiceBuilder<#this, ::core::convert::Infallible, #args> {
             ::core::unimplemented!()
         }
     }

@@ -15,7 +15,7 @@ pub(crate) fn constants(set: &Set) -> TokenStream {
     quote! {
         const NAME: &'static str = #name;
         const IDENTIFIER: &'static str = #identifier;
-        const TASKS: &'static [#krate::TaskInfo] = &[#(#infos),*];
+        const TASKS: &'static [#krate::task::TaskInfo] = &[#(#infos),*];
     }
 }
 
@@ -44,7 +44,7 @@ fn info(set: &Set, task: &Task) -> TokenStream {
     let traits = traits(set, task);
     quote! {
         #(#cfgs)*
-        #krate::TaskInfo::new(#set_name, #name, #identifier)
+        #krate::task::TaskInfo::new(#set_name, #name, #identifier)
             .arguments(&[#(#arguments),*])
             .output(#output)
             .size(::core::mem::size_of::<(#(#types,)*)>())
@@ -62,8 +62,8 @@ fn argument(param: &crate::ast::Param) -> TokenStream {
 fn traits(set: &Set, task: &Task) -> Vec<TokenStream> {
     let krate = set.krate();
     let receiver = match task.function.receiver() {
-        Receiver::Shared => Some(quote!(.receiver(#krate::Receiver::Shared))),
-        Receiver::Exclusive => Some(quote!(.receiver(#krate::Receiver::Exclusive))),
+        Receiver::Shared => Some(quote!(.receiver(#krate::task::Receiver::Shared))),
+        Receiver::Exclusive => Some(quote!(.receiver(#krate::task::Receiver::Exclusive))),
         Receiver::None | Receiver::Owned | Receiver::Other => None,
     };
     let asynchronous = task.leaves_future().then(|| quote!(.asynchronous()));
@@ -83,7 +83,7 @@ pub(crate) fn lookup(set: &Set) -> TokenStream {
     let cfgs: Vec<_> = set.tasks.iter().map(Task::cfgs).collect();
     let never = super::phantom(set).map(|_| quote!(#tasks::__Never(never, _) => match never {},));
     quote! {
-        fn info(#task: &Self::Task) -> &'static #krate::TaskInfo {
+        fn info(#task: &Self::Task) -> &'static #krate::task::TaskInfo {
             enum Place {
                 #(#(#cfgs)* #variants,)*
             }

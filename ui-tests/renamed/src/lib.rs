@@ -3,7 +3,7 @@
 #![no_implicit_prelude]
 #![deny(missing_docs, warnings)]
 
-use ::stone::{CallInfo, Context, define};
+use ::stone::{Context, define, task::CallInfo};
 
 /// A state.
 #[derive(::std::fmt::Debug)]

@@ -61,7 +61,7 @@ pub(crate) trait Backend: Send + Sync {
         waker.wake_by_ref();
     }
 
-    /// Returns the kind of thread for [`crate::current`].
+    /// Returns the kind of thread for [`crate::context::current`].
     fn thread_kind(&self) -> ThreadKind;
 
     /// Lends the permit of the calling thread, which begins to wait for something of `target`.

@@ -118,7 +118,7 @@ struct Extra {
     spilled_executor: Mutex<Option<ExecutorId>>,
     /// The time from submission to expiration in nanoseconds, overriding the priority.
     serve_within: AtomicOptionU64,
-    /// The rank that a custom [`QueueOrder`](crate::QueueOrder) gave.
+    /// The rank that a custom [`QueueOrder`](crate::call::QueueOrder) gave.
     custom_rank: AtomicOptionU64,
     /// When the current turn of the call's future began, in nanoseconds, or one of the values
     /// in `times.rs`.

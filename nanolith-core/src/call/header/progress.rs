@@ -10,7 +10,7 @@ use std::task::{Poll, Waker};
 /// The progress of a task, as reported by `cx.progress(done, total)`. The task chooses the units.
 ///
 /// ```
-/// use nanolith::Progress;
+/// use nanolith::call::Progress;
 /// let Progress { done, total } = Progress { done: 3, total: 12 };
 /// assert_eq!(format!("{} %", 100 * done / total), "25 %");
 /// ```

@@ -42,7 +42,7 @@ use std::num::NonZero;
 /// What happens when a receiver falls behind.
 ///
 /// ```
-/// use nanolith::messenger::{Messenger, RecvError, LagPolicy};
+/// use nanolith::messenger::{LagPolicy, Messenger, RecvError};
 /// let sender = Messenger::<u32>::builder().slow_receiver(LagPolicy::DropOldest(2)).build()?;
 /// let mut slow = sender.join().subscribe();
 /// for n in 0..5 {

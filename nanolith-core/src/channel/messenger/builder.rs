@@ -9,7 +9,7 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 /// A builder for a messenger. Created by [`Messenger::builder`].
 ///
 /// ```
-/// use nanolith::messenger::{Messenger, LagPolicy};
+/// use nanolith::messenger::{LagPolicy, Messenger};
 /// let builder = Messenger::<u32>::builder().slow_receiver(LagPolicy::DropOldest(16));
 /// let ticks = builder.named("ticks")?;
 /// assert_eq!(ticks.name(), "ticks");
@@ -30,7 +30,7 @@ impl<T: Clone + Send + Sync + 'static> MessengerBuilder<T> {
     /// 1,024 messages ahead of it.
     ///
     /// ```
-    /// use nanolith::messenger::{Messenger, LagPolicy};
+    /// use nanolith::messenger::{LagPolicy, Messenger};
     /// let orders = Messenger::<u32>::builder().slow_receiver(LagPolicy::Unbounded).build()?;
     /// # let slow = orders.join().subscribe();
     /// assert!((0..10_000).all(|n| orders.try_send(n).is_ok()));
@@ -44,7 +44,7 @@ impl<T: Clone + Send + Sync + 'static> MessengerBuilder<T> {
     /// Creates a messenger without a name.
     ///
     /// ```
-    /// use nanolith::messenger::{Messenger, OpenError, LagPolicy};
+    /// use nanolith::messenger::{LagPolicy, Messenger, OpenError};
     /// let zero = Messenger::<u32>::builder().slow_receiver(LagPolicy::Wait(0));
     /// assert_eq!(zero.build().unwrap_err(), OpenError::ZeroBound);
     /// ```
@@ -61,7 +61,7 @@ impl<T: Clone + Send + Sync + 'static> MessengerBuilder<T> {
     /// not in use. If a policy was set here, an existing messenger must have the same policy.
     ///
     /// ```
-    /// use nanolith::messenger::{Messenger, OpenError, LagPolicy};
+    /// use nanolith::messenger::{LagPolicy, Messenger, OpenError};
     /// let ticks = Messenger::<u32>::builder().slow_receiver(LagPolicy::DropOldest(16)).named("ticks")?;
     /// let again = Messenger::<u32>::named("ticks")?; // as it is
     /// let other = Messenger::<u32>::builder().slow_receiver(LagPolicy::Unbounded).named("ticks");

@@ -11,7 +11,7 @@ use std::{fmt, num::NonZero, sync::Arc};
 /// subscribers of its own.
 ///
 /// ```
-/// use nanolith::Messenger;
+/// use nanolith::messenger::Messenger;
 /// let (waiter, kitchen) = (Messenger::<&str>::named("orders")?, Messenger::<&str>::named("orders")?);
 /// let mut orders = kitchen.subscribe();
 /// assert_eq!(waiter.send("tea").wait(), Ok(1)); // to one subscriber
@@ -35,7 +35,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// [`Messenger::join`].
     ///
     /// ```
-    /// use nanolith::Messenger;
+    /// use nanolith::messenger::Messenger;
     /// let (left, right) = { let left = Messenger::new(); let right = left.join(); (left, right) };
     /// let mut heard = right.subscribe();
     /// left.send(9).wait()?;
@@ -58,7 +58,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// not in use.
     ///
     /// ```
-    /// use nanolith::Messenger;
+    /// use nanolith::messenger::Messenger;
     /// let (one, other) = (Messenger::<u32>::named("orders")?, Messenger::<u32>::named("orders")?);
     /// assert_ne!(one.id(), other.id());
     /// assert_eq!(one.info().endpoints, 2);
@@ -76,7 +76,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// Returns a builder for a new messenger.
     ///
     /// ```
-    /// use nanolith::messenger::{Messenger, LagPolicy};
+    /// use nanolith::messenger::{LagPolicy, Messenger};
     /// let ticks = Messenger::<u32>::builder().slow_receiver(LagPolicy::DropOldest(16)).build()?;
     /// assert_eq!(ticks.info().slow_receiver, LagPolicy::DropOldest(16));
     /// # Ok::<(), nanolith::messenger::OpenError>(())
@@ -88,7 +88,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// Creates another endpoint of the same messenger, for another sender.
     ///
     /// ```
-    /// use nanolith::Messenger;
+    /// use nanolith::messenger::Messenger;
     /// let waiter = Messenger::new();
     /// let kitchen = waiter.join();
     /// let mut orders = kitchen.subscribe();
@@ -105,7 +105,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// Creates a subscriber that receives the messages that other endpoints send from now on.
     ///
     /// ```
-    /// use nanolith::Messenger;
+    /// use nanolith::messenger::Messenger;
     /// let (left, right) = (Messenger::<i64>::named("figures")?, Messenger::<i64>::named("figures")?);
     /// left.send(1).wait()?; // no subscriber
     /// let mut heard = right.subscribe();
@@ -124,7 +124,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// it never waits.
     ///
     /// ```
-    /// use nanolith::Messenger;
+    /// use nanolith::messenger::Messenger;
     /// let (waiter, kitchen) = { let waiter = Messenger::new(); let kitchen = waiter.join(); (waiter, kitchen) };
     /// assert_eq!(waiter.send("tea").wait(), Ok(0)); // no subscriber
     /// let (here, there) = (kitchen.subscribe(), kitchen.subscribe());
@@ -143,7 +143,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// Sends without waiting. Returns the number of subscribers that the message went to.
     ///
     /// ```
-    /// use nanolith::messenger::{Messenger, LagPolicy};
+    /// use nanolith::messenger::{LagPolicy, Messenger};
     /// let waiter = Messenger::builder().slow_receiver(LagPolicy::Wait(1)).build()?;
     /// let kitchen = waiter.join().subscribe();
     /// assert_eq!(waiter.try_send("tea"), Ok(1));
@@ -202,7 +202,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// Returns the messenger's name. A messenger without a name has its number instead: `#7`.
     ///
     /// ```
-    /// use nanolith::Messenger;
+    /// use nanolith::messenger::Messenger;
     /// assert_eq!(Messenger::<u32>::named("orders")?.name(), "orders");
     /// assert!(Messenger::<u32>::new().name().starts_with('#'));
     /// # Ok::<(), nanolith::messenger::OpenError>(())
@@ -215,7 +215,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// Returns the identity of this endpoint, which is unique among all endpoints.
     ///
     /// ```
-    /// use nanolith::Messenger;
+    /// use nanolith::messenger::Messenger;
     /// let (left, right) = (Messenger::<u32>::new(), Messenger::<u32>::new());
     /// assert_ne!(left.id(), right.id());
     /// ```
@@ -227,7 +227,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// Returns the messenger's current figures.
     ///
     /// ```
-    /// use nanolith::Messenger;
+    /// use nanolith::messenger::Messenger;
     /// let (left, right) = (Messenger::<i64>::named("figures")?, Messenger::<i64>::named("figures")?);
     /// let heard = right.subscribe();
     /// left.send(9).wait()?;

@@ -6,7 +6,7 @@ use std::{error::Error, fmt, sync::Arc};
 /// The error of a send to a closed messenger. It holds the message.
 ///
 /// ```
-/// use nanolith::{Messenger, messenger::SendError};
+/// use nanolith::messenger::{Messenger, SendError};
 /// let messenger = Messenger::new();
 /// messenger.close_all();
 /// assert_eq!(messenger.send("tea").wait(), Err(SendError("tea")));
@@ -39,7 +39,7 @@ impl<T> Error for SendError<T> {}
 /// The error of a send that cannot happen without waiting. It holds the message.
 ///
 /// ```
-/// use nanolith::messenger::{Messenger, LagPolicy, TrySendError};
+/// use nanolith::messenger::{LagPolicy, Messenger, TrySendError};
 /// let sender = Messenger::builder().slow_receiver(LagPolicy::Wait(1)).build()?;
 /// let slow = sender.join().subscribe();
 /// assert_eq!(sender.try_send("tea"), Ok(1));
@@ -117,7 +117,7 @@ receiving! {
     /// The error of a receive that got no message.
     ///
     /// ```
-    /// use nanolith::messenger::{Messenger, RecvError, LagPolicy};
+    /// use nanolith::messenger::{LagPolicy, Messenger, RecvError};
     /// let sender = Messenger::builder().slow_receiver(LagPolicy::DropOldest(1)).build()?;
     /// let mut slow = sender.join().subscribe();
     /// sender.send("tea").wait()?;
@@ -182,7 +182,7 @@ impl From<RecvError> for TryRecvError {
 /// The error of opening a messenger.
 ///
 /// ```
-/// use nanolith::{Messenger, messenger::OpenError};
+/// use nanolith::messenger::{Messenger, OpenError};
 /// let orders = Messenger::<u32>::named("figures")?;
 /// let error = Messenger::<String>::named("figures").unwrap_err();
 /// assert_eq!(error.to_string(), "the messenger `figures` carries `u32`, not `alloc::string::String`");
@@ -232,7 +232,7 @@ impl fmt::Display for OpenError {
 impl Error for OpenError {}
 
 /// The error of a task that does not find a messenger. See
-/// [`Context::messenger`](crate::Context::messenger).
+/// [`Context::messenger`](crate::task::Context::messenger).
 ///
 /// ```
 /// use nanolith::{messenger::FindError, prelude::*};

@@ -20,10 +20,10 @@ use std::{
     time::Duration,
 };
 
-/// An attached messenger, as [`Context::messengers`](crate::Context::messengers) lists it.
+/// An attached messenger, as [`Context::messengers`](crate::task::Context::messengers) lists it.
 ///
 /// ```
-/// use nanolith::{Messenger, messenger::AttachedMessenger, prelude::*};
+/// use nanolith::{messenger::{AttachedMessenger, Messenger}, prelude::*};
 /// # pub struct Geometry;
 /// # #[define]
 /// impl Geometry {
@@ -102,10 +102,10 @@ fn endpoint<T: Clone + Send + Sync + 'static>(found: &Attachment) -> Result<Mess
 }
 
 /// A future that waits until a messenger is attached. Created by
-/// [`Context::messenger_within`](crate::Context::messenger_within).
+/// [`Context::messenger_within`](crate::task::Context::messenger_within).
 ///
 /// ```
-/// use nanolith::{Messenger, messenger::Finding, prelude::*};
+/// use nanolith::{messenger::{Finding, Messenger}, prelude::*, time::MINUTE};
 /// # pub struct Counter;
 /// # #[define]
 /// impl Counter {
@@ -156,7 +156,7 @@ impl<T: Clone + Send + Sync + 'static> Finding<T> {
     /// while this method blocks.
     ///
     /// ```
-    /// use nanolith::{Messenger, messenger::FindError, prelude::*};
+    /// use nanolith::{messenger::{FindError, Messenger}, prelude::*, time::MILLISECOND};
     /// # pub struct Counter;
     /// # #[define]
     /// impl Counter {

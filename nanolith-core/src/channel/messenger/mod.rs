@@ -2,7 +2,7 @@
 //! receive what one endpoint sends, on any thread, in tasks and in services.
 //!
 //! ```
-//! use nanolith::{Messenger, prelude::*};
+//! use nanolith::{messenger::Messenger, prelude::*};
 //!
 //! #[derive(Clone, Debug, PartialEq)]
 //! enum QueueOrder { Brew(String), Close }

@@ -56,7 +56,7 @@ impl<'a, T: Clone> Receiving<'a, T> {
     /// blocks.
     ///
     /// ```
-    /// use nanolith::Messenger;
+    /// use nanolith::messenger::Messenger;
     /// let left = Messenger::new();
     /// let mut heard = left.join().subscribe();
     /// std::thread::spawn(move || left.send(9).wait());
@@ -136,7 +136,7 @@ impl<'a, T: Clone> ReceivingWithin<'a, T> {
     /// released while this method blocks.
     ///
     /// ```
-    /// use nanolith::{Messenger, time::MILLISECOND};
+    /// use nanolith::{messenger::Messenger, time::MILLISECOND};
     /// let left = Messenger::<u32>::new();
     /// let mut heard = left.join().subscribe();
     /// assert!(heard.recv_timeout(MILLISECOND).wait().is_err());
@@ -177,7 +177,7 @@ impl<T> fmt::Debug for ReceivingWithin<'_, T> {
 /// [`Subscriber::wait_for`].
 ///
 /// ```
-/// use nanolith::Messenger;
+/// use nanolith::messenger::Messenger;
 /// let left = Messenger::new();
 /// let mut heard = left.join().subscribe();
 /// for order in ["tea", "cake"] {
@@ -217,7 +217,7 @@ impl<'a, T: Clone, P: FnMut(&T) -> bool> WaitFor<'a, T, P> {
     /// this method blocks.
     ///
     /// ```
-    /// use nanolith::Messenger;
+    /// use nanolith::messenger::Messenger;
     /// let left = Messenger::new();
     /// let mut heard = left.join().subscribe();
     /// left.send(4).wait()?;

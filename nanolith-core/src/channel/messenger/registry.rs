@@ -32,7 +32,7 @@ fn lock() -> MutexGuard<'static, Names> {
 /// messenger exists, and the messenger is not closed.
 ///
 /// ```
-/// use nanolith::{Messenger, messenger};
+/// use nanolith::messenger::{self, Messenger};
 /// let orders = Messenger::<u32>::named("orders")?;
 /// assert!(messenger::names().iter().any(|name| &**name == "orders"));
 /// # Ok::<(), messenger::OpenError>(())

@@ -50,7 +50,7 @@ impl<'a, T> Sending<'a, T> {
     /// method blocks.
     ///
     /// ```
-    /// use nanolith::Messenger;
+    /// use nanolith::messenger::Messenger;
     /// let waiter = Messenger::new();
     /// let mut kitchen = waiter.join().subscribe();
     /// waiter.send("tea").wait()?;

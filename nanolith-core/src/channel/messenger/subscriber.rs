@@ -15,7 +15,7 @@ use std::{
 /// [`Messenger::subscribe`].
 ///
 /// ```
-/// use nanolith::Messenger;
+/// use nanolith::messenger::Messenger;
 /// let (left, right) = (Messenger::<i64>::named("figures")?, Messenger::<i64>::named("figures")?);
 /// let heard = right.subscribe();
 /// for n in 0..3 {
@@ -50,7 +50,7 @@ impl<T: Clone> Subscriber<T> {
     /// Waits for the next message.
     ///
     /// ```
-    /// use nanolith::Messenger;
+    /// use nanolith::messenger::Messenger;
     /// let left = Messenger::new();
     /// let mut heard = left.join().subscribe();
     /// left.send(9).wait()?;
@@ -99,7 +99,7 @@ impl<T: Clone> Subscriber<T> {
     /// Waits for the next message, at most for `limit`. The time counts from this call.
     ///
     /// ```
-    /// use nanolith::{Messenger, messenger::RecvTimeoutError, time::MILLISECOND};
+    /// use nanolith::{messenger::{Messenger, RecvTimeoutError}, time::MILLISECOND};
     /// let left = Messenger::<u32>::new();
     /// let mut heard = left.join().subscribe();
     /// assert_eq!(heard.recv_timeout(MILLISECOND).wait(), Err(RecvTimeoutError::Timeout));
@@ -118,7 +118,7 @@ impl<T: Clone> Subscriber<T> {
     /// [`time::timeout`](crate::time::timeout).
     ///
     /// ```
-    /// use nanolith::Messenger;
+    /// use nanolith::messenger::Messenger;
     /// let left = Messenger::new();
     /// let mut heard = left.join().subscribe();
     /// for n in 0..9 {
@@ -140,7 +140,7 @@ impl<T: Clone> Subscriber<T> {
     /// It skips lost messages.
     ///
     /// ```
-    /// use nanolith::Messenger;
+    /// use nanolith::messenger::Messenger;
     /// let left = Messenger::new();
     /// let mut heard = left.join().subscribe();
     /// for n in 0..9 {
@@ -158,7 +158,7 @@ impl<T: Clone> Subscriber<T> {
     /// received.
     ///
     /// ```
-    /// use nanolith::Messenger;
+    /// use nanolith::messenger::Messenger;
     /// let left = Messenger::new();
     /// let mut heard = left.join().subscribe();
     /// left.send(1).wait()?;
@@ -174,7 +174,7 @@ impl<T: Clone> Subscriber<T> {
     /// Returns the number of lost messages that its receives have reported up to now.
     ///
     /// ```
-    /// use nanolith::messenger::{Messenger, LagPolicy};
+    /// use nanolith::messenger::{LagPolicy, Messenger};
     /// let left = Messenger::builder().slow_receiver(LagPolicy::DropOldest(2)).build()?;
     /// let mut heard = left.join().subscribe();
     /// for n in 0..9 {
@@ -262,7 +262,7 @@ impl<T: Clone> Stream for Subscriber<T> {
 /// by `for`.
 ///
 /// ```
-/// use nanolith::Messenger;
+/// use nanolith::messenger::Messenger;
 /// let left = Messenger::new();
 /// let heard = left.join().subscribe();
 /// left.send(9).wait()?;

@@ -12,7 +12,7 @@ use std::{
 };
 
 /// Creates a stream of bytes whose reader goes to the first receiver that accepts the offer. Clones
-/// of the offer can be sent over a [`Messenger`](crate::Messenger), through ports, and as
+/// of the offer can be sent over a [`Messenger`](crate::channel::messenger::Messenger), through ports, and as
 /// arguments.
 ///
 /// Bytes that are written before the offer is accepted are kept, up to the credits. If all clones
@@ -20,7 +20,7 @@ use std::{
 /// [`WriteError::Dropped`](super::WriteError::Dropped).
 ///
 /// ```
-/// use nanolith::{Messenger, stream::{self, Credits, StreamOffer}};
+/// use nanolith::{messenger::Messenger, stream::{self, Credits, StreamOffer}};
 /// use std::io::Read;
 /// let uploads = Messenger::<StreamOffer<&'static str>>::named("uploads")?;
 /// let mut heard = uploads.join().subscribe();

@@ -6,7 +6,7 @@ use crate::meta::{task_info::TaskInfo, thread_kind::ThreadKind};
 /// Where the calling code runs, returned by [`current`].
 ///
 /// ```
-/// use nanolith::{ThreadKind, current};
+/// use nanolith::task::{ThreadKind, current};
 /// let here = current();
 /// assert_eq!((here.place(), here.task()), (&ThreadKind::Outside, None));
 /// ```
@@ -38,7 +38,7 @@ impl Current {
 /// # #[define]
 /// impl Geometry {
 ///     pub fn who_am_i() -> Option<&'static str> {
-///         nanolith::current().task().map(|task| task.name())
+///         nanolith::task::current().task().map(|task| task.name())
 ///     }
 /// }
 /// assert_eq!(Geometry::tasks().who_am_i().wait()?, Some("who_am_i"));

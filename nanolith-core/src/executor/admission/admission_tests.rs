@@ -1,9 +1,9 @@
 //! Tests of admission at moments that a test from outside cannot hold.
 
 use crate::{
-    Concurrency, MaxQueue, Pool,
     call::slot::EndReason,
     meta::task_info::TaskInfo,
+    pool::{Concurrency, MaxQueue, Pool},
     task::{Job, NoState, Run, Scope, TaskSet},
 };
 use std::{
@@ -61,16 +61,17 @@ fn a_place_whose_call_is_being_ended_goes_to_the_next_in_line() {
     pool.pause();
     let held = job();
     let first_in = held.slot().clone();
-    assert!(crate::Executor::execute(&pool, held).is_ok());
+    assert!(crate::executor::Executor::execute(&pool, held).is_ok());
     let (ending, next) = (job(), job());
     let ending_call = ending.slot().clone();
     let called = Arc::new(Called::default());
     let waker = Waker::from(called.clone());
-    let (mut ending, mut next) = (crate::Executor::admit(&pool, ending), crate::Executor::admit(&pool, next));
+    let (mut ending, mut next) =
+        (crate::executor::Executor::admit(&pool, ending), crate::executor::Executor::admit(&pool, next));
     assert!(ending.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     assert!(next.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     assert!(ending_call.claim());
-    let host = crate::Executor::<Idle>::host(&pool);
+    let host = crate::executor::Executor::<Idle>::host(&pool);
     crate::call::backend::end(&*first_in, host, EndReason::Cancelled); // frees room for the first waiter
     assert!(ending.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
     assert!(called.0.load(Ordering::SeqCst), "the next in line is called");

@@ -13,7 +13,7 @@ use crate::{
 /// What happens to a call that is submitted while the queue is full.
 ///
 /// ```
-/// # use nanolith::prelude::*;
+/// # use nanolith::{executor::{MaxQueue, OnFull}, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::DropNewest).build()?;
 /// # pool.pause();
@@ -31,14 +31,14 @@ pub enum OnFull {
     /// The call waits for queue room, first come first served.
     #[default]
     Wait,
-    /// The call ends as [`CallError::Full`](crate::CallError::Full).
+    /// The call ends as [`CallError::Full`](crate::error::CallError::Full).
     Reject,
     /// The call runs at once on its caller's thread. This is for pools only, because a service's
     /// tasks run on the service's own thread. A call whose kind has reached its concurrency limit
     /// (`#[task(concurrency = 2)]`) is refused.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{executor::{MaxQueue, OnFull}, prelude::*};
     /// # pub struct Geometry;
     /// # #[define]
     /// impl Geometry {
@@ -55,9 +55,9 @@ pub enum OnFull {
     /// ```
     CallerRuns,
     /// The oldest call of the lowest waiting priority is dropped to make room. It ends as
-    /// [`CallError::Dropped`](crate::CallError::Dropped).
+    /// [`CallError::Dropped`](crate::error::CallError::Dropped).
     DropOldest,
-    /// The new call itself ends as [`CallError::Dropped`](crate::CallError::Dropped).
+    /// The new call itself ends as [`CallError::Dropped`](crate::error::CallError::Dropped).
     DropNewest,
 }
 

@@ -9,11 +9,11 @@ use std::{fmt, sync::Arc, time::Duration};
 /// A builder for a [`Pool`], made by [`Pool::builder`].
 ///
 /// ```
-/// use nanolith::prelude::*;
+/// use nanolith::{executor::OnFull, pool::Concurrency, prelude::*};
 /// let settings = Pool::builder().concurrency(Concurrency::Exact(2)).on_full(OnFull::Reject);
 /// let (left, right) = (settings.clone().name("left").build()?, settings.name("right").build()?);
 /// assert_eq!((left.name(), right.name()), ("left", "right"));
-/// # Ok::<(), nanolith::BuildError>(())
+/// # Ok::<(), nanolith::pool::BuildError>(())
 /// ```
 #[derive(Clone)]
 #[must_use = "settings do nothing until `build`"]
@@ -32,7 +32,7 @@ impl PoolBuilder {
     /// ```
     /// # use nanolith::prelude::*;
     /// assert_eq!(Pool::builder().name("pictures").build()?.name(), "pictures");
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.config.name = name.into();
@@ -42,10 +42,10 @@ impl PoolBuilder {
     /// Sets how many tasks run at once: from 1 to 10,000. The default is one task per core.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{pool::Concurrency, prelude::*};
     /// let pool = Pool::builder().concurrency(Concurrency::Exact(3)).build()?;
     /// assert_eq!(pool.max_concurrency(), 3);
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn concurrency(mut self, concurrency: Concurrency) -> Self {
         self.config.concurrency = concurrency;
@@ -59,7 +59,7 @@ impl PoolBuilder {
     /// # use nanolith::prelude::*;
     /// let pool = Pool::builder().metrics(true).build()?;
     /// assert!(pool.metrics().is_some());
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     #[cfg(feature = "metrics")]
     pub fn metrics(mut self, on: bool) -> Self {
@@ -76,14 +76,14 @@ impl PoolBuilder {
     /// [`max_in_flight`](Self::max_in_flight) also bounds the calls that run.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{executor::MaxQueue, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).build()?;
     /// # pool.pause();
     /// let geometry = Geometry::on(&pool);
     /// geometry.add(1, 2).submit().detach(); // fills the queue of a pool that is paused
     /// assert!(geometry.add(4, 5).try_submit().is_err_and(|refused| refused.is_full()));
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn max_queue(mut self, max_queue: MaxQueue) -> Self {
         self.config.max_queue = max_queue;
@@ -117,14 +117,14 @@ impl PoolBuilder {
     /// Sets what happens to a call that arrives when the queue is full. The default is to wait.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{executor::{MaxQueue, OnFull}, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::Reject).build()?;
     /// # pool.pause();
     /// let geometry = Geometry::on(&pool);
     /// geometry.add(1, 2).submit().detach(); // fills the queue of a pool that is paused
     /// assert!(matches!(geometry.add(4, 5).wait(), Err(CallError::Full(_))));
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn on_full(mut self, on_full: OnFull) -> Self {
         self.config.on_full = on_full;
@@ -138,7 +138,7 @@ impl PoolBuilder {
     /// With `Duration::MAX` a call goes after all calls that expire.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{prelude::*, time::SECOND};
     /// let pool = Pool::builder().expiration(Priority::Low, 2 * SECOND).build()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -153,7 +153,7 @@ impl PoolBuilder {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// use nanolith::QueuedCall;
+    /// use nanolith::executor::QueuedCall;
     /// let by_name = |call: &QueuedCall<'_>| call.task().name().len().try_into().ok(); // short names first
     /// let pool = Pool::builder().order(by_name).build()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -164,11 +164,11 @@ impl PoolBuilder {
     }
 
     /// Sets how long a task may run before it should yield
-    /// ([`Context::should_yield`](crate::Context::should_yield)). The default is 5 ms. With
+    /// ([`Context::should_yield`](crate::task::Context::should_yield)). The default is 5 ms. With
     /// `Duration::ZERO` a task should always yield.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{prelude::*, time::MILLISECOND};
     /// let pool = Pool::builder().slice(2 * MILLISECOND).build()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -179,7 +179,7 @@ impl PoolBuilder {
 
     /// Sets a function that runs for each panic of a task that no caller receives. These are panics
     /// of calls that were detached, whose handle was dropped unread, or that had been cancelled or
-    /// timed out before. The error is a [`CallError::Panicked`](crate::CallError::Panicked).
+    /// timed out before. The error is a [`CallError::Panicked`](crate::error::CallError::Panicked).
     ///
     /// The function runs on the thread on which the task panicked, or on which the handle is
     /// dropped, with no lock held. It may block and submit calls. A panic in it is ignored. The
@@ -240,7 +240,7 @@ impl PoolBuilder {
     /// Starts the global pool with these settings, before its first use.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{pool::Concurrency, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// Pool::builder().concurrency(Concurrency::Exact(2)).build_global()?;
     /// assert_eq!(Geometry::tasks().add(4, 5).wait()?, 9);

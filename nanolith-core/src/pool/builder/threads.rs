@@ -15,13 +15,13 @@ impl PoolBuilder {
     /// `par_iter` in a task on such a thread runs on that thread alone.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{pool::Concurrency, prelude::*};
     /// let pool = Pool::builder()
     ///     .min_concurrency(Concurrency::Exact(1))
     ///     .concurrency(Concurrency::Exact(8))
     ///     .build()?;
     /// assert_eq!((pool.threads(), pool.max_concurrency()), (1, 8));
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn min_concurrency(mut self, concurrency: Concurrency) -> Self {
         self.config.min_concurrency = Some(concurrency);
@@ -33,13 +33,13 @@ impl PoolBuilder {
     /// The default is 5 s. `Duration::ZERO` ends a spare thread at once, `Duration::MAX` keeps it.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{pool::Concurrency, prelude::*, time::MINUTE};
     /// let pool = Pool::builder()
     ///     .min_concurrency(Concurrency::Exact(1))
     ///     .concurrency(Concurrency::Exact(8))
     ///     .idle_timeout(MINUTE)
     ///     .build()?;
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn idle_timeout(mut self, idle: Duration) -> Self {
         self.config.idle_timeout = idle;
@@ -70,13 +70,13 @@ impl PoolBuilder {
 
     /// Sets how many spare threads may replace threads that wait within tasks. The default is 256.
     /// Beyond it, a wait for the same pool that could never end gives
-    /// [`CallError::WouldDeadlock`](crate::CallError::WouldDeadlock).
+    /// [`CallError::WouldDeadlock`](crate::error::CallError::WouldDeadlock).
     ///
     /// ```
     /// # use nanolith::prelude::*;
     /// let pool = Pool::builder().max_spare_threads(16).build()?;
     /// assert_eq!(pool.spare_threads(), 0); // they start when they are needed
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn max_spare_threads(mut self, threads: usize) -> Self {
         self.config.max_spares = threads;
@@ -113,7 +113,7 @@ impl PoolBuilder {
     /// let pool = Pool::builder().stack_size(8 * 1024 * 1024).build()?; // for deep recursion
     /// let error = Pool::builder().stack_size(1_024).build().unwrap_err();
     /// assert_eq!(error.to_string(), "`stack_size` must be at least 65,536 bytes");
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.config.stack_size = Some(bytes);

@@ -7,10 +7,10 @@ use crate::{
 
 impl PoolBuilder {
     /// Attaches a messenger, which the pool's tasks get by
-    /// [`Context::messenger`](crate::Context::messenger).
+    /// [`Context::messenger`](crate::task::Context::messenger).
     ///
     /// ```
-    /// use nanolith::{Messenger, prelude::*};
+    /// use nanolith::{messenger::Messenger, prelude::*};
     /// # pub struct Geometry;
     /// # #[define]
     /// impl Geometry {
@@ -38,7 +38,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// Lost messages are skipped.
     ///
     /// ```
-    /// use nanolith::Messenger;
+    /// use nanolith::messenger::Messenger;
     /// let (waiter, kitchen) = (Messenger::<&str>::named("orders")?, Messenger::<&str>::named("orders")?);
     /// let (tell, told) = std::sync::mpsc::channel();
     /// let cooking = kitchen.on_message(move |order| drop(tell.send(format!("{order} is ready"))))?;
@@ -62,7 +62,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// were lost before the next one.
     ///
     /// ```
-    /// use nanolith::messenger::{Messenger, LagPolicy};
+    /// use nanolith::messenger::{LagPolicy, Messenger};
     /// let ticks = Messenger::<u32>::builder().slow_receiver(LagPolicy::DropOldest(16)).build()?;
     /// let (tell, told) = std::sync::mpsc::channel();
     /// let watching = ticks.join().on_message_or_lost(move |tick| drop(tell.send(match tick {

@@ -58,7 +58,7 @@ impl Drop for ShareHandle {
 /// [`Pool::overflow`] counts those that wait. In every other respect they are calls of the pool.
 ///
 /// ```
-/// use nanolith::{TaskSet, prelude::*};
+/// use nanolith::{TaskSet, executor::{MaxQueue, OnFull}, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// let pool = Pool::builder().build()?;
 /// let paying = Geometry::calls(pool.share("paying", 3));
@@ -134,7 +134,7 @@ impl Share {
     /// call.
     ///
     /// ```
-    /// # use nanolith::{TaskSet, prelude::*};
+    /// # use nanolith::{TaskSet, executor::MaxQueue, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// # let pool = Pool::builder().build()?;
     /// # pool.pause();
@@ -142,7 +142,7 @@ impl Share {
     /// tenant.add(1, 2).submit().detach(); // fills the queue of a pool that is paused
     /// assert!(tenant.add(4, 5).try_submit().is_err_and(|refused| refused.is_full()));
     /// assert!(Geometry::on(&pool).add(4, 5).try_submit().is_ok()); // others have room
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     #[must_use = "a share is an executor: give it to `calls`"]
     pub fn max_queue(self, max_queue: MaxQueue) -> Self {
@@ -176,11 +176,11 @@ impl Share {
     /// calls ends or waits.
     ///
     /// While the share is at its limit, the other shares have the pool to themselves, and the share
-    /// does not save up time. A [raised](crate::Handle::raise) call is the next to start. With
+    /// does not save up time. A [raised](crate::typed::Handle::raise) call is the next to start. With
     /// [`OnFull::CallerRuns`], a caller waits for a slot too.
     ///
     /// ```
-    /// use nanolith::{TaskSet, prelude::*};
+    /// use nanolith::{TaskSet, pool::Concurrency, prelude::*};
     /// use std::sync::atomic::{AtomicUsize, Ordering};
     /// # pub struct Report;
     /// static RUNNING: AtomicUsize = AtomicUsize::new(0);
@@ -219,7 +219,7 @@ impl Share {
     /// let tenant = pool.share("tenant", 1);
     /// tenant.set_weight(5);
     /// assert_eq!(tenant.weight(), 5);
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn set_weight(&self, weight: u32) {
         self.change(|order, number, entry, _| {

@@ -148,7 +148,7 @@ struct Results<T> {
 /// thread's result.
 ///
 /// ```
-/// use nanolith::prelude::*;
+/// use nanolith::{pool::Concurrency, prelude::*};
 /// # let pool = Pool::builder().concurrency(Concurrency::Exact(2)).build()?;
 /// # pollster::block_on(async {
 /// let results = pool.run_on_all(|| std::thread::current().id()).await?;
@@ -169,12 +169,12 @@ pub struct RunOnAll<T> {
 /// The error of a wait for [`Pool::run_on_all`](crate::pool::Pool::run_on_all).
 ///
 /// ```
-/// use nanolith::{RunOnAllError, prelude::*};
+/// use nanolith::{pool::RunOnAllError, prelude::*};
 /// # pub struct Geometry;
 /// #[define]
 /// impl Geometry {
 ///     pub fn set_up() -> bool {
-///         let pool = nanolith::GlobalPool.get().expect("it runs this task");
+///         let pool = nanolith::pool::GlobalPool.get().expect("it runs this task");
 ///         matches!(pool.run_on_all(|| {}).wait(), Err(RunOnAllError::WouldDeadlock))
 ///     }
 /// }
@@ -215,7 +215,7 @@ impl<T: Send + 'static> RunOnAll<T> {
     /// Blocks the thread until each thread of the pool has run the closure.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{pool::Concurrency, prelude::*};
     /// let pool = Pool::builder().concurrency(Concurrency::Exact(2)).build()?;
     /// assert_eq!(pool.run_on_all(|| 9).wait()?.len(), 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

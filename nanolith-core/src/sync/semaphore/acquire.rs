@@ -20,13 +20,13 @@ use std::{
 /// A wait for permits, returned by [`Semaphore::acquire`] and [`Semaphore::acquire_many`].
 ///
 /// ```
-/// use nanolith::{Acquire, Semaphore};
+/// use nanolith::sync::{Acquire, Semaphore};
 /// let permits = Semaphore::new(1);
 /// let taking: Acquire = permits.acquire();
 /// # pollster::block_on(async {
 /// let permit = taking.await?; // or `taking.wait()`, which blocks
 /// # drop(permit);
-/// # Ok::<(), nanolith::AcquireError>(()) }).unwrap();
+/// # Ok::<(), nanolith::sync::AcquireError>(()) }).unwrap();
 /// ```
 ///
 /// # Cancel safety
@@ -48,9 +48,9 @@ impl Acquire {
     /// Blocks until the permits are granted. Within a task, the task's slot is lent meanwhile.
     ///
     /// ```
-    /// use nanolith::Semaphore;
+    /// use nanolith::sync::Semaphore;
     /// assert_eq!(Semaphore::new(2).acquire_many(2).wait()?.count(), 2);
-    /// # Ok::<(), nanolith::AcquireError>(())
+    /// # Ok::<(), nanolith::sync::AcquireError>(())
     /// ```
     ///
     /// # Errors
@@ -66,7 +66,7 @@ impl Acquire {
     /// Blocks like [`wait`](Self::wait), for `limit` at most, counted from now.
     ///
     /// ```
-    /// use nanolith::{Semaphore, time::MILLISECOND};
+    /// use nanolith::{sync::Semaphore, time::MILLISECOND};
     /// let permits = Semaphore::new(0);
     /// assert!(permits.acquire().wait_timeout(MILLISECOND).is_err());
     /// assert_eq!(permits.waiting(), 0); // it has left the line

@@ -5,7 +5,7 @@ use std::{error::Error, fmt};
 /// The error of a wait for permits that were closed: no permit comes any more.
 ///
 /// ```
-/// use nanolith::{AcquireError, Semaphore};
+/// use nanolith::sync::{AcquireError, Semaphore};
 /// let permits = Semaphore::new(1);
 /// permits.close();
 /// assert_eq!(permits.acquire().wait().unwrap_err(), AcquireError);
@@ -16,7 +16,7 @@ pub struct AcquireError;
 /// The reason why no permit was taken at once.
 ///
 /// ```
-/// use nanolith::{Semaphore, TryAcquireError};
+/// use nanolith::sync::{Semaphore, TryAcquireError};
 /// assert_eq!(Semaphore::new(0).try_acquire().unwrap_err(), TryAcquireError::Taken);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub enum TryAcquireError {
 /// The reason why no permit was taken in time.
 ///
 /// ```
-/// use nanolith::{AcquireTimeoutError, Semaphore, time::MILLISECOND};
+/// use nanolith::{sync::{AcquireTimeoutError, Semaphore}, time::MILLISECOND};
 /// assert_eq!(Semaphore::new(0).acquire().wait_timeout(MILLISECOND).unwrap_err(), AcquireTimeoutError::Timeout);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

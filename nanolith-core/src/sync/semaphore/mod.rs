@@ -21,10 +21,10 @@ use std::{fmt, sync::Arc};
 /// given up hands on what it was granted, so no permit is lost.
 ///
 /// ```
-/// use nanolith::{Semaphore, prelude::*};
+/// use nanolith::{prelude::*, sync::Semaphore};
 /// # pub struct Geometry;
 /// # #[define] impl Geometry {
-/// #     pub fn add_holding(_permit: nanolith::Permit, x: i64, y: i64) -> i64 { x + y }
+/// #     pub fn add_holding(_permit: nanolith::sync::Permit, x: i64, y: i64) -> i64 { x + y }
 /// # }
 /// let permits = Semaphore::new(2); // two of these calls at once, by any callers
 /// let mut jobs = Vec::new();
@@ -47,7 +47,7 @@ impl Semaphore {
     /// Creates `count` permits. With a `count` of zero, [`Semaphore::add`] makes the first permit.
     ///
     /// ```
-    /// use nanolith::Semaphore;
+    /// use nanolith::sync::Semaphore;
     /// assert_eq!(Semaphore::new(3).available(), 3);
     /// ```
     #[must_use]
@@ -59,13 +59,13 @@ impl Semaphore {
     /// `.wait()`. The wait joins the queue when it is first polled.
     ///
     /// ```
-    /// use nanolith::Semaphore;
+    /// use nanolith::sync::Semaphore;
     /// let permits = Semaphore::new(1);
     /// let permit = permits.acquire().wait()?;
     /// assert_eq!(permits.available(), 0);
     /// drop(permit);
     /// assert_eq!(permits.available(), 1);
-    /// # Ok::<(), nanolith::AcquireError>(())
+    /// # Ok::<(), nanolith::sync::AcquireError>(())
     /// ```
     ///
     /// # Errors
@@ -86,12 +86,12 @@ impl Semaphore {
     /// than the number of permits, the call waits until [`Semaphore::add`] makes more.
     ///
     /// ```
-    /// use nanolith::Semaphore;
+    /// use nanolith::sync::Semaphore;
     /// let permits = Semaphore::new(8);
     /// # pollster::block_on(async {
     /// let many = permits.acquire_many(5).await?;
     /// assert_eq!((many.count(), permits.available()), (5, 3));
-    /// # Ok::<(), nanolith::AcquireError>(()) }).unwrap();
+    /// # Ok::<(), nanolith::sync::AcquireError>(()) }).unwrap();
     /// ```
     ///
     /// # Errors
@@ -108,7 +108,7 @@ impl Semaphore {
     /// Takes one permit, if a permit is free and no other caller waits.
     ///
     /// ```
-    /// use nanolith::{Semaphore, TryAcquireError};
+    /// use nanolith::sync::{Semaphore, TryAcquireError};
     /// let permits = Semaphore::new(1);
     /// let _permit = permits.try_acquire()?;
     /// assert_eq!(permits.try_acquire().unwrap_err(), TryAcquireError::Taken);
@@ -125,11 +125,11 @@ impl Semaphore {
     /// Takes `count` permits at once, if `count` permits are free and no other caller waits.
     ///
     /// ```
-    /// use nanolith::Semaphore;
+    /// use nanolith::sync::Semaphore;
     /// let permits = Semaphore::new(3);
     /// assert!(permits.try_acquire_many(4).is_err());
     /// assert_eq!(permits.try_acquire_many(3)?.count(), 3);
-    /// # Ok::<(), nanolith::TryAcquireError>(())
+    /// # Ok::<(), nanolith::sync::TryAcquireError>(())
     /// ```
     ///
     /// # Errors
@@ -148,7 +148,7 @@ impl Semaphore {
     /// Adds `count` permits. Waiting callers get them first.
     ///
     /// ```
-    /// use nanolith::Semaphore;
+    /// use nanolith::sync::Semaphore;
     /// let permits = Semaphore::new(0);
     /// permits.add(2);
     /// assert_eq!(permits.available(), 2);
@@ -161,7 +161,7 @@ impl Semaphore {
     /// taken stay with their holders.
     ///
     /// ```
-    /// use nanolith::{AcquireError, Semaphore};
+    /// use nanolith::sync::{AcquireError, Semaphore};
     /// let permits = Semaphore::new(0);
     /// let waits = std::thread::spawn({
     ///     let permits = permits.clone();
@@ -209,12 +209,12 @@ impl fmt::Debug for Semaphore {
 /// that needs it.
 ///
 /// ```
-/// use nanolith::{Permit, Semaphore};
+/// use nanolith::sync::{Permit, Semaphore};
 /// let permits = Semaphore::new(1);
 /// let permit: Permit = permits.try_acquire()?;
 /// std::thread::spawn(move || drop(permit)).join().expect("no panic");
 /// assert_eq!(permits.available(), 1);
-/// # Ok::<(), nanolith::TryAcquireError>(())
+/// # Ok::<(), nanolith::sync::TryAcquireError>(())
 /// ```
 #[must_use = "dropped, it is given back at once"]
 pub struct Permit {
@@ -233,11 +233,11 @@ impl Permit {
     /// [`Semaphore::add`] makes others.
     ///
     /// ```
-    /// use nanolith::Semaphore;
+    /// use nanolith::sync::Semaphore;
     /// let permits = Semaphore::new(3);
     /// permits.try_acquire()?.forget();
     /// assert_eq!(permits.available(), 2);
-    /// # Ok::<(), nanolith::TryAcquireError>(())
+    /// # Ok::<(), nanolith::sync::TryAcquireError>(())
     /// ```
     pub fn forget(mut self) {
         self.count = 0;
@@ -246,12 +246,12 @@ impl Permit {
     /// Moves `count` permits into a value of their own. Returns `None` if this value has fewer.
     ///
     /// ```
-    /// use nanolith::Semaphore;
+    /// use nanolith::sync::Semaphore;
     /// let permits = Semaphore::new(5);
     /// let mut many = permits.try_acquire_many(5)?;
     /// let two = many.split(2).expect("it has five");
     /// assert_eq!((many.count(), two.count()), (3, 2));
-    /// # Ok::<(), nanolith::TryAcquireError>(())
+    /// # Ok::<(), nanolith::sync::TryAcquireError>(())
     /// ```
     #[must_use]
     pub fn split(&mut self, count: usize) -> Option<Self> {

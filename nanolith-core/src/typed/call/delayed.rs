@@ -33,7 +33,7 @@ where
     /// [`deadline`](Call::deadline) ends it.
     ///
     /// ```
-    /// use nanolith::{prelude::*, time::{HOUR, MockClock}};
+    /// use nanolith::{prelude::*, time::{HOUR, MILLISECOND, MockClock}};
     /// # use nanolith_doc_sets::*;
     /// let clock = MockClock::new();
     /// clock.run(|| {
@@ -56,13 +56,13 @@ where
     /// towards no bound. If it is cancelled, it never reaches the executor.
     ///
     /// A call that is due is submitted like any other call. If the queue is full, its policy
-    /// applies ([`OnFull`](crate::OnFull)). A call that would run on its caller's thread waits for
+    /// applies ([`OnFull`](crate::executor::OnFull)). A call that would run on its caller's thread waits for
     /// room instead, since it has no such thread. If the call is refused, the handle returns the
     /// error.
     ///
     /// The call holds its executor: a pool or a service whose last handle is dropped stays open
     /// until it has the call. If the executor is closed by then, it refuses the call as
-    /// [`CallError::Closed`](crate::CallError::Closed). A close does not wait for calls that are
+    /// [`CallError::Closed`](crate::error::CallError::Closed). A close does not wait for calls that are
     /// not due.
     ///
     /// The executor takes the call on a thread of its own, if it has threads. Otherwise a thread of
@@ -77,7 +77,7 @@ where
     /// [`Call::after`]. A moment in the past means now.
     ///
     /// ```
-    /// # use nanolith::{prelude::*, time::{now}};
+    /// # use nanolith::{prelude::*, time::{MILLISECOND, now}};
     /// # use nanolith_doc_sets::*;
     /// let soon = now() + MILLISECOND;
     /// assert_eq!(Geometry::tasks().add(4, 5).at(soon).wait()?, 9);

@@ -30,7 +30,7 @@ use submit::{block_for_admission, dispatch, new_job, prepare_job, submit_rare};
 /// A typed call. It is lazy: it does nothing until it is awaited, waited on or submitted.
 ///
 /// ```
-/// use nanolith::prelude::*;
+/// use nanolith::{prelude::*, time::MINUTE};
 /// # use nanolith_doc_sets::*;
 /// let geometry = Geometry::tasks();
 /// assert_eq!(geometry.add(4, 5).wait()?, 9); // blocks
@@ -120,7 +120,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     }
 
     /// Submits the call. If the executor waits for queue room
-    /// ([`OnFull::Wait`](crate::OnFull::Wait)), this blocks until there is room. If the call is
+    /// ([`OnFull::Wait`](crate::executor::OnFull::Wait)), this blocks until there is room. If the call is
     /// refused, the handle returns the error.
     ///
     /// ```
@@ -153,11 +153,11 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// Submits the call without waiting for queue room.
     ///
     /// A full executor may drop a call to make room
-    /// ([`OnFull::DropOldest`](crate::OnFull::DropOldest) and `DropNewest`), or run the call on the
+    /// ([`OnFull::DropOldest`](crate::executor::OnFull::DropOldest) and `DropNewest`), or run the call on the
     /// caller's own thread (`CallerRuns`). This method does not change that.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{executor::MaxQueue, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).build()?;
     /// let geometry = Geometry::on(&pool);
@@ -233,11 +233,11 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Future for Call<'_, S, E, T> {
 }
 
 impl<'a, S: TaskSet, E: Executor<S> + ?Sized, V, X> Call<'a, S, E, Result<V, X>> {
-    /// Combines both kinds of failure in one error: [`TaskError::Call`](crate::TaskError::Call) and
-    /// [`TaskError::Task`](crate::TaskError::Task).
+    /// Combines both kinds of failure in one error: [`TaskError::Call`](crate::error::TaskError::Call) and
+    /// [`TaskError::Task`](crate::error::TaskError::Task).
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{TaskError, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// # pollster::block_on(async {
     /// let number = Geometry::tasks().parse("7".into()).flatten().await?;

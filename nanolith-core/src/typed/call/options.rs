@@ -14,7 +14,7 @@ use std::{
 
 impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// Sets the priority of the call. By default it is the priority of the task that submits the
-    /// call, or of the scope of [`with_priority`](crate::with_priority). Elsewhere the default is
+    /// call, or of the scope of [`with_priority`](crate::context::with_priority). Elsewhere the default is
     /// [`Priority::Normal`].
     ///
     /// ```
@@ -37,7 +37,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// other calls.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{prelude::*, time::MINUTE};
     /// # use nanolith_doc_sets::*;
     /// // after whatever else there is, but within about a minute
     /// let job = Geometry::tasks().add(4, 5).serve_within(MINUTE).submit();
@@ -50,13 +50,13 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         self
     }
 
-    /// Ends the call as [`CallError::TimedOut`](crate::CallError::TimedOut) if it is not over after
+    /// Ends the call as [`CallError::TimedOut`](crate::error::CallError::TimedOut) if it is not over after
     /// `limit`. The time counts from its submission and includes a wait for queue room. For a call
     /// that is submitted for [later](Call::after), it counts from the moment when the call is due.
     /// See also [`Call::run_timeout`].
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{prelude::*, time::{MILLISECOND, MINUTE}};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry {
     /// #     pub async fn wait_then_add(x: i64, y: i64) -> i64 { nanolith::time::sleep(MINUTE).await; x + y }
@@ -73,14 +73,14 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         self
     }
 
-    /// Ends the call as [`CallError::TimedOut`](crate::CallError::TimedOut) if it is not over at
+    /// Ends the call as [`CallError::TimedOut`](crate::error::CallError::TimedOut) if it is not over at
     /// `deadline`. If the call has a timeout too, the earlier limit applies.
     ///
     /// The deadline also applies to a call that the call's task submits, unless that call has an
     /// earlier limit or is [`without_parent`](Call::without_parent).
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{prelude::*, time::MINUTE};
     /// # use nanolith_doc_sets::*;
     /// let until = std::time::Instant::now() + MINUTE;
     /// let calls = [(1, 2), (4, 5)].map(|(x, y)| Geometry::tasks().add(x, y).deadline(until).submit());
@@ -96,16 +96,16 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     }
 
     /// Sets whether the program stays alive until the call is over: see
-    /// [`main_guard`](crate::main_guard). The default is `false`.
+    /// [`main_guard`](crate::sync::main_guard). The default is `false`.
     ///
     /// ```
-    /// # use nanolith::{main_guard, prelude::*};
+    /// # use nanolith::{prelude::*, sync::main_guard};
     /// # use nanolith_doc_sets::*;
     /// let guard = main_guard();
     /// let job = Geometry::tasks().add(4, 5).keep_alive(true).submit();
     /// guard.wait()?;
     /// assert!(job.is_finished());
-    /// # Ok::<(), nanolith::MainGuardTimeoutError>(())
+    /// # Ok::<(), nanolith::sync::MainGuardTimeoutError>(())
     /// ```
     #[inline]
     pub fn keep_alive(mut self, keep: bool) -> Self {
@@ -114,10 +114,10 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     }
 
     /// Attaches a messenger to this call. Its task finds it with
-    /// [`Context::messenger`](crate::Context::messenger).
+    /// [`Context::messenger`](crate::task::Context::messenger).
     ///
     /// ```
-    /// use nanolith::Messenger;
+    /// use nanolith::messenger::Messenger;
     /// # use nanolith::prelude::*;
     /// # pub struct Geometry;
     /// # #[define]
@@ -165,13 +165,13 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
 }
 
 impl<S: TaskSet, E: Executor<S> + ?Sized, T> Call<'_, S, E, T> {
-    /// Ends the call as [`CallError::TimedOut`](crate::CallError::TimedOut) when its task has run
+    /// Ends the call as [`CallError::TimedOut`](crate::error::CallError::TimedOut) when its task has run
     /// for `limit`. The time that the call waited before does not count. If the call has a
     /// [`timeout`](Call::timeout) or a [`deadline`](Call::deadline) too, the earliest limit
     /// applies.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{prelude::*, time::{MILLISECOND, MINUTE, SECOND}};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry {
     /// #     pub fn add(x: i64, y: i64) -> i64 { x + y }
@@ -199,11 +199,11 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Call<'_, S, E, T> {
     }
 
     /// Cancels the call when `token` is cancelled. If the token is already cancelled, the call ends
-    /// as [`CallError::Cancelled`](crate::CallError::Cancelled) and never runs. A call may have
+    /// as [`CallError::Cancelled`](crate::error::CallError::Cancelled) and never runs. A call may have
     /// several tokens. The first of them that is cancelled ends it.
     ///
     /// ```
-    /// use nanolith::CancelToken;
+    /// use nanolith::sync::CancelToken;
     /// # use nanolith::prelude::*;
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn spin(cx: &Context<Self>) { while !cx.is_cancelled() { std::thread::yield_now() } } }
@@ -224,7 +224,7 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Call<'_, S, E, T> {
     /// are not passed on to the call. Outside of a task it has no effect.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{prelude::*, time::MILLISECOND};
     /// # pub struct Geometry;
     /// # #[define]
     /// impl Geometry {

@@ -34,7 +34,7 @@ use std::{
 /// A future that submits a call and waits for queue room. [`Call::submit_async`] creates it.
 ///
 /// ```
-/// use nanolith::{Submit, prelude::*};
+/// use nanolith::{call::Submit, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// # pollster::block_on(async {
 /// let geometry = Geometry::tasks();

@@ -102,7 +102,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     /// Blocks until the call is over, for at most `limit`, counted from now.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{prelude::*, time::MILLISECOND};
     /// # use nanolith_doc_sets::*;
     /// # let pool = Pool::builder().build()?;
     /// # pool.pause();
@@ -126,7 +126,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     /// Blocks until the call is over, or until `deadline`.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{prelude::*, time::MINUTE};
     /// # use nanolith_doc_sets::*;
     /// let job = Geometry::tasks().add(4, 5).submit();
     /// match job.wait_deadline(std::time::Instant::now() + MINUTE) {
@@ -196,7 +196,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     /// that are queued end without running, at the latest when their turn comes.
     ///
     /// A timeout has the same effect. A task that ends by itself, or panics, cancels nothing.
-    /// [`Call::without_parent`](crate::Call::without_parent) excludes a call from this.
+    /// [`Call::without_parent`](crate::typed::Call::without_parent) excludes a call from this.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -295,7 +295,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     /// ([`Progressing::next`]).
     ///
     /// ```
-    /// use nanolith::{Progress, prelude::*};
+    /// use nanolith::{call::Progress, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry {
     /// #     pub fn sum(cx: &Context<Self>, of: Vec<i64>) -> i64 {
@@ -324,11 +324,11 @@ impl<S: TaskSet, T> Handle<S, T> {
 }
 
 impl<S: TaskSet, V, E> Handle<S, Result<V, E>> {
-    /// Combines both kinds of failure in one error: [`TaskError::Call`](crate::TaskError::Call) and
-    /// [`TaskError::Task`](crate::TaskError::Task).
+    /// Combines both kinds of failure in one error: [`TaskError::Call`](crate::error::TaskError::Call) and
+    /// [`TaskError::Task`](crate::error::TaskError::Task).
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{TaskError, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let job = Geometry::tasks().parse("seven".into()).submit();
     /// assert!(matches!(job.flatten().wait(), Err(TaskError::Task(_))));

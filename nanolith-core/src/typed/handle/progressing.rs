@@ -6,7 +6,7 @@ use crate::{
 };
 use std::{fmt, task::Poll};
 
-/// The progress of a call's task. [`Handle::progress`](crate::Handle::progress)
+/// The progress of a call's task. [`Handle::progress`](crate::typed::Handle::progress)
 /// creates it.
 ///
 /// [`latest`](Self::latest) returns the latest report, and [`next`](Self::next) awaits a new
@@ -39,7 +39,7 @@ impl<S: TaskSet> Progressing<'_, S> {
     /// Returns the latest report of the task, if there is one.
     ///
     /// ```
-    /// use nanolith::{Progress, prelude::*};
+    /// use nanolith::{call::Progress, prelude::*};
     /// # pub struct Geometry;
     /// # #[define]
     /// impl Geometry {
@@ -62,7 +62,7 @@ impl<S: TaskSet> Progressing<'_, S> {
     /// Waits for a new report. Returns `None` when the call is over.
     ///
     /// ```
-    /// use nanolith::{Progress, prelude::*};
+    /// use nanolith::{call::Progress, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry {
     /// #     pub fn add_slowly(cx: &Context<Self>, x: i64, y: i64) -> i64 { cx.progress(1, 1); x + y }

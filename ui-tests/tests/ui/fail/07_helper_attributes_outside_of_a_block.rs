@@ -1,4 +1,4 @@
-use nanolith::prelude::*;
+use nanolith::{prelude::*, task::{CallInfo, Outcome}};
 
 pub struct Counter {
     total: i64,

@@ -1,4 +1,4 @@
-use nanolith::prelude::*;
+use nanolith::{prelude::*, time::SECOND};
 use std::rc::Rc;
 
 pub struct Set;

@@ -1,4 +1,4 @@
-use nanolith::prelude::*;
+use nanolith::{prelude::*, task::CallInfo};
 
 pub struct Set {
     total: i64,

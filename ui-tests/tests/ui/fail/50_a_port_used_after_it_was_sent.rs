@@ -1,7 +1,4 @@
-use nanolith::{
-    port::{self, Port},
-    prelude::*,
-};
+use nanolith::{port::{self, Port}, prelude::*};
 
 pub struct Shop;
 

@@ -13,7 +13,7 @@ impl Geometry {
     }
 
     #[nanolith::before_task]
-    fn before(call: &nanolith::CallInfo) {
+    fn before(call: &nanolith::task::CallInfo) {
         let _ = call.task();
     }
 }

@@ -1,7 +1,7 @@
 //! A `cfg` on a task holds for every generated piece of it: without the task they are gone too.
 #![deny(missing_docs, warnings)]
 
-use nanolith::{TaskSet, prelude::*};
+use nanolith::{TaskSet, prelude::*, task::CallInfo};
 
 /// A set.
 pub struct Geometry;

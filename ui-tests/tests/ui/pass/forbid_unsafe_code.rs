@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 #![deny(warnings)]
 
-use nanolith::prelude::*;
+use nanolith::{prelude::*, task::CallInfo};
 
 pub struct Counter {
     total: std::rc::Rc<i64>,

@@ -52,12 +52,12 @@ impl Counter {
     }
 
     #[before_task]
-    async fn before(&self, _call: &::nanolith::CallInfo) {}
+    async fn before(&self, _call: &::nanolith::task::CallInfo) {}
 
     #[after_task]
     fn after(
-        _call: &::nanolith::CallInfo,
-        _outcome: ::nanolith::Outcome,
+        _call: &::nanolith::task::CallInfo,
+        _outcome: ::nanolith::task::Outcome,
     ) -> ::std::result::Result<(), ::std::fmt::Error> {
         ::std::result::Result::Ok(())
     }
