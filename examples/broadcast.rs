@@ -42,7 +42,7 @@ impl Hand {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let ship = Messenger::<String>::named("ship")?;
+    let ship = Messenger::<String>::open("ship")?;
     let mut captain = ship.subscribe();
     let (ports, hands): (Vec<_>, Vec<_>) = ["anna", "ben", "cleo"]
         .map(|name| {

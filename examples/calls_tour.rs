@@ -45,7 +45,7 @@ fn count_from(cx: Context<Shop>, mut n: u64, end: u64) -> Step<u64> {
     while n < end {
         n += 1;
         if cx.should_yield() {
-            return Step::go_on(move || count_from(cx, n, end));
+            return Step::resume_with(move || count_from(cx, n, end));
         }
     }
     Step::Done(n)
@@ -66,7 +66,7 @@ fn main() -> Result<(), nanolith::BoxError> {
     let later = shop.price(9).after(MILLISECOND).run_timeout(SECOND).submit();
     let beats = schedule::every(MILLISECOND, Shop::on(&pool), |shop| shop.price(4)).times(3).start()?;
     println!("delayed: {}", later.wait()?);
-    beats.ended().wait();
+    beats.closed().wait();
 
     // Bulk: one task over the inputs of an iterator, or one function over a `Vec`. Small tasks run
     // in batches.

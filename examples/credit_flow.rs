@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     // The tickets for the remaining chunks, and for the end of the stream.
     (0..=CHUNKS).try_for_each(|_| ticket.send(()))?;
-    writer.finished().wait()?;
+    writer.drained().wait()?;
     println!("all is taken");
     assert_eq!(reads.wait()??, CHUNKS * CHUNK);
     Ok(())

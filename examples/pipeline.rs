@@ -94,7 +94,7 @@ fn shrink(files: Vec<PathBuf>, out: &Path) -> Result<(), Box<dyn Error>> {
         .buffer(BUFFER)
         .output(BUFFER)
         .on_error(OnError::Collect);
-    let (stop, figures) = (pipeline.stop_handle(), pipeline.figures());
+    let (stop, figures) = (pipeline.stop_handle(), pipeline.stats());
     let (mut ahead, mut written, mut failed) = (0, 0, None);
     let live = Live::start(&figures, total);
     let report = pipeline.for_each(|small| {
@@ -102,7 +102,7 @@ fn shrink(files: Vec<PathBuf>, out: &Path) -> Result<(), Box<dyn Error>> {
         match write(&small, out) {
             Ok(()) => written += small.png.len() as u64,
             Err(error) => {
-                stop.stop(); // the items in the pipeline still finish
+                stop.close(); // the items in the pipeline still finish
                 failed.get_or_insert(error);
             }
         }

@@ -26,7 +26,7 @@ impl Reader {
     ///
     /// The topic is for news of another type.
     pub fn subscribe(&mut self, topic: String) -> Result<(), OpenError> {
-        let subscriber = Messenger::named(topic.as_str())?.subscribe();
+        let subscriber = Messenger::open(topic.as_str())?.subscribe();
         self.topics.insert(topic, subscriber);
         Ok(())
     }
@@ -49,7 +49,7 @@ impl Reader {
 }
 
 fn publish(topic: &str, line: &str) -> Result<(), Box<dyn Error>> {
-    let readers = Messenger::named(topic)?.send(line.to_owned()).wait()?;
+    let readers = Messenger::open(topic)?.send(line.to_owned()).wait()?;
     println!("{topic}: {line} (to {readers})");
     Ok(())
 }
@@ -73,7 +73,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("ben reads {:?}", ben.news().wait()?);
 
     // A topic has one type of news.
-    if let Err(error) = Messenger::<u64>::named("tea") {
+    if let Err(error) = Messenger::<u64>::open("tea") {
         println!("{error}");
     }
     Ok(())

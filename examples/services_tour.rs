@@ -96,7 +96,7 @@ fn main() -> Result<(), nanolith::BoxError> {
     println!("through a port: {}", theirs.recv().wait()?);
 
     // A messenger is a broadcast channel with a name. A sender does not receive its own messages.
-    let orders = Messenger::<String>::named("orders")?;
+    let orders = Messenger::<String>::open("orders")?;
     let mut kitchen = orders.join().subscribe();
     orders.send("tea".into()).wait()?;
     println!("by messenger: {}", kitchen.recv().wait()?);

@@ -47,17 +47,20 @@
 //!
 //! A call is a future that needs no runtime. Use `.await` in async code, and never `.wait()`, which
 //! blocks the thread. Dropping the future of a call cancels the call. Dropping a [`Handle`] does
-//! not, unless [`Handle::cancel_on_drop`] is set. [`PoolBuilder::max_in_flight`] bounds the calls
-//! that a server accepts.
+//! not, unless [`Handle::cancel_on_drop`] is set.
+//! [`PoolBuilder::max_in_flight`](pool::PoolBuilder::max_in_flight) bounds the calls that a server
+//! accepts.
 //!
 //! # Modules
 //!
 //! | | |
 //! |---|---|
+//! | [`pool`], [`service`], [`cluster`], [`local`] | what runs calls, with its settings |
+//! | [`call`], [`task`], [`executor`] | a call and its errors, the inside of a task, executors of your own |
 //! | [`port`], [`messenger`], [`stream`] | messages between two ends, broadcast by name, bytes and values with backpressure |
 //! | [`bulk`], [`pipeline`] | many inputs through one task, and stages joined by bounded queues |
 //! | [`schedule`], [`time`] | repeated calls, timers and clocks |
-//! | [`TaskGroup`], [`scope()`], [`CancelToken`] | several calls that end together |
+//! | [`group`], [`sync`] | calls that end together; semaphores, cancellation tokens, backoff |
 //! | [`sim()`], [`mock`] | tests: deterministic simulation from a seed, and executors with scripted answers |
 //!
 //! The [README](https://github.com/nanolith-rs/nanolith#readme) says when to use this crate and
@@ -114,7 +117,7 @@ pub use nanolith_core::{
 /// assert_eq!(Geometry::on(&pool).add(4, 5).wait()?, 9);
 /// pool.drained().wait();
 /// let metrics: nanolith::metrics::Metrics = pool.metrics().ok_or("it was asked to measure")?;
-/// println!("waited {}, ran {}", metrics.wait(), metrics.run());
+/// println!("waited {}, ran {}", metrics.wait_time(), metrics.run_time());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[cfg(feature = "metrics")]
@@ -141,7 +144,7 @@ pub mod call {
         call::Progress,
         context::{WithPriority, with_priority, with_priority_async},
         error::{BoxError, CallError, CallTrace, Panic, ParentCall, SubmitError, TaskError},
-        typed::{Call, Flatten, Handle, Progressing, Sending, Submit},
+        typed::{Call, Flatten, Handle, ProgressReceiver, SendFuture, Submit},
     };
 }
 
@@ -203,8 +206,9 @@ pub mod task {
 /// ```
 pub mod pool {
     pub use nanolith_core::pool::{
-        BuildError, CloseTimeout, CloseTimeoutError, Closed, Concurrency, Drained, GlobalPool, NextPoolEvent, Pool,
-        PoolBuilder, PoolEvent, PoolEvents, RunOnAll, RunOnAllError, Share, SharedPool, SharedState, Subscription,
+        Broadcast, BroadcastError, BuildError, CloseTimeout, CloseTimeoutError, Closed, Concurrency, Drained,
+        GlobalPool, NextPoolEvent, Pool, PoolBuilder, PoolEvent, PoolEvents, Share, SharedPool, SharedState,
+        Subscription,
     };
 }
 
@@ -229,9 +233,9 @@ pub mod pool {
 /// ```
 pub mod service {
     pub use nanolith_core::service::{
-        AttachError, CloseError, Closing, Crash, CreateStream, CreateStreamError, GroupError, InitError, Launch,
-        LaunchError, LifeEvent, LifeEvents, NextEvent, NextStream, OnPanic, Restart, RestartError, RestartGroup,
-        Service, ServiceBuilder, ServiceCloseTimeout, ServiceControl, ServiceInfo, ServiceRef, WaitForEvent,
+        AttachError, Close, CloseError, CloseTimeout, Crash, CreateStream, CreateStreamError, GroupError, InitError,
+        Launch, LaunchError, LifeEvent, LifeEvents, NextEvent, OnPanic, RecvStream, Restart, RestartError,
+        RestartGroup, Service, ServiceBuilder, ServiceControl, ServiceInfo, ServiceRef, WaitForEvent,
     };
 }
 
@@ -288,7 +292,7 @@ pub mod group {
 ///
 /// let connections = Semaphore::new(2);
 /// let permit = connections.acquire().wait()?;
-/// assert_eq!(connections.available(), 1);
+/// assert_eq!(connections.available_permits(), 1);
 /// drop(permit);
 /// let token = CancelToken::new();
 /// token.cancel();
@@ -331,6 +335,8 @@ pub mod stream {
 }
 
 /// Bulk work: many inputs through one task, or a plain function over all items of a `Vec`.
+///
+/// Needs the cargo feature `bulk`.
 ///
 /// [`each`](bulk::each) makes a call for each input of an iterator and returns the results as an
 /// iterator. [`each_stream`](bulk::each_stream) takes and returns streams. Both work with every

@@ -380,7 +380,7 @@ fn what_is_queued_when_the_pool_is_shut_down_ends_as_cancelled() {
             },
         );
     assert_eq!(numbers.next().expect("the first").expect("it runs"), 0);
-    pool.shutdown_now();
+    pool.terminate();
     let results: Vec<_> = numbers.collect();
     assert_eq!(results.len(), 39, "each input has its result");
     for (n, result) in (1..).zip(results) {
@@ -511,9 +511,9 @@ fn a_cluster_takes_inputs() {
 struct Counted<E>(E, AtomicUsize);
 
 impl<S: TaskSet, E: Executor<S>> Executor<S> for Counted<E> {
-    fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
+    fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
         self.1.fetch_add(1, Ordering::Relaxed);
-        self.0.execute(job)
+        self.0.try_execute(job)
     }
 }
 

@@ -171,7 +171,7 @@ fn an_asynchronous_task_is_dropped_when_its_call_is_cancelled() {
 #[test]
 fn an_error_names_the_line_of_the_call() {
     let pool = Pool::builder().build().expect("sound");
-    pool.shutdown_now();
+    pool.terminate();
     let error = Geometry::on(&pool).add(1, 2).wait().expect_err("the pool is closed");
     assert_eq!((error.at().submitted().file(), error.at().submitted().line()), (file!(), line!() - 1));
     assert!(error.to_string().starts_with("`Geometry::add` was rejected: the executor is closed; submitted at"));

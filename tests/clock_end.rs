@@ -105,7 +105,7 @@ fn longest_advance_rings_all_alarms_before_the_end() {
         let is_over = sleeps.each_mut().map(|sleep| poll(Pin::new(sleep)).is_ready());
         assert_eq!(is_over, [true, true, true, false, false, false]);
         assert_eq!((clock.elapsed(), clock.next_alarm(), clock.advance_to_next()), (SPAN, None, false));
-        for move_on in [MockClock::advance, MockClock::leap] {
+        for move_on in [MockClock::advance, MockClock::jump] {
             move_on(clock, SECOND);
             assert_eq!(clock.elapsed(), SPAN, "the clock stays at its end");
         }
@@ -118,7 +118,7 @@ fn longest_leap_rings_all_alarms_at_the_end() {
     mocked(|clock| {
         let mut rung = pin!(sleep(HOUR));
         assert!(poll(rung.as_mut()).is_pending());
-        clock.leap(Duration::MAX);
+        clock.jump(Duration::MAX);
         assert!(poll(rung).is_ready());
         assert_eq!(clock.elapsed(), SPAN);
     });
@@ -130,7 +130,7 @@ fn move_by_nothing_rings_what_is_due() {
         let job = Work::on(&pool()).echo(7).after(HOUR).submit();
         clock.advance(HOUR - MILLISECOND);
         clock.advance(Duration::ZERO);
-        clock.leap(Duration::ZERO);
+        clock.jump(Duration::ZERO);
         assert_eq!((clock.next_alarm(), job.is_finished()), (Some(MILLISECOND), false));
     });
 }
@@ -231,7 +231,7 @@ fn blocking_wait_with_a_limit_lasts_for_ever_or_no_time() {
             thread::yield_now();
         }
         go.send(()).expect("it holds");
-        permits.add(1);
+        permits.add_permits(1);
         waits.join().expect("no panic").expect("it runs");
         acquires.join().expect("no panic").expect("it is granted");
     });
@@ -334,8 +334,8 @@ fn expiration_orders_calls_from_at_once_to_last_of_all() {
     mocked(|clock| {
         let pool = Pool::builder()
             .concurrency(Concurrency::Exact(1))
-            .expiration(Priority::Low, Duration::ZERO)
-            .expiration(Priority::Idle, Duration::MAX)
+            .max_wait(Priority::Low, Duration::ZERO)
+            .max_wait(Priority::Idle, Duration::MAX)
             .build()
             .expect("sound");
         pool.pause();
@@ -391,7 +391,7 @@ fn settings_of_executors_hold_at_their_ends() {
         assert_eq!(Work::service().restart(restart).launch().wait().is_ok(), is_sound);
     }
     mocked(|_| {
-        let local = Local::builder().expiration(Priority::Normal, Duration::MAX).build().expect("sound");
+        let local = Local::builder().max_wait(Priority::Normal, Duration::MAX).build().expect("sound");
         let work = Work::on(&local);
         let jobs = [work.echo(1).submit(), work.echo(2).submit(), work.echo(3).submit()];
         assert_eq!(local.run_for(Duration::ZERO).ran(), 0, "nothing has expired");

@@ -291,7 +291,7 @@ fn any_executors_code_takes_a_cluster() {
 struct Layer(Cluster<Worker>);
 
 impl Executor<Worker> for Layer {
-    fn execute(&self, job: Job<Worker>) -> Result<(), SubmitError<Job<Worker>>> {
+    fn try_execute(&self, job: Job<Worker>) -> Result<(), SubmitError<Job<Worker>>> {
         if let Ok((task, reply)) = job.split() {
             match task {
                 WorkerTask::Double { x } => {
@@ -802,7 +802,7 @@ fn a_call_whose_member_is_full_goes_to_another() {
     assert!(refused.is_full());
     let refused_too = cluster.triple(5).try_submit().expect_err("all are full");
     assert!(refused_too.is_full());
-    assert_eq!(refused_too.into_inner().info().map(TaskInfoName::name_of), Some("triple"));
+    assert_eq!(refused_too.into_inner().task().map(TaskInfoName::name_of), Some("triple"));
     door.open();
     assert_eq!(free.wait().expect("it runs"), 1);
     refused.into_inner().wait().expect("it waits for room");
@@ -1011,8 +1011,8 @@ fn a_running_call_that_is_cancelled_asks_its_task_to_stop() {
 fn a_call_through_a_layer_that_is_cancelled_frees_its_place_too() {
     struct Plain<E>(E);
     impl<S: TaskSet, E: Executor<S>> Executor<S> for Plain<E> {
-        fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
-            self.0.execute(job)
+        fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
+            self.0.try_execute(job)
         }
     }
     let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).build().expect("sound");
@@ -1093,7 +1093,7 @@ fn a_reader_that_awaits_calls_in_its_own_member_is_served_ahead_of_a_writer() {
 // ----- a member that ends
 
 /// Terminates the member of this number.
-fn terminated(cluster: &Cluster<Worker>, number: u64) -> nanolith::service::Closing<Worker> {
+fn terminated(cluster: &Cluster<Worker>, number: u64) -> nanolith::service::Close<Worker> {
     member(cluster, number).terminate()
 }
 
@@ -1370,7 +1370,7 @@ fn call_at_random(cluster: &Cluster<Worker>, seed: u64, stop: &AtomicBool) -> (u
 }
 
 fn count(call: Handle<Worker, u64>, done: &mut u64, told: &mut u64) {
-    let twice = call.info().is_idempotent();
+    let twice = call.task().is_idempotent();
     match call.wait_timeout(LONG).expect("every call ends") {
         Ok(_) => *done += 1,
         Err(CallError::Closed(_)) if !twice => *told += 1,

@@ -128,7 +128,7 @@ type End = fn(&Pool, &Handle<Work, i64>);
 const ENDS: [End; 2] = [
     |_, call| call.cancel(),
     |pool, _| {
-        pool.shutdown_now();
+        pool.terminate();
     },
 ];
 
@@ -260,7 +260,7 @@ fn a_call_that_a_place_does_not_support_did_not_complete() {
     let (pool, (tell, told)) = (pool(), channel());
     let job =
         Job::<Desk>::new(DeskTask::Add { x: 1, y: 2 }, move |outcome| assert!(tell.send(outcome.is_err()).is_ok()));
-    pool.execute(job).expect("the pool takes it");
+    pool.try_execute(job).expect("the pool takes it");
     assert_eq!(told.recv(), Ok(true));
     pool.drained().wait();
     assert_eq!(pool.completed(), 0);
@@ -292,7 +292,7 @@ fn a_locals_queued_call_that_ends_did_not_complete() {
     local.run_until_idle();
     assert!(cancelled.wait().is_err() && run.wait().is_ok());
     let shut = work.add(5, 6).submit();
-    local.shutdown_now();
+    local.terminate();
     assert!(shut.wait().is_err());
     assert_eq!(local.completed(), 1);
 }

@@ -86,9 +86,9 @@ fn it_starts_at_a_moment_and_ends_with_its_last() {
         assert_eq!(schedule.next_due(), Some(now() + 10 * DAY));
         let last = start(Cron::utc("0 0 0 2 1 * 2000").expect("it is sound"), MissedTick::Skip);
         clock.advance(DAY);
-        last.ended().wait();
+        last.closed().wait();
         assert_eq!(last.info().runs, 1);
-        last.ended().wait();
+        last.closed().wait();
         assert_eq!(last.info().end, Some(ScheduleEnd::Completed));
         let past = start(Cron::utc("0 0 0 1 1 * 1999").expect("it is sound"), MissedTick::Skip);
         assert_eq!((past.is_over(), past.info().end), (true, Some(ScheduleEnd::Completed)));
@@ -102,7 +102,7 @@ fn start_beyond_the_clock_is_waited_for() {
             let plan = cron("* * * * *", Work::tasks(), |work| work.value(7)).expect("it is sound");
             let far = now() + years * 365 * DAY;
             let schedule = plan.starting_at(far).start().expect("it starts");
-            clock.leap(Duration::MAX);
+            clock.jump(Duration::MAX);
             assert_eq!((schedule.is_over(), schedule.next_due(), schedule.info().runs), (false, None, 0));
         }
     });
@@ -112,11 +112,11 @@ fn start_beyond_the_clock_is_waited_for() {
 fn beats_that_a_leap_missed_are_all_counted() {
     mocked(|clock| {
         let schedule = start(Cron::utc("* * * * * *").expect("it is sound"), MissedTick::Skip);
-        clock.leap(48 * HOUR);
+        clock.jump(48 * HOUR);
         assert_eq!(schedule.info().runs + schedule.info().missed, 48 * 3_600);
-        clock.leap(400 * 365 * DAY); // within the time of a test
+        clock.jump(400 * 365 * DAY); // within the time of a test
         settle(&schedule, 1);
-        clock.leap(SECOND);
+        clock.jump(SECOND);
         assert_eq!(schedule.info().runs + schedule.info().missed, 48 * 3_600 + 400 * 365 * 86_400 + 1);
     });
     mocked(|clock| {
@@ -135,7 +135,7 @@ fn pause_over_decades_misses_no_beat_and_counts_none() {
     mocked(|clock| {
         let schedule = start(Cron::utc("* * * * * *").expect("it is sound"), MissedTick::Burst);
         schedule.pause();
-        clock.leap(30 * 365 * DAY);
+        clock.jump(30 * 365 * DAY);
         schedule.resume();
         assert_eq!((schedule.info().runs, schedule.info().missed), (0, 0));
         assert_eq!(schedule.next_due(), Some(now() + SECOND));

@@ -154,7 +154,7 @@ fn waits_for_runs_on_all_threads() {
     let ((begun, has_begun), (go, until)) = (mpsc::channel(), mpsc::channel());
     Work::on(&pool).block(begun, until).submit().detach();
     has_begun.recv().unwrap();
-    let kept: usize = (0..20).map(|_| kept(pool.run_on_all(|| ()))).sum();
+    let kept: usize = (0..20).map(|_| kept(pool.broadcast(|| ()))).sum();
     assert_eq!(kept, 0);
     drop(go);
 }
@@ -213,7 +213,7 @@ fn waits_for_messages() {
 #[test]
 fn waits_for_room_in_messengers() {
     use nanolith::messenger::LagPolicy;
-    let messenger = Messenger::builder().slow_receiver(LagPolicy::Wait(1)).build().unwrap();
+    let messenger = Messenger::builder().on_lag(LagPolicy::Wait(1)).build().unwrap();
     let subscriber = messenger.join().subscribe();
     messenger.send(1).wait().unwrap();
     assert_no_waker_stays!(messenger.send(2));
@@ -240,7 +240,7 @@ fn waits_for_streams() {
     assert_no_waker_stays!(receiver.recv_timeout(60 * SECOND));
     while sender.try_send(1).is_ok() {}
     assert_no_waker_stays!(sender.send(2));
-    assert_eq!(kept(sender.finished()), 0);
+    assert_eq!(kept(sender.drained()), 0);
     assert_eq!(receiver.recv().wait().unwrap(), Some(1));
 }
 
@@ -286,7 +286,7 @@ fn waits_for_locals() {
 #[test]
 fn waits_for_schedules() {
     let schedule = every(3_600 * SECOND, Work::tasks(), |work| work.add(1, 2)).start().unwrap();
-    assert_no_waker_stays!(schedule.ended());
+    assert_no_waker_stays!(schedule.closed());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use nanolith::{
     Executor, TaskSet,
     executor::{MaxQueue, OnFull},
     layers::{self, RateLimit},
-    pool::{Concurrency, PoolBuilder, RunOnAllError},
+    pool::{BroadcastError, Concurrency, PoolBuilder},
     prelude::*,
     time::MILLISECOND,
 };
@@ -44,12 +44,12 @@ impl Tasks {
     }
 
     /// Runs a closure on all threads before it ends, if it may.
-    pub fn everywhere(pool: Pool) -> Result<usize, RunOnAllError> {
-        pool.run_on_all(|| ()).wait().map(|all| all.len())
+    pub fn everywhere(pool: Pool) -> Result<usize, BroadcastError> {
+        pool.broadcast(|| ()).wait().map(|all| all.len())
     }
 
-    pub async fn everywhere_async(pool: Pool) -> Result<usize, RunOnAllError> {
-        pool.run_on_all(|| ()).await.map(|all| all.len())
+    pub async fn everywhere_async(pool: Pool) -> Result<usize, BroadcastError> {
+        pool.broadcast(|| ()).await.map(|all| all.len())
     }
 
     pub fn set_up() -> i64 {
@@ -98,7 +98,7 @@ fn a_pool_starts_with_the_least_of_its_threads_and_grows_while_work_waits() {
     let (pool, started, _) = counted(pool(1, 4));
     assert_eq!(pool.threads(), 1);
     let (go, held) = busy(&pool, 4);
-    assert_eq!((pool.threads(), pool.active(), pool.maxed()), (4, 4, true));
+    assert_eq!((pool.threads(), pool.active(), pool.is_saturated()), (4, 4, true));
     assert_eq!(started.load(Ordering::Relaxed), 4);
     drop(go);
     held.into_iter().for_each(|job| job.wait().expect("it runs"));
@@ -189,7 +189,7 @@ fn a_run_on_all_threads_runs_once_on_each() {
     let pool = Pool::builder().concurrency(Concurrency::Exact(4)).build().expect("sound");
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = runs.clone();
-    let all = pool.run_on_all(move || {
+    let all = pool.broadcast(move || {
         counted.fetch_add(1, Ordering::Relaxed);
         SET_UP.set(7);
         who_am_i()
@@ -204,7 +204,7 @@ fn it_reaches_the_one_thread_of_a_paused_pool() {
     let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("sound");
     pool.pause();
     let waits = Tasks::on(&pool).set_up().submit();
-    assert_eq!(pool.run_on_all(|| SET_UP.set(7)).wait().expect("nobody is in the way").len(), 1);
+    assert_eq!(pool.broadcast(|| SET_UP.set(7)).wait().expect("nobody is in the way").len(), 1);
     assert!(!waits.is_finished());
     pool.resume();
     assert_eq!(waits.wait().expect("it runs"), 7);
@@ -215,8 +215,8 @@ fn a_busy_thread_comes_to_it_between_two_tasks() {
     let pool = Pool::builder().concurrency(Concurrency::Exact(2)).build().expect("sound");
     let (mut go, held) = busy(&pool, 2);
     let after: Vec<_> = (0..100).map(|_| Tasks::on(&pool).set_up().submit()).collect();
-    let all = pool.run_on_all(|| SET_UP.set(7));
-    assert_eq!(format!("{all:?}"), "RunOnAll { left: 2, .. }");
+    let all = pool.broadcast(|| SET_UP.set(7));
+    assert_eq!(format!("{all:?}"), "Broadcast { left: 2, .. }");
     go.clear();
     assert_eq!(all.wait().expect("nobody is in the way").len(), 2);
     held.into_iter().for_each(|job| job.wait().expect("it runs"));
@@ -239,7 +239,7 @@ fn it_ends_though_the_pool_never_runs_out_of_short_calls() {
         })
         .collect();
     for _ in 0..50 {
-        assert_eq!(pool.run_on_all(who_am_i).wait().expect("nobody is in the way").len(), 2);
+        assert_eq!(pool.broadcast(who_am_i).wait().expect("nobody is in the way").len(), 2);
     }
     stop.store(1, Ordering::Relaxed);
     callers.into_iter().for_each(|caller| caller.join().expect("every call ends"));
@@ -252,7 +252,7 @@ fn it_reaches_threads_that_the_pool_grew_by() {
     drop(go);
     held.into_iter().for_each(|job| job.wait().expect("it runs"));
     let threads: HashSet<_> =
-        pool.run_on_all(who_am_i).wait().expect("nobody is in the way").into_iter().map(Result::unwrap).collect();
+        pool.broadcast(who_am_i).wait().expect("nobody is in the way").into_iter().map(Result::unwrap).collect();
     assert_eq!(threads.len(), 3);
 }
 
@@ -260,7 +260,7 @@ fn it_reaches_threads_that_the_pool_grew_by() {
 fn a_panic_on_one_thread_is_its_result_alone() {
     let pool = Pool::builder().concurrency(Concurrency::Exact(3)).build().expect("sound");
     let runs = AtomicUsize::new(0);
-    let all = pool.run_on_all(move || assert_ne!(runs.fetch_add(1, Ordering::Relaxed), 1, "the second fails"));
+    let all = pool.broadcast(move || assert_ne!(runs.fetch_add(1, Ordering::Relaxed), 1, "the second fails"));
     let results = all.wait().expect("nobody is in the way");
     let panics: Vec<_> = results.into_iter().filter_map(Result::err).collect();
     assert!(panics.len() == 1 && panics[0].message().contains("the second fails"), "{panics:?}");
@@ -272,7 +272,7 @@ fn a_task_that_waits_for_its_own_thread_is_told_so_and_one_that_awaits_it_is_not
     for threads in [1, 2] {
         let pool = Pool::builder().concurrency(Concurrency::Exact(threads)).build().expect("sound");
         let tasks = Tasks::on(&pool);
-        assert_eq!(tasks.everywhere(pool.clone()).wait().expect("it runs"), Err(RunOnAllError::WouldDeadlock));
+        assert_eq!(tasks.everywhere(pool.clone()).wait().expect("it runs"), Err(BroadcastError::WouldDeadlock));
         assert_eq!(tasks.everywhere_async(pool.clone()).wait().expect("it runs"), Ok(threads));
         let other = Pool::builder().build().expect("sound");
         assert_eq!(Tasks::on(&other).everywhere(pool.clone()).wait().expect("it runs"), Ok(threads));
@@ -283,7 +283,7 @@ fn a_task_that_waits_for_its_own_thread_is_told_so_and_one_that_awaits_it_is_not
 fn it_goes_on_though_nobody_waits_for_it_and_the_pool_is_dropped() {
     let (tell, told) = mpsc::channel();
     let pool = Pool::builder().concurrency(Concurrency::Exact(3)).build().expect("sound");
-    drop(pool.run_on_all(move || tell.send(who_am_i())));
+    drop(pool.broadcast(move || tell.send(who_am_i())));
     drop(pool);
     assert_eq!(told.iter().collect::<HashSet<_>>().len(), 3);
 }
@@ -556,7 +556,7 @@ fn shutdown_ends_what_waits_for_its_kind() {
     let pool = kinds(4);
     let (go, jobs, _told) = hold(&pool, 5);
     assert_eq!(Kinds::on(&pool).plain().wait().expect("it runs, so those before it are held"), 7);
-    assert_eq!(pool.shutdown_now(), 3);
+    assert_eq!(pool.terminate(), 3);
     drop(go);
     let ended = jobs.into_iter().map(Handle::wait).filter(|end| matches!(end, Err(CallError::Cancelled(_)))).count();
     assert_eq!(ended, 3);
@@ -599,7 +599,7 @@ fn one_that_is_dropped_as_its_turn_comes_leaves_room_for_its_kind() {
     let pool = bounded.on_full(OnFull::DropOldest).build().expect("sound");
     let (go, mut jobs, _told) = hold(&pool, 2);
     jobs.extend((0..2).map(|_| Kinds::on(&pool).hold(mpsc::channel().0, 9, mpsc::channel().1).submit()));
-    while pool.next().is_some() {
+    while pool.next_task().is_some() {
         std::thread::yield_now(); // the last two are held
     }
     pool.pause();
@@ -625,7 +625,7 @@ fn what_shutdown_ends_leaves_room_for_its_kind() {
     let (begun, told) = mpsc::channel();
     let (mut go_children, children): (Vec<_>, Vec<_>) = (0..4).map(|_| mpsc::channel()).unzip();
     let starts = Kinds::on(&pool).starts(pool.clone(), may_go_on, begun, children).submit();
-    while pool.next().is_some() {
+    while pool.next_task().is_some() {
         std::thread::yield_now(); // the last two are held, and `starts` has begun
     }
     pool.pause();
@@ -634,11 +634,11 @@ fn what_shutdown_ends_leaves_room_for_its_kind() {
     while pool.active() > 1 {
         std::thread::yield_now(); // both are counted, and the last two were called
     }
-    assert_eq!(pool.shutdown_now(), 2);
+    assert_eq!(pool.terminate(), 2);
     drop(go_on);
     assert!(starts.wait().is_ok());
     let first: HashSet<_> = (0..2).map(|_| told.recv_timeout(LONG).expect("two begin")).collect();
-    while pool.next().is_some() {
+    while pool.next_task().is_some() {
         std::thread::yield_now(); // the remaining calls are held
     }
     assert_eq!(first, HashSet::from([0, 1]));

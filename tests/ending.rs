@@ -602,7 +602,7 @@ fn destructor_shuts_group_down_within_handle_cancel() {
 fn destructor_shuts_group_down_within_shutdown_now() {
     destructor_waits(|call, pool| {
         let job = call.submit();
-        pool.shutdown_now();
+        pool.terminate();
         job
     });
 }
@@ -676,7 +676,7 @@ fn all_calls_are_over_before_shutdown_now_drops_an_argument() {
     let pool = pool(1);
     pool.pause();
     destructors_wait_for_each_other(&Owns::on(&pool), &CancelToken::new(), || {
-        pool.shutdown_now();
+        pool.terminate();
     });
 }
 
@@ -695,7 +695,7 @@ fn all_calls_are_over_before_a_terminate_drops_an_argument() {
 fn all_calls_are_over_before_a_local_drops_an_argument() {
     let local = Local::builder().build().expect("the settings are sound");
     destructors_wait_for_each_other(&Owns::on(&local), &CancelToken::new(), || {
-        local.shutdown_now();
+        local.terminate();
     });
 }
 
@@ -873,7 +873,7 @@ fn no_call_of_a_cancelled_pipeline_begins_after_its_results_end() {
     while pool.queue_len() == 0 {
         thread::yield_now();
     }
-    stop.cancel();
+    stop.terminate();
     ended.join().expect("no panic");
     running.cancel();
     pool.drained().wait();

@@ -48,11 +48,11 @@ fn is_both<T: Clone + Debug>() {}
 struct Once(Pool);
 
 impl Executor<Geometry> for Once {
-    fn execute(
+    fn try_execute(
         &self,
         job: nanolith::executor::Job<Geometry>,
     ) -> Result<(), nanolith::call::SubmitError<nanolith::executor::Job<Geometry>>> {
-        self.0.execute(job)
+        self.0.try_execute(job)
     }
 }
 

@@ -195,9 +195,9 @@ fn a_time_out_counts_from_when_the_call_is_due() {
 struct Seen(Pool, Arc<AtomicUsize>);
 
 impl Executor<Work> for Seen {
-    fn execute(&self, job: Job<Work>) -> Result<(), SubmitError<Job<Work>>> {
+    fn try_execute(&self, job: Job<Work>) -> Result<(), SubmitError<Job<Work>>> {
         self.1.fetch_add(1, Ordering::Relaxed);
-        self.0.execute(job)
+        self.0.try_execute(job)
     }
 }
 
@@ -423,7 +423,7 @@ fn a_terminated_pool_ends_every_later_call_once() {
         let work = Work::on(&pool);
         let jobs: Vec<_> = (1..=20).map(|n| work.value(n).after(n * MINUTE).submit()).collect();
         clock.advance(10 * MINUTE);
-        pool.shutdown_now();
+        pool.terminate();
         clock.advance(HOUR);
         for job in jobs {
             assert!(matches!(job.wait(), Err(CallError::Closed(_) | CallError::Cancelled(_))));

@@ -47,7 +47,7 @@ impl Flaky {
 struct Retry<E>(Arc<E>);
 
 impl<S: TaskSet, E: Executor<S> + 'static> Executor<S> for Retry<E> {
-    fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
+    fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
         if let Ok((task, reply)) = job.split() {
             attempt(self.0.clone(), task, reply, 3);
         }
@@ -68,7 +68,7 @@ fn attempt<S: TaskSet, E: Executor<S> + 'static>(
         (outcome, _) => reply.complete(outcome),
     });
     // A refused job is dropped together with its reply, so the call ends as lost.
-    drop(executor.execute(job));
+    drop(executor.try_execute(job));
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_layer_makes_jobs_of_its_own() {
 fn a_job_that_is_dropped_ends_its_call_as_lost() {
     struct Forgetful;
     impl<S: TaskSet> Executor<S> for Forgetful {
-        fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
+        fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
             drop(job);
             Ok(())
         }
@@ -96,7 +96,7 @@ fn a_job_that_is_dropped_ends_its_call_as_lost() {
 fn an_executor_that_refuses_gives_the_call_back() {
     struct Closed;
     impl<S: TaskSet> Executor<S> for Closed {
-        fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
+        fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
             let error = job.closed();
             Err(SubmitError::new(job, error))
         }
@@ -104,7 +104,7 @@ fn an_executor_that_refuses_gives_the_call_back() {
     let flaky = Flaky::calls(Closed);
     assert!(matches!(flaky.once().wait(), Err(CallError::Closed(_))));
     let refused = flaky.once().try_submit().expect_err("it is closed");
-    assert_eq!(refused.into_inner().info().map(nanolith::task::TaskInfo::name), Some("once"));
+    assert_eq!(refused.into_inner().task().map(nanolith::task::TaskInfo::name), Some("once"));
 }
 
 /// A state that is shared through a layer.

@@ -615,7 +615,7 @@ fn a_shutdown_ends_what_is_queued() {
         let begun = desk.nap(log.clone(), "begun", SECOND).submit();
         local.run_until_idle();
         let queued = desk.note(log.clone(), "queued").submit();
-        assert_eq!(local.shutdown_now(), 1);
+        assert_eq!(local.terminate(), 1);
         assert!(matches!(queued.wait(), Err(CallError::Cancelled(_))));
         local.flush_all(&clock);
         assert!(begun.wait().is_ok());

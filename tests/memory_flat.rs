@@ -175,7 +175,7 @@ fn pools_leave_nothing() {
         let pool = small_pool();
         assert_eq!(Geometry::on(&pool).add(4, 5).wait().ok(), Some(9));
         drop(Geometry::on(&pool).wait_then_add(4, 5).submit());
-        pool.run_on_all(|| ()).wait().expect("it runs");
+        pool.broadcast(|| ()).wait().expect("it runs");
         pool.close();
         pool.drained().wait();
     });
@@ -304,7 +304,7 @@ fn calls_of_every_end_leave_nothing() {
 #[test]
 fn messengers_and_ports_leave_nothing() {
     assert_flat(1_000, || {
-        let messenger = Messenger::<u8>::named("orders").expect("a name that is free");
+        let messenger = Messenger::<u8>::open("orders").expect("a name that is free");
         let mut subscriber = messenger.subscribe();
         assert!(subscriber.recv().now_or_never().is_none());
         messenger.join().send(1).wait().expect("it is open");
@@ -350,7 +350,7 @@ fn pipelines_leave_nothing() {
 fn schedules_leave_nothing() {
     assert_flat(300, || {
         let schedule = every(HOUR, Geometry::tasks(), |geometry| geometry.add(4, 5)).start().expect("it starts");
-        assert!(schedule.ended().now_or_never().is_none());
+        assert!(schedule.closed().now_or_never().is_none());
     });
 }
 

@@ -30,7 +30,7 @@ use std::{
 const LONG: Duration = Duration::from_secs(20);
 
 fn with<T: Clone + Send + Sync>(policy: LagPolicy) -> Messenger<T> {
-    Messenger::builder().slow_receiver(policy).build().expect("the bound is no zero")
+    Messenger::builder().on_lag(policy).build().expect("the bound is no zero")
 }
 
 fn all<T: Clone>(subscriber: &mut Subscriber<T>) -> Vec<T> {
@@ -55,7 +55,7 @@ fn a_message_goes_to_all_others_and_never_to_the_sender() {
 
 #[test]
 fn a_message_stays_within_its_name() {
-    let [here, same, other] = ["within", "within", "without"].map(|name| Messenger::named(name).expect("one type"));
+    let [here, same, other] = ["within", "within", "without"].map(|name| Messenger::open(name).expect("one type"));
     let (mut same, mut other) = (same.subscribe(), other.subscribe());
     assert_eq!(here.send(1).wait(), Ok(1));
     assert_eq!((same.try_recv(), other.try_recv()), (Ok(1), Err(TryRecvError::Empty)));
@@ -343,8 +343,8 @@ impl PartialEq for Counted {
 #[test]
 fn a_bound_of_zero_is_refused_by_name() {
     for policy in [LagPolicy::Wait(0), LagPolicy::DropOldest(0)] {
-        assert_eq!(Messenger::<u32>::builder().slow_receiver(policy).build().unwrap_err(), OpenError::ZeroBound);
-        let named = Messenger::<u32>::builder().slow_receiver(policy).named("zero");
+        assert_eq!(Messenger::<u32>::builder().on_lag(policy).build().unwrap_err(), OpenError::ZeroBound);
+        let named = Messenger::<u32>::builder().on_lag(policy).open("zero");
         assert_eq!(named.unwrap_err(), OpenError::ZeroBound);
     }
 }
@@ -376,36 +376,36 @@ fn a_clone_that_panics_reaches_that_receiver_alone() {
 
 #[test]
 fn a_name_with_another_type_is_an_error_that_names_both() {
-    let _figures = Messenger::<u32>::named("two types").expect("it is new");
-    let error = Messenger::<bool>::named("two types").unwrap_err();
+    let _figures = Messenger::<u32>::open("two types").expect("it is new");
+    let error = Messenger::<bool>::open("two types").unwrap_err();
     assert_eq!(error.to_string(), "the messenger `two types` carries `u32`, not `bool`");
     assert!(matches!(error, OpenError::OtherType { asked: "bool", carries: "u32", .. }));
 }
 
 #[test]
 fn a_name_with_another_policy_is_an_error_that_names_both() {
-    let open = |policy| Messenger::<u32>::builder().slow_receiver(policy).named("two policies");
+    let open = |policy| Messenger::<u32>::builder().on_lag(policy).open("two policies");
     let _ticks = open(LagPolicy::DropOldest(4)).expect("it is new");
     let error = open(LagPolicy::Unbounded).unwrap_err();
     assert_eq!(error.to_string(), "the messenger `two policies` was opened with `DropOldest(4)`, not `Unbounded`");
     assert!(open(LagPolicy::DropOldest(4)).is_ok());
-    let as_it_is = Messenger::<u32>::named("two policies").expect("no policy is asked for");
-    assert_eq!(as_it_is.info().slow_receiver, LagPolicy::DropOldest(4));
+    let as_it_is = Messenger::<u32>::open("two policies").expect("no policy is asked for");
+    assert_eq!(as_it_is.info().on_lag, LagPolicy::DropOldest(4));
 }
 
 #[test]
 fn a_name_is_free_when_the_last_endpoint_and_subscriber_are_gone() {
     let is_open = || messenger::names().iter().any(|name| &**name == "short-lived");
     assert!(!is_open());
-    let first = Messenger::<u32>::named("short-lived").expect("it is new");
+    let first = Messenger::<u32>::open("short-lived").expect("it is new");
     let heard = first.subscribe();
     drop(first);
     assert!(is_open(), "a subscriber lives");
-    let again = Messenger::<u32>::named("short-lived").expect("the same type");
+    let again = Messenger::<u32>::open("short-lived").expect("the same type");
     assert_eq!(again.send(9).wait(), Ok(1), "it is the same messenger");
     drop((heard, again));
     assert!(!is_open());
-    assert!(Messenger::<bool>::named("short-lived").is_ok());
+    assert!(Messenger::<bool>::open("short-lived").is_ok());
 }
 
 #[test]
@@ -413,7 +413,7 @@ fn many_threads_open_one_name_and_reach_each_other() {
     let together = Barrier::new(8);
     let heard = thread::scope(|scope| {
         let open = || {
-            let orders = Messenger::<usize>::named("crowd").expect("one type");
+            let orders = Messenger::<usize>::open("crowd").expect("one type");
             let mut heard = orders.subscribe();
             together.wait();
             assert_eq!(orders.send(1).wait(), Ok(7));
@@ -468,8 +468,8 @@ fn what_an_endpoint_sent_before_its_close_is_received() {
 
 #[test]
 fn close_all_lets_everybody_finish_and_then_see_the_end() {
-    let left = Messenger::named("closed by all").expect("it is new");
-    let right = Messenger::named("closed by all").expect("one type");
+    let left = Messenger::open("closed by all").expect("it is new");
+    let right = Messenger::open("closed by all").expect("one type");
     let mut heard = right.subscribe();
     assert_eq!(heard.try_recv(), Err(TryRecvError::Empty));
     assert_eq!(left.send(1).wait(), Ok(1));
@@ -480,7 +480,7 @@ fn close_all_lets_everybody_finish_and_then_see_the_end() {
     assert!(left.info().closed);
     assert_eq!((heard.recv().wait(), heard.recv().wait()), (Ok(1), Err(RecvError::Closed)));
     assert_eq!(right.subscribe().recv().wait(), Err(RecvError::Closed));
-    let anew = Messenger::<bool>::named("closed by all").expect("the name is free");
+    let anew = Messenger::<bool>::open("closed by all").expect("the name is free");
     drop((left, right));
     assert!(messenger::names().contains(&anew.name().into()), "the old one's end leaves the new one's name");
 }
@@ -575,7 +575,7 @@ impl Geometry {
 
 #[test]
 fn a_pools_tasks_find_what_is_attached_to_it() {
-    let sums = Messenger::<i64>::named("sums of a pool").expect("it is new");
+    let sums = Messenger::<i64>::open("sums of a pool").expect("it is new");
     let mut heard = sums.subscribe();
     let pool = Pool::builder().messenger(&sums).build().expect("it starts");
     let geometry = Geometry::on(&pool);
@@ -612,11 +612,11 @@ fn a_single_calls_task_finds_what_is_attached_to_the_call() {
 
 #[test]
 fn a_calls_messenger_comes_before_the_executors() {
-    let (calls, pools) = (Messenger::<i64>::named("nearest"), Messenger::<u32>::new());
+    let (calls, pools) = (Messenger::<i64>::open("nearest"), Messenger::<u32>::new());
     let calls = calls.expect("it is new");
     let pool = Pool::builder().messenger(&calls).messenger(&pools).build().expect("it starts");
     calls.close_all(); // so that the name is free for another messenger
-    let calls = Messenger::<u8>::named("nearest").expect("the name is free");
+    let calls = Messenger::<u8>::open("nearest").expect("the name is free");
     let list = Geometry::on(&pool).list().messenger(&calls).wait().expect("it runs");
     assert_eq!(list, ["nearest: u8".to_owned(), format!("{}: u32", pools.name())]);
 }

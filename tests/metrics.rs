@@ -67,7 +67,7 @@ fn once_there_are(pool: &Pool, calls: u64) -> Metrics {
     pool.drained().wait();
     loop {
         let metrics = measured(pool);
-        if metrics.run().count() >= calls {
+        if metrics.run_time().count() >= calls {
             return metrics;
         }
         thread::yield_now();
@@ -90,9 +90,9 @@ fn each_call_is_counted_once_and_under_its_task() {
     let sum: u64 = added.into_iter().chain(doubled).map(|handle| handle.wait().expect("it runs")).sum();
     assert!(sum > 0);
     let metrics = once_there_are(&pool, 11_000);
-    let count = |name: &str| metrics.task(name).map(|task| (task.run().count(), task.wait().count()));
+    let count = |name: &str| metrics.task(name).map(|task| (task.run_time().count(), task.wait_time().count()));
     assert_eq!((count("add"), count("double"), count("fail")), (Some((10_000, 10_000)), Some((1_000, 1_000)), None));
-    assert_eq!(metrics.run().count(), pool.completed());
+    assert_eq!(metrics.run_time().count(), pool.completed());
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn tasks_that_alternate_are_told_apart() {
     let sum: u64 = handles.into_iter().map(|handle| handle.wait().expect("it runs")).sum();
     assert!(sum > 0);
     let metrics = once_there_are(&pool, 10_000);
-    assert_eq!(metrics.tasks().iter().map(|task| task.run().count()).collect::<Vec<_>>(), [5_000, 5_000]);
+    assert_eq!(metrics.tasks().iter().map(|task| task.run_time().count()).collect::<Vec<_>>(), [5_000, 5_000]);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn waits_and_runs_are_as_long_as_they_were() {
             sleeper.wait().expect("it runs");
         }
         let metrics = once_there_are(&pool, 3);
-        let (wait, run) = (metrics.wait(), metrics.run());
+        let (wait, run) = (metrics.wait_time(), metrics.run_time());
         let near = |what: Duration, of: Duration| what.abs_diff(of) <= of / 50;
         assert!(near(wait.min(), MINUTE) && near(wait.percentile(50.0), MINUTE), "{wait}");
         assert!(near(run.min(), 10 * SECOND), "{run}");
@@ -135,7 +135,7 @@ fn an_asynchronous_task_runs_from_its_start_to_its_end_and_is_busy_only_while_it
     let pool = pool(1);
     Work::on(&pool).doze(200 * MILLISECOND).wait().expect("it runs");
     let metrics = once_there_are(&pool, 1);
-    assert!(metrics.run().max() >= 198 * MILLISECOND, "{}", metrics.run());
+    assert!(metrics.run_time().max() >= 198 * MILLISECOND, "{}", metrics.run_time());
     assert!(metrics.busy() < 100 * MILLISECOND, "{:?}", metrics.busy());
     assert!(metrics.utilization() < 0.5);
 }
@@ -192,7 +192,7 @@ fn tasks_that_panic_are_measured_and_calls_that_never_ran_are_not() {
     cancelled.cancel();
     pool.resume();
     let metrics = once_there_are(&pool, 1);
-    assert_eq!((metrics.run().count(), metrics.task("add").is_none()), (1, true));
+    assert_eq!((metrics.run_time().count(), metrics.task("add").is_none()), (1, true));
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn children_that_their_parent_runs_itself_are_measured() {
     let sum = Work::on(&pool).sum_of_children(pool.clone(), 100).wait().expect("it runs").expect("they run");
     assert_eq!(sum, (0..100).map(|n| n + 1).sum());
     let metrics = once_there_are(&pool, 101);
-    assert_eq!(metrics.task("add").map(|add| add.run().count()), Some(100));
+    assert_eq!(metrics.task("add").map(|add| add.run_time().count()), Some(100));
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn measuring_begins_anew_when_asked() {
     Work::on(&pool).add(4, 5).wait().expect("it runs");
     once_there_are(&pool, 1);
     pool.reset_metrics();
-    assert_eq!(measured(&pool).run().count(), 0);
+    assert_eq!(measured(&pool).run_time().count(), 0);
 }
 
 #[test]
@@ -222,13 +222,13 @@ fn a_service_measures_too() {
     service.doze(MILLISECOND).wait().expect("it runs");
     let metrics = loop {
         let metrics = service.control().metrics().expect("it was asked to measure");
-        if metrics.run().count() > 5_000 {
+        if metrics.run_time().count() > 5_000 {
             break metrics;
         }
         thread::yield_now();
     };
-    assert_eq!(metrics.task("add").map(|add| add.run().count()), Some(5_000));
-    assert!(metrics.task("doze").is_some_and(|doze| doze.run().min() >= MILLISECOND * 99 / 100));
+    assert_eq!(metrics.task("add").map(|add| add.run_time().count()), Some(5_000));
+    assert!(metrics.task("doze").is_some_and(|doze| doze.run_time().min() >= MILLISECOND * 99 / 100));
 }
 
 #[test]
@@ -238,5 +238,5 @@ fn figures_of_several_executors_add_up() {
     Work::on(&other).double(4).wait().expect("it runs");
     let mut both = once_there_are(&one, 1);
     both.merge(&once_there_are(&other, 1));
-    assert_eq!((both.run().count(), both.tasks().len()), (2, 2));
+    assert_eq!((both.run_time().count(), both.tasks().len()), (2, 2));
 }

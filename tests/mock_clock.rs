@@ -161,7 +161,7 @@ fn a_service_rests_before_a_restart_by_the_clock() {
     let clock = MockClock::new();
     clock.run(|| {
         let service = Fragile::service()
-            .restart(Restart::on_panic().except_in_tasks().backoff(Backoff::exponential(HOUR).up_to(HOUR)))
+            .restart(Restart::on_panic().except_in_tasks().backoff(Backoff::exponential(HOUR).max_delay(HOUR)))
             .on_panic(|_| OnPanic::Restart)
             .launch()
             .wait()

@@ -33,7 +33,7 @@ fn the_first_to_ask_is_the_first_served_however_few_the_others_want() {
     assert!((&mut few).now_or_never().is_none());
     drop(many);
     assert!(few.now_or_never().is_some());
-    assert_eq!(permits.available(), 3);
+    assert_eq!(permits.available_permits(), 3);
 }
 
 #[test]
@@ -91,9 +91,9 @@ fn a_limit_ends_the_wait_and_the_place_in_line() {
 fn what_is_forgotten_is_gone_and_what_is_added_is_there() {
     let permits = Semaphore::new(2);
     permits.try_acquire().expect("it is free").forget();
-    assert_eq!(permits.available(), 1);
-    permits.add(usize::MAX);
-    assert_eq!(permits.available(), usize::MAX);
+    assert_eq!(permits.available_permits(), 1);
+    permits.add_permits(usize::MAX);
+    assert_eq!(permits.available_permits(), usize::MAX);
     let none = permits.try_acquire_many(0).expect("nothing is always there");
     assert_eq!(none.count(), 0);
 }
@@ -132,7 +132,7 @@ fn never_more_hold_a_permit_than_there_are_and_everybody_gets_one() {
         }
     });
     assert_eq!(done.into_inner(), THREADS * (ROUNDS - ROUNDS.div_ceil(7)));
-    assert_eq!((permits.available(), permits.waiting()), (3, 0));
+    assert_eq!((permits.available_permits(), permits.waiting()), (3, 0));
 }
 
 pub struct Gate;
@@ -146,7 +146,7 @@ impl Gate {
     }
 
     pub fn open(permits: Semaphore) {
-        permits.add(1);
+        permits.add_permits(1);
     }
 }
 
@@ -179,6 +179,6 @@ fn a_waker_that_changes_is_the_one_that_is_woken() {
         let waker = waker.clone().into();
         assert!(taking.poll_unpin(&mut std::task::Context::from_waker(&waker)).is_pending());
     }
-    permits.add(1);
+    permits.add_permits(1);
     assert_eq!(wakers.map(|waker| waker.0.load(Ordering::SeqCst)), [0, 1]);
 }

@@ -103,11 +103,11 @@ fn order_is_kept_though_the_first_takes_longest() {
             })
             .concurrency(4)
     };
-    let figures = pipeline.figures();
+    let figures = pipeline.stats();
     let mut numbers = pipeline.into_iter();
-    last.add(3);
+    last.add_permits(3);
     until("the others are done", || figures.stages()[0].taken == 4);
-    gate.add(1);
+    gate.add_permits(1);
     let numbers: Result<Vec<_>, _> = numbers.by_ref().collect();
     assert_eq!(numbers.expect("no item fails"), [0, 1, 2, 3]);
 }
@@ -126,7 +126,7 @@ fn without_order_what_is_done_comes_out() {
     let mut first: Vec<_> = numbers.by_ref().take(3).map(|n| n.expect("no item fails")).collect();
     first.sort_unstable();
     assert_eq!(first, [1, 2, 3]);
-    gate.add(1);
+    gate.add_permits(1);
     assert!(matches!(numbers.next(), Some(Ok(0))));
     assert!(numbers.next().is_none());
 }
@@ -214,7 +214,7 @@ fn fewer_than_the_least_wait_for_others() {
         .batched(Geometry::tasks(), |geometry, numbers| geometry.sum(numbers))
         .sizes(3..=3)
         .latency(100 * MINUTE);
-    let figures = sums.figures();
+    let figures = sums.stats();
     let mut sums = sums.into_iter();
     for n in 1..=2 {
         give.send(n).expect("it is taken");
@@ -279,7 +279,7 @@ fn a_consumer_that_rests_stops_the_input_after_what_the_links_hold() {
         .map(&pool, |n| n - 1)
         .buffer(BUFFER)
         .output(BUFFER);
-    let figures = pipeline.figures();
+    let figures = pipeline.stats();
     // The links, the calls in flight, a batch of functions, and the item that the input holds.
     let most = 3 * BUFFER + CALLS + BUFFER.div_ceil(2) + 1;
     let mut ahead = 0;
@@ -307,7 +307,7 @@ fn a_slow_stage_in_the_middle_stops_those_before_it() {
         .stage(Geometry::tasks(), move |geometry, n| geometry.pass(n, held.clone()))
         .buffer(4)
         .stage(Geometry::tasks(), |geometry, n| geometry.add(n, 0));
-    let figures = pipeline.figures();
+    let figures = pipeline.stats();
     let numbers = thread::spawn(move || items(pipeline.collect().wait()));
     until("what is before the slow stage fills", || {
         let stages = figures.stages();
@@ -319,7 +319,7 @@ fn a_slow_stage_in_the_middle_stops_those_before_it() {
     assert_eq!(figures.taken(), 8);
     let stages = figures.stages();
     assert_eq!((stages[1].in_flight, stages[2].taken), (1, 0));
-    gate.add(200);
+    gate.add_permits(200);
     assert_eq!(numbers.join().expect("no panic"), (0..200).collect::<Vec<_>>());
     assert_eq!(pulled.load(SeqCst), 200);
 }
@@ -327,7 +327,7 @@ fn a_slow_stage_in_the_middle_stops_those_before_it() {
 #[test]
 fn the_stages_go_on_while_the_consumer_is_busy() {
     let pipeline = Pipeline::from_iter(0..8_i64).stage(Geometry::tasks(), |geometry, n| geometry.add(n, 0));
-    let figures = pipeline.figures();
+    let figures = pipeline.stats();
     let numbers = pipeline.into_iter();
     until("all are done though nobody asks", || figures.stages()[0].done == 8);
     assert_eq!(numbers.count(), 8);
@@ -361,7 +361,7 @@ fn a_stop_lets_out_what_was_taken_and_drops_the_input() -> Tested {
             assert_eq!(n, count);
             count += 1;
             if n == 100 {
-                stop.stop();
+                stop.close();
             }
         })
         .wait()?;
@@ -380,10 +380,10 @@ fn a_cancel_leaves_no_call_behind() -> Tested {
     let pipeline = Pipeline::from_iter(input)
         .stage(Geometry::on(&pool), move |geometry, n| geometry.pass(n, held.clone()))
         .concurrency(4);
-    let (stop, figures) = (pipeline.stop_handle(), pipeline.figures());
+    let (stop, figures) = (pipeline.stop_handle(), pipeline.stats());
     let ends = thread::spawn(move || pipeline.collect().wait());
     until("four calls wait for the gate", || gate.waiting() == 4);
-    stop.cancel();
+    stop.terminate();
     let collected = ends.join().expect("no panic")?;
     gone.recv_timeout(LONG)?;
     assert_eq!(collected.report.end, End::Stopped);
@@ -397,7 +397,7 @@ fn a_cancel_leaves_no_call_behind() -> Tested {
 fn one_that_was_stopped_before_it_started_takes_nothing() {
     let (input, pulled, gone) = Watched::to(9);
     let pipeline = Pipeline::from_iter(input).stage(Geometry::tasks(), |geometry, n| geometry.add(n, 0));
-    pipeline.stop_handle().stop();
+    pipeline.stop_handle().close();
     let none = pipeline.collect().wait().expect("nothing fails");
     gone.recv_timeout(LONG).expect("it is dropped");
     assert_eq!((none.len(), none.report.end), (0, End::Stopped));
@@ -412,7 +412,7 @@ fn an_input_that_blocks_holds_up_no_cancel() -> Tested {
     let mut numbers = pipeline.into_iter();
     more.send(4)?;
     assert!(matches!(numbers.next(), Some(Ok(4))), "what the input has given is on its way, though it blocks now");
-    stop.stop();
+    stop.close();
     assert!(numbers.next().is_none());
     Ok(())
 }
@@ -495,12 +495,12 @@ fn a_closure_or_function_that_panics_costs_its_item_alone() {
             assert_ne!(n, 4, "no four");
             geometry.add(n, 0)
         })
-        .named("first")
+        .name("first")
         .map(&pool, |n| {
             assert_ne!(n % 100, 5, "no five");
             n
         })
-        .named("second")
+        .name("second")
         .buffer(256)
         .concurrency(2)
         .on_error(OnError::Collect)
@@ -562,10 +562,10 @@ fn batches_grow_while_items_wait_and_calls_are_quick() -> Tested {
         .sizes(1..=32)
         .latency(MINUTE)
         .buffer(64);
-    let figures = pipeline.figures();
+    let figures = pipeline.stats();
     let sums = thread::spawn(move || items(pipeline.collect().wait()));
     until("many wait", || figures.stages()[0].depth >= 48);
-    gate.add(1_000);
+    gate.add_permits(1_000);
     assert_eq!(sums.join().expect("no panic").iter().sum::<i64>(), 1_000);
     let sizes = sizes.lock().expect("no panic");
     assert_eq!(sizes[..5], [1, 2, 4, 8, 16], "so many wait from the start: {sizes:?}");

@@ -120,7 +120,7 @@ fn each_of_many_waits_ends_and_an_ended_pool_stays_so() {
     pool.closed().wait();
     assert!(matches!(Work::on(&pool).nap().wait(), Err(CallError::Closed(_))));
     pool.set_concurrency(Concurrency::Exact(4)).expect("it has no effect");
-    assert!(pool.run_on_all(|| ()).wait().expect("there are none").is_empty());
+    assert!(pool.broadcast(|| ()).wait().expect("there are none").is_empty());
     pool.drained().wait();
     assert_eq!(pool.threads(), 0);
 }

@@ -194,7 +194,7 @@ fn the_earliest_expiration_goes_first_and_equals_as_they_came() {
 
 #[test]
 fn a_pool_has_the_expirations_that_it_was_built_with() {
-    let settings = Pool::builder().expiration(Priority::Low, MILLISECOND).expiration(Priority::Immediate, MINUTE);
+    let settings = Pool::builder().max_wait(Priority::Low, MILLISECOND).max_wait(Priority::Immediate, MINUTE);
     let (pool, work) = paused(settings);
     let (to, told) = mpsc::channel();
     for (of, priority) in (0..).zip([Priority::Immediate, Priority::Normal, Priority::Low]) {
@@ -205,7 +205,7 @@ fn a_pool_has_the_expirations_that_it_was_built_with() {
 
 #[test]
 fn a_service_has_the_expirations_that_it_was_built_with() {
-    let counter = Counter::service(Counter { told: Vec::new() }).expiration(Priority::Low, MILLISECOND);
+    let counter = Counter::service(Counter { told: Vec::new() }).max_wait(Priority::Low, MILLISECOND);
     let counter = counter.launch().wait().expect("it starts");
     let (began, held) = mpsc::channel();
     let (go, gate) = mpsc::channel();
@@ -439,7 +439,7 @@ fn what_was_raised_is_cancelled_dropped_and_closed_as_others_are() {
     raised.cancel();
     assert_eq!(pool.queue_len(), 1);
     third.raise(Priority::Immediate);
-    assert_eq!(pool.shutdown_now(), 1);
+    assert_eq!(pool.terminate(), 1);
     assert!(matches!(third.wait(), Err(CallError::Cancelled(_))));
     assert!(matches!(raised.wait(), Err(CallError::Cancelled(_))));
     assert_eq!((pool.in_flight(), told.try_iter().count()), (0, 0));
@@ -565,7 +565,7 @@ fn raise_reaches_what_a_future_blocks_on() {
     // future blocks for sure.
     for (of, priority) in [(1, Priority::Low), (2, Priority::Normal), (3, Priority::UserBlocking)] {
         work.other(of, to.clone()).priority(priority).submit().detach();
-        assert_eq!(pool.next().map(TaskInfo::name), Some("other"));
+        assert_eq!(pool.next_task().map(TaskInfo::name), Some("other"));
         waiter.raise(priority);
         await_raised(&pool);
     }
@@ -582,13 +582,13 @@ fn elsewhere() -> (Pool, Handle<Work, ()>, Receiver<u32>) {
     let (to, told) = mpsc::channel();
     work.other(1, to.clone()).submit().detach();
     let idle = work.tell(2, to).priority(Priority::Idle).submit();
-    assert_eq!(pool.next().map(TaskInfo::name), Some("other"));
+    assert_eq!(pool.next_task().map(TaskInfo::name), Some("other"));
     (pool, idle, told)
 }
 
 /// Waits until the awaited call is first.
 fn await_raised(pool: &Pool) {
-    while pool.next().map(TaskInfo::name) != Some("tell") {
+    while pool.next_task().map(TaskInfo::name) != Some("tell") {
         thread::yield_now();
     }
 }
@@ -617,7 +617,7 @@ fn a_task_that_awaits_raises_what_it_awaits() {
 fn a_wait_in_a_scope_raises_and_another_does_not() {
     let (pool, idle, told) = elsewhere();
     let idle = idle.wait_timeout(MILLISECOND).expect_err("nothing starts");
-    assert_eq!(pool.next().map(TaskInfo::name), Some("other"), "a thread outside is in no hurry");
+    assert_eq!(pool.next_task().map(TaskInfo::name), Some("other"), "a thread outside is in no hurry");
     let idle = with_priority(Priority::UserBlocking, || idle.wait_timeout(MILLISECOND)).expect_err("nothing starts");
     assert_eq!(order(&pool, &told), [2, 1]);
     idle.wait().expect("it runs");

@@ -410,7 +410,7 @@ fn go_on(cx: Context<Long>, mut script: Script) -> Step<()> {
         set(&cx).clock.advance(takes);
         set(&cx).log.note(line);
         if !script.is_empty() && cx.should_yield() {
-            return Step::go_on(move || go_on(cx, script));
+            return Step::resume_with(move || go_on(cx, script));
         }
     }
     Step::Done(())
@@ -424,7 +424,7 @@ fn say_next(cx: Context<Long>, local: Local, mut script: Script) -> Step<()> {
             Play::on(&local).say("urgent").priority(Priority::UserBlocking).submit().detach();
         }
     }
-    if script.is_empty() { Step::Done(()) } else { Step::go_on(move || say_next(cx, local, script)) }
+    if script.is_empty() { Step::Done(()) } else { Step::resume_with(move || say_next(cx, local, script)) }
 }
 
 fn script(lines: &[&'static str], takes: u64) -> Script {

@@ -126,12 +126,12 @@ fn a_schedule_starts_when_it_is_told_and_ends_after_its_times() {
             clock.advance(advance);
             settle(&schedule);
         }
-        schedule.ended().wait();
+        schedule.closed().wait();
         assert_eq!((counter.load(Ordering::Relaxed), schedule.next_due(), clock.next_alarm()), (3, None, None));
         let none = every(HOUR, Work::on(&pool()), Work2::when).times(0).start().expect("it starts");
-        none.ended().wait();
+        none.closed().wait();
         let past = every(HOUR, Work::on(&pool()), Work2::when).starting_at(now() - SECOND).times(1).start();
-        past.expect("it starts").ended().wait();
+        past.expect("it starts").closed().wait();
     });
 }
 
@@ -176,7 +176,7 @@ fn a_run_that_is_on_goes_on_after_a_cancellation_unless_its_token_says_otherwise
         schedule.cancel();
         assert!(!schedule.is_over());
         held.go.send(()).expect("it waits");
-        schedule.ended().wait();
+        schedule.closed().wait();
         assert_eq!(schedule.info().errors, 0);
         let token = CancelToken::new();
         let shared = token.clone();
@@ -185,7 +185,7 @@ fn a_run_that_is_on_goes_on_after_a_cancellation_unless_its_token_says_otherwise
         clock.advance(SECOND);
         schedule.cancel();
         token.cancel();
-        schedule.ended().wait();
+        schedule.closed().wait();
         assert_eq!(schedule.info().errors, 1);
     });
 }
@@ -224,7 +224,7 @@ fn missed_beats_are_made_up_for_one_after_the_other() {
         assert_eq!(schedule.next_due(), Some(begun + 6 * SECOND));
         drop(held);
         clock.advance(HOUR);
-        schedule.ended().wait();
+        schedule.closed().wait();
         assert_eq!(schedule.info().runs, 7);
     });
 }
@@ -254,7 +254,7 @@ fn a_clock_that_leaps_counts_what_it_leapt_over() {
         mocked(|clock| {
             let schedule =
                 every(SECOND, Work::on(&pool()), |work| work.when()).missed(missed).start().expect("it starts");
-            clock.leap(10 * SECOND + SECOND / 2);
+            clock.jump(10 * SECOND + SECOND / 2);
             while schedule.info().runs < runs || schedule.info().running > 0 {
                 std::thread::yield_now();
             }
@@ -273,7 +273,7 @@ fn runs_overlap_where_they_may() {
         held.begun.recv().expect("and another");
         assert_eq!((schedule.info().running, schedule.info().missed), (2, 0));
         drop(held);
-        schedule.ended().wait();
+        schedule.closed().wait();
     });
 }
 
@@ -318,7 +318,7 @@ fn runs_that_fail_are_counted_and_the_schedule_goes_on() {
             settle(&unmade);
             assert_eq!((schedule.info().errors, unmade.info().errors), (n, n));
         }
-        unmade.ended().wait();
+        unmade.closed().wait();
     });
 }
 
@@ -352,7 +352,7 @@ fn a_schedule_by_the_systems_clock_beats_too() {
         .times(5)
         .start()
         .expect("it starts");
-    schedule.ended().wait();
+    schedule.closed().wait();
     assert_eq!(counter.load(Ordering::Relaxed), 5);
     assert!(begun.elapsed() >= 5 * MILLISECOND);
 }
@@ -370,7 +370,7 @@ fn a_thousand_schedules_share_the_timer() {
             })
             .collect();
         clock.advance(HOUR);
-        schedules.iter().for_each(|schedule| schedule.ended().wait());
+        schedules.iter().for_each(|schedule| schedule.closed().wait());
         assert_eq!(counter.load(Ordering::Relaxed), 3_000);
     });
 }
@@ -381,6 +381,6 @@ fn outcomes_that_nobody_hears_are_not_kept() {
     let given = output.clone();
     let schedule = every(MILLISECOND, Work::on(&pool()), move |work| work.give_back(given.clone())).times(5);
     let schedule = schedule.start().expect("the global pool starts");
-    schedule.ended().wait();
+    schedule.closed().wait();
     assert_eq!(Arc::strong_count(&output), 2, "this one, and the one of the schedule");
 }

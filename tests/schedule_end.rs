@@ -79,12 +79,12 @@ fn period_beyond_the_clock_waits_and_is_not_over() {
         mocked(|clock| {
             let schedule = every(period, Work::on(&pool()), |work| work.when()).start().expect("it starts");
             clock.advance(Duration::MAX);
-            clock.leap(Duration::MAX);
+            clock.jump(Duration::MAX);
             schedule.pause();
             schedule.resume();
             assert_eq!((schedule.is_over(), schedule.info().runs, schedule.info().end), (false, 0, None));
             schedule.cancel();
-            schedule.ended().wait();
+            schedule.closed().wait();
             assert_eq!(schedule.info().end, Some(ScheduleEnd::Cancelled));
         });
     }
@@ -105,7 +105,7 @@ fn beats_end_with_the_clock_and_the_schedule_does_not() {
         mocked(|clock| {
             let plan = every(century, Work::on(&pool()), |work| work.when()).missed(missed);
             let schedule = plan.starting_at(now() + century / 2).start().expect("it starts");
-            clock.leap(Duration::MAX);
+            clock.jump(Duration::MAX);
             settle(&schedule);
             assert_eq!((schedule.info().runs, schedule.info().missed), (1, 4), "{missed:?}");
             assert_eq!((schedule.is_over(), schedule.next_due()), (false, None), "{missed:?}");
@@ -124,7 +124,7 @@ fn beats_end_with_the_clock_and_the_schedule_does_not() {
 fn period_of_zero_is_a_microsecond() {
     mocked(|clock| {
         let schedule = every(Duration::ZERO, Work::on(&pool()), |work| work.when()).start().expect("it starts");
-        clock.leap(HOUR);
+        clock.jump(HOUR);
         settle(&schedule);
         assert_eq!(schedule.info().runs + schedule.info().missed, 3_600_000_000);
     });
@@ -141,12 +141,12 @@ fn overlapping_runs_that_are_many_all_begin() {
             work.never().cancel_token(&shared)
         });
         let schedule = plan.missed(MissedTick::Burst).overlapping().times(4_321).start().expect("it starts");
-        clock.leap(10_000 * SECOND);
+        clock.jump(10_000 * SECOND);
         while schedule.info().running < 4_321 {
             thread::yield_now(); // none of them ends
         }
         token.cancel();
-        schedule.ended().wait();
+        schedule.closed().wait();
         assert_eq!(schedule.info().end, Some(ScheduleEnd::Completed));
         assert_eq!((schedule.info().runs, counter.load(Ordering::Relaxed)), (4_321, 4_321));
     });
@@ -157,7 +157,7 @@ fn schedule_says_why_it_ended() {
     mocked(|clock| {
         let start = |runs| every(SECOND, Work::on(&pool()), |work| work.when()).times(runs).start().expect("it starts");
         let (none, two, cancelled) = (start(0), start(2), start(2));
-        none.ended().wait();
+        none.closed().wait();
         assert_eq!(none.info().end, Some(ScheduleEnd::Completed));
         assert_eq!((two.info().end, cancelled.info().end), (None, None));
         cancelled.cancel();
@@ -167,7 +167,7 @@ fn schedule_says_why_it_ended() {
             settle(&two);
         }
         two.cancel(); // it had ended before
-        two.ended().wait();
+        two.closed().wait();
         assert_eq!(two.info().end, Some(ScheduleEnd::Completed));
     });
 }
@@ -191,7 +191,7 @@ fn schedule_on_a_closed_executor_ends_and_says_so() {
             close();
             clock.advance(SECOND);
             assert!(matches!(told.recv().expect("it beats"), Err(CallError::Closed(_))));
-            schedule.ended().wait();
+            schedule.closed().wait();
             assert_eq!(schedule.info().end, Some(ScheduleEnd::Closed));
             let info = schedule.info();
             assert_eq!((info.end, info.runs, info.errors), (Some(ScheduleEnd::Closed), 2, 1));
@@ -261,7 +261,11 @@ struct ClosedOnce {
 }
 
 impl<S: TaskSet> Executor<S> for ClosedOnce {
-    fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
-        if self.first.swap(false, Ordering::Relaxed) { self.closed.execute(job) } else { self.open.execute(job) }
+    fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
+        if self.first.swap(false, Ordering::Relaxed) {
+            self.closed.try_execute(job)
+        } else {
+            self.open.try_execute(job)
+        }
     }
 }

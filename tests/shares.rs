@@ -171,7 +171,7 @@ fn a_more_urgent_call_goes_first_whoevers_it_is() {
     let mut jobs: Vec<_> = (0..10).map(|_| much.note(log.clone(), 0).submit()).collect();
     jobs.push(little.note(log.clone(), 2).priority(Priority::UserBlocking).submit());
     jobs.push(little.note(log.clone(), 1).priority(Priority::Immediate).submit());
-    assert_eq!(pool.next().map(TaskInfo::name), Some("note"));
+    assert_eq!(pool.next_task().map(TaskInfo::name), Some("note"));
     pool.resume();
     jobs.into_iter().for_each(|job| job.wait().expect("it runs"));
     assert_eq!(noted(&log)[..2], [1, 2]);
@@ -199,7 +199,7 @@ fn no_thread_is_idle_while_one_share_has_calls() {
     let pool = pool(3);
     let (alone, _other) = (calls(&pool.share("alone", 1)), pool.share("other", 1_000));
     let held: Vec<_> = (0..3).map(|_| hold(&alone)).collect();
-    assert!(pool.maxed());
+    assert!(pool.is_saturated());
     for (go, job) in held {
         drop(go);
         job.wait().expect("it runs");
@@ -396,7 +396,7 @@ fn shutdown_ends_what_the_shares_have_queued() {
     let (go, job) = hold(&calls(&tenant));
     let log = Log::default();
     let jobs: Vec<_> = (0..5).map(|n| calls(&tenant).note(log.clone(), n).submit()).collect();
-    assert_eq!(pool.shutdown_now(), 5);
+    assert_eq!(pool.terminate(), 5);
     assert!(jobs.into_iter().all(|job| matches!(job.wait(), Err(CallError::Cancelled(_)))));
     drop(go);
     job.wait().expect("it finishes");

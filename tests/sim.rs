@@ -182,7 +182,7 @@ fn those_who_send_are_interrupted_too() {
     let orders: BTreeSet<_> = (0..30)
         .map(|seed| {
             sim(seed, || {
-                let (log, news) = (Log::default(), Messenger::<u64>::named("news").expect("it carries numbers"));
+                let (log, news) = (Log::default(), Messenger::<u64>::open("news").expect("it carries numbers"));
                 let mut heard = news.join().subscribe();
                 let hears = log.clone();
                 let hearing =
@@ -453,7 +453,7 @@ impl Clerk {
     }
 
     pub fn listen(&mut self, name: String) -> Vec<u64> {
-        let mut orders = Messenger::<u64>::named(name).expect("it carries numbers").subscribe();
+        let mut orders = Messenger::<u64>::open(name).expect("it carries numbers").subscribe();
         while let Ok(order) = orders.recv_timeout(MINUTE).wait() {
             self.heard.push(order);
         }
@@ -478,7 +478,7 @@ fn a_messenger_and_a_stream_go_between_services() {
         let clerks = [0, 1].map(|_| Clerk::service().launch().wait().expect("it starts"));
         let listening = clerks[0].listen("orders".into()).submit();
         sim::advance(SECOND);
-        let orders = Messenger::<u64>::named("orders").expect("it carries numbers");
+        let orders = Messenger::<u64>::open("orders").expect("it carries numbers");
         for order in 0..20 {
             orders.send(order).wait().expect("it is open");
         }
@@ -568,7 +568,7 @@ fn a_thread_that_blocks_by_other_means_is_told_of() {
 fn simulations_side_by_side_do_not_meet() {
     let run = |seed| {
         sim(seed, || {
-            let orders = Messenger::<u64>::named("side by side").expect("it carries numbers");
+            let orders = Messenger::<u64>::open("side by side").expect("it carries numbers");
             let mut heard = orders.join().subscribe();
             for n in 0..50 {
                 orders.send(n).wait().expect("it is open");
@@ -579,7 +579,7 @@ fn simulations_side_by_side_do_not_meet() {
             (heard, sim::trace().fingerprint())
         })
     };
-    let outside = Messenger::<u64>::named("side by side").expect("it carries numbers");
+    let outside = Messenger::<u64>::open("side by side").expect("it carries numbers");
     let mut overheard = outside.join().subscribe();
     let alone = run(6);
     assert!(overheard.try_recv().is_err(), "a name is the simulation's own");

@@ -232,7 +232,7 @@ impl Town {
 
 fn program() {
     let town = Arc::new(Town::new());
-    let news = Messenger::<u64>::named("news").expect("it carries numbers");
+    let news = Messenger::<u64>::open("news").expect("it carries numbers");
     let clients: Vec<_> = (0..3)
         .map(|client| {
             let (town, news) = (town.clone(), news.join());
@@ -254,7 +254,7 @@ fn check(town: Arc<Town>) {
     let tally = town.tally.clone();
     match below(3) {
         0 => town.pool.close(),
-        1 => drop(town.pool.shutdown_now()),
+        1 => drop(town.pool.terminate()),
         _ => {}
     }
     town.pool.drained().wait();

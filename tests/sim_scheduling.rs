@@ -172,7 +172,7 @@ fn go_on(parcel: Parcel, steps: u64) -> Step<u64> {
             drop(parcel);
             Step::Done(0)
         }
-        _ => Step::go_on(move || go_on(parcel, steps - 1)),
+        _ => Step::resume_with(move || go_on(parcel, steps - 1)),
     }
 }
 
@@ -233,7 +233,7 @@ impl Place {
     fn end(self) {
         match below(3) {
             0 => self.pool.close(),
-            1 => drop(self.pool.shutdown_now()),
+            1 => drop(self.pool.terminate()),
             _ => drop(self.pool.close_timeout(moment()).wait()),
         }
         self.pool.drained().wait();
@@ -375,7 +375,7 @@ impl Town {
                 place.pool.resume();
             }
             1 => place.pool.set_concurrency(Concurrency::Exact(1 + below(4) as usize)).expect("it is a number"),
-            2 => drop(place.pool.run_on_all(|| ()).wait()),
+            2 => drop(place.pool.broadcast(|| ()).wait()),
             3 => {
                 let token = std::mem::take(&mut *self.token.lock().expect("no holder panics"));
                 token.cancel();
@@ -389,14 +389,14 @@ impl Town {
                 let old = std::mem::replace(&mut *self.place.lock().expect("no holder panics"), new);
                 match below(5) {
                     0 => drop(old.pool.close_timeout(moment()).wait()),
-                    1 => drop(old.pool.shutdown_now()),
+                    1 => drop(old.pool.terminate()),
                     2 => old.pool.close(),
                     3 => return,
                     _ => {}
                 }
                 self.old.lock().expect("no holder panics").push(old);
             }
-            _ => drop((place.pool.next(), place.pool.is_full())),
+            _ => drop((place.pool.next_task(), place.pool.is_full())),
         }
     }
 }

@@ -387,7 +387,7 @@ fn pools_ends_are_awaited_from_outside() {
     let (a, b, c, d) = (pool.clone(), pool.clone(), pool.clone(), pool);
     ends(move || a.drained().wait());
     let _ = ends(move || b.close_timeout(HOUR).wait());
-    ends(move || drop(d.run_on_all(|| 7).wait()));
+    ends(move || drop(d.broadcast(|| 7).wait()));
     ends(move || c.closed().wait());
 }
 
@@ -395,7 +395,7 @@ fn pools_ends_are_awaited_from_outside() {
 fn run_on_all_ends() {
     let (run, _pool) = left(|| {
         let pool = pool();
-        (pool.run_on_all(|| sleep(HOUR).wait()), pool)
+        (pool.broadcast(|| sleep(HOUR).wait()), pool)
     });
     drop(ends(move || run.wait()));
 }
@@ -626,7 +626,7 @@ fn schedule_ends() {
     for period in [SECOND, HOUR, Duration::MAX] {
         let (schedule, ended) = left(|| {
             let schedule = every(period, Work::tasks(), |work| work.after(HOUR)).start().expect("it starts");
-            let ended = schedule.ended();
+            let ended = schedule.closed();
             (schedule, ended)
         });
         ends(move || ended.wait());

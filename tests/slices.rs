@@ -102,7 +102,7 @@ impl Work {
 fn burn(lamp: Arc<AtomicBool>, steps: u32) -> Step<u32> {
     while !lamp.load(Ordering::Relaxed) {
         if should_yield() {
-            return Step::go_on(move || burn(lamp, steps + 1));
+            return Step::resume_with(move || burn(lamp, steps + 1));
         }
     }
     Step::Done(steps)
@@ -110,17 +110,17 @@ fn burn(lamp: Arc<AtomicBool>, steps: u32) -> Step<u32> {
 
 fn step(of: u32, count: u32, done: u32, to: Sender<u32>) -> Step<u32> {
     let _ = to.send(of + done);
-    if done + 1 == count { Step::Done(count) } else { Step::go_on(move || step(of, count, done + 1, to)) }
+    if done + 1 == count { Step::Done(count) } else { Step::resume_with(move || step(of, count, done + 1, to)) }
 }
 
 fn fail_after(steps: u32) -> Step<()> {
     assert!(steps > 0, "no luck");
-    Step::go_on(move || fail_after(steps - 1))
+    Step::resume_with(move || fail_after(steps - 1))
 }
 
 fn climb(cx: Context<Work>, done: u64, of: u64) -> Step<u64> {
     cx.progress(done, of);
-    if done == of { Step::Done(done) } else { Step::go_on(move || climb(cx, done + 1, of)) }
+    if done == of { Step::Done(done) } else { Step::resume_with(move || climb(cx, done + 1, of)) }
 }
 
 pub struct Shop {
@@ -180,7 +180,7 @@ impl Shop {
 }
 
 fn count_on(from: u32, to: u32) -> Step<u32> {
-    if from == to { Step::Done(from) } else { Step::go_on(move || count_on(from + 1, to)) }
+    if from == to { Step::Done(from) } else { Step::resume_with(move || count_on(from + 1, to)) }
 }
 
 static RUNS: [AtomicU32; 2] = [AtomicU32::new(0), AtomicU32::new(0)];

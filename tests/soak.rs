@@ -119,7 +119,7 @@ fn disturb(pool: &Pool, random: &mut fastrand::Rng) {
             pool.resume();
         }
         2 => pool.drained().wait(),
-        _ => drop((pool.queue_len(), pool.next(), pool.active())),
+        _ => drop((pool.queue_len(), pool.next_task(), pool.active())),
     }
 }
 

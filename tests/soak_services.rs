@@ -265,7 +265,7 @@ impl Town {
             drop(writer);
             return self.tally.note_unfinished(report);
         }
-        match writer.finished().wait() {
+        match writer.drained().wait() {
             Ok(()) => {
                 add(&self.tally.bytes, written);
                 // The reader has taken each byte. It reports the end when it sees it, unless it is
@@ -366,7 +366,7 @@ fn memory() -> u64 {
 /// Runs one town, from its start to its end.
 fn live(duration: Duration, seed: u64) -> Arc<Tally> {
     let town = Town::new();
-    let (lossless, lossy) = (Messenger::new(), Messenger::builder().slow_receiver(LagPolicy::DropOldest(100)).build());
+    let (lossless, lossy) = (Messenger::new(), Messenger::builder().on_lag(LagPolicy::DropOldest(100)).build());
     let lossy = lossy.expect("the bound is sound");
     thread::scope(|scope| {
         for nth in 0..4 {

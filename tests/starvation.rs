@@ -63,9 +63,9 @@ fn behind_a_flood(executor: Arc<dyn Executor<Work>>, clock: &MockClock, begin: i
     let [normal, low, idle] = waiting.map(|handle| handle.wait().expect("it runs"));
     // The call that expires first runs first. So a waiting call runs before an urgent call that
     // came less than 250 ms before the waiting call's expiration.
-    let early = Priority::UserBlocking.timeout() + STEP;
+    let early = Priority::UserBlocking.max_wait() + STEP;
     for (began, priority) in [(normal, Priority::Normal), (low, Priority::Low)] {
-        let expires = priority.timeout();
+        let expires = priority.max_wait();
         assert!(began + early >= expires, "{priority:?} began at {began:?}, before it expired");
         assert!(began <= expires, "{priority:?} began at {began:?}, after it expired");
     }

@@ -10,8 +10,8 @@ use nanolith::{
     pool::Concurrency,
     prelude::*,
     stream::{
-        self, Bytes, CreditError, Credits, FromCallError, ItemReceiver, ItemSender, StreamError, StreamReader,
-        StreamWriter, Unsent, WriteError,
+        self, Bytes, CreditError, Credits, FromCallError, ItemReceiver, ItemSender, SendError, StreamError,
+        StreamReader, StreamWriter, WriteError,
     },
     time::{MILLISECOND, MINUTE},
 };
@@ -409,7 +409,7 @@ fn finished_waits_until_the_reader_has_taken_all() -> Tested {
     let (mut writer, mut reader) = pipe(Credits::new());
     writer.write("one").wait()?;
     write!(writer, "two")?;
-    let mut finished = Box::pin(writer.finished());
+    let mut finished = Box::pin(writer.drained());
     assert!(is_pending(&mut finished));
     assert_eq!(reader.read().wait()?.expect("a chunk"), "one");
     assert!(is_pending(&mut finished), "one more");
@@ -427,15 +427,15 @@ fn finished_tells_of_a_reader_that_went_before() -> Tested {
     writer.write("two").wait()?;
     reader.read().wait()?;
     drop(reader);
-    assert!(matches!(writer.finished().wait(), Err(WriteError::Dropped)), "nobody took the second");
+    assert!(matches!(writer.drained().wait(), Err(WriteError::Dropped)), "nobody took the second");
     let (mut writer, mut reader) = pipe(Credits::new());
     writer.write("one").wait()?;
     reader.read().wait()?;
     drop(reader);
-    writer.finished().wait()?; // all was taken
+    writer.drained().wait()?; // all was taken
     let (writer, reader) = pipe(Credits::new());
     reader.cancel("no, thanks");
-    assert!(matches!(writer.finished().wait(), Err(WriteError::Cancelled(_))));
+    assert!(matches!(writer.drained().wait(), Err(WriteError::Cancelled(_))));
     Ok(())
 }
 
@@ -839,7 +839,7 @@ fn history(random: &mut fastrand::Rng) -> Tested {
             }
             (2..20, Some(writer), reader) => {
                 let chunk = Bytes::from(noise(random.usize(..150)));
-                let outcome = writer.try_write(chunk.clone()).map_err(|unsent: Unsent<_>| {
+                let outcome = writer.try_write(chunk.clone()).map_err(|unsent: SendError<_>| {
                     assert_eq!(unsent.error().source().is_some(), matches!(unsent.error(), WriteError::Cancelled(_)));
                     (unsent.is_full(), unsent.into_inner())
                 });

@@ -301,7 +301,7 @@ fn a_close_waits_for_a_start_and_then_the_accepted_calls_run() -> Result<(), Fai
 fn a_start_that_fails_while_it_closes_waits_before_it_is_tried_again() -> Result<(), Failed> {
     let starts = Starts { fails: Some(1), ..Starts::default() };
     let counter =
-        launch(Restart::on_panic().limit(100, MINUTE).backoff(Backoff::exponential(MINUTE).up_to(MINUTE)), &starts);
+        launch(Restart::on_panic().limit(100, MINUTE).backoff(Backoff::exponential(MINUTE).max_delay(MINUTE)), &starts);
     assert!(counter.fail().wait().is_err());
     let queued = counter.bump(1).submit();
     let closing = counter.close();

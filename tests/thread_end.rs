@@ -188,7 +188,7 @@ fn simulation_runs_in_thread_local_destructor() {
 fn pool_thread_that_ends_may_wait_for_other_pool() {
     let (give, take) = mpsc::channel();
     let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("a pool");
-    pool.run_on_all(move || {
+    pool.broadcast(move || {
         let give = give.clone();
         let waits = move || give.send(Geometry::tasks().add(4, 5).wait().ok()).expect("the test waits");
         AT_END.with(|at_end| at_end.0.replace(Some(Box::new(waits))));

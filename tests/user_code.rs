@@ -333,7 +333,7 @@ struct Slow {
 }
 
 impl Executor<Work> for Slow {
-    fn execute(&self, job: Job<Work>) -> Result<(), SubmitError<Job<Work>>> {
+    fn try_execute(&self, job: Job<Work>) -> Result<(), SubmitError<Job<Work>>> {
         let refuses = {
             let mut left = self.refuses.lock().expect("no panic");
             let refuses = *left > 0;
@@ -345,7 +345,7 @@ impl Executor<Work> for Slow {
             return Err(SubmitError::new(job, error));
         }
         self.block.stand_still();
-        self.pool.execute(job)
+        self.pool.try_execute(job)
     }
 }
 

@@ -318,9 +318,9 @@ fn permits_run_no_waker_under_lock() {
     within_limit(|| {
         let permits = Semaphore::new(0);
         let owner = permits.clone();
-        let lookers = Lookers::new(move || _ = owner.available());
+        let lookers = Lookers::new(move || _ = owner.available_permits());
         lookers.give_up(permits.acquire());
-        let permit = lookers.come_in(permits.acquire(), || permits.add(1));
+        let permit = lookers.come_in(permits.acquire(), || permits.add_permits(1));
         assert_eq!(permit.map(|permit| permit.count()), Ok(1));
     });
 }
@@ -356,7 +356,7 @@ fn port_close_runs_no_sender_waker_under_lock() {
 #[test]
 fn messenger_sender_runs_no_waker_under_lock() {
     within_limit(|| {
-        let sender = Messenger::<u32>::builder().slow_receiver(LagPolicy::Wait(1)).build().unwrap();
+        let sender = Messenger::<u32>::builder().on_lag(LagPolicy::Wait(1)).build().unwrap();
         let mut receiver = sender.join().subscribe();
         sender.try_send(1).unwrap();
         let owner = Arc::new(sender.join());
@@ -371,7 +371,7 @@ fn messenger_sender_runs_no_waker_under_lock() {
 #[test]
 fn messenger_end_runs_no_sender_waker_under_lock() {
     within_limit(|| {
-        let sender = Messenger::<u32>::builder().slow_receiver(LagPolicy::Wait(1)).build().unwrap();
+        let sender = Messenger::<u32>::builder().on_lag(LagPolicy::Wait(1)).build().unwrap();
         let _receiver = sender.join().subscribe();
         sender.try_send(1).unwrap();
         let owner = Arc::new(sender.join());

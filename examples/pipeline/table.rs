@@ -1,7 +1,7 @@
 //! Shows the work of each stage: a table that is redrawn on a terminal, or lines of text.
 
 use indicatif::{ProgressBar, ProgressStyle};
-use nanolith::pipeline::{Figures, StageFigures};
+use nanolith::pipeline::{PipelineStats, StageStats};
 use std::{
     cell::Cell,
     io::{self, IsTerminal, Write},
@@ -15,7 +15,7 @@ const REFRESH: Duration = Duration::from_millis(100);
 
 /// Shows the stages while they work.
 pub(crate) struct Live {
-    figures: Figures,
+    figures: PipelineStats,
     total: usize,
     came: Cell<usize>,
     /// The thread that draws, if there is a terminal. It ends when this sender is dropped.
@@ -23,7 +23,7 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    pub(crate) fn start(figures: &Figures, total: usize) -> Self {
+    pub(crate) fn start(figures: &PipelineStats, total: usize) -> Self {
         let draws = io::stderr().is_terminal().then(|| {
             let (lives, over) = mpsc::channel();
             let figures = figures.clone();
@@ -39,7 +39,7 @@ impl Live {
         let quarter = |count: usize| count * 4 / self.total.max(1);
         if self.draws.is_none() && quarter(before) < quarter(came) {
             let stages = self.figures.stages();
-            let at = |stage: &StageFigures| format!("{} {}+{}", stage.name, stage.depth, stage.in_flight);
+            let at = |stage: &StageStats| format!("{} {}+{}", stage.name, stage.depth, stage.in_flight);
             // A closed output is not a failure.
             let _ = writeln!(
                 io::stdout(),
@@ -59,7 +59,7 @@ impl Live {
     }
 }
 
-fn draw(figures: &Figures, total: usize, next: impl Fn() -> Result<(), RecvTimeoutError>) {
+fn draw(figures: &PipelineStats, total: usize, next: impl Fn() -> Result<(), RecvTimeoutError>) {
     let style = ProgressStyle::with_template("{msg}\n{wide_bar} {pos}/{len}");
     let bar = ProgressBar::new(total as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     while next() == Err(RecvTimeoutError::Timeout) {
@@ -73,11 +73,7 @@ fn draw(figures: &Figures, total: usize, next: impl Fn() -> Result<(), RecvTimeo
 }
 
 /// Writes a line for each stage.
-pub(crate) fn write(
-    out: &mut dyn Write,
-    stages: &[StageFigures],
-    rate: impl Fn(&StageFigures) -> f64,
-) -> io::Result<()> {
+pub(crate) fn write(out: &mut dyn Write, stages: &[StageStats], rate: impl Fn(&StageStats) -> f64) -> io::Result<()> {
     writeln!(
         out,
         "{:<8}{:>9}{:>9}{:>7}{:>10}{:>11}{:>11}",
@@ -85,7 +81,7 @@ pub(crate) fn write(
     )?;
     for stage in stages {
         let (wait, run) = (millis(stage.mean_wait), millis(stage.mean_run));
-        let (rate, StageFigures { name, depth, in_flight, done, .. }) = (rate(stage), stage);
+        let (rate, StageStats { name, depth, in_flight, done, .. }) = (rate(stage), stage);
         writeln!(out, "{name:<8}{depth:>9}{in_flight:>9}{done:>7}{rate:>10.1}{wait:>11}{run:>11}")?;
     }
     Ok(())

@@ -358,7 +358,7 @@ fn shutdown_ends_what_is_queued_and_tells_how_many() {
         .submit();
     begun.recv_timeout(LONG).expect("it runs");
     let queued: Vec<_> = (0..10).map(|n| calls.run(move || n).submit()).collect();
-    assert_eq!(pool.shutdown_now(), 10);
+    assert_eq!(pool.terminate(), 10);
     assert!(queued.into_iter().all(|job| matches!(job.wait(), Err(CallError::Cancelled(_)))));
     assert!(matches!(calls.run(|| 1).wait(), Err(CallError::Closed(_))));
     open.send(()).expect("it waits");
@@ -393,7 +393,7 @@ fn shutdown_of_a_paused_pool_starts_nothing() {
     let (pool, calls) = bounded(100, OnFull::Wait);
     pool.pause();
     let queued: Vec<_> = (0..10).map(|n| calls.run(move || n).submit()).collect();
-    assert_eq!(pool.shutdown_now(), 10);
+    assert_eq!(pool.terminate(), 10);
     assert!(queued.into_iter().all(|job| matches!(job.wait(), Err(CallError::Cancelled(_)))));
 }
 
@@ -411,7 +411,7 @@ fn a_pool_that_nobody_holds_finishes_what_it_accepted() {
 #[test]
 fn the_figures_tell_what_is() {
     let (pool, calls) = bounded(100, OnFull::Wait);
-    assert_eq!((pool.active(), pool.idle(), pool.maxed(), pool.next()), (0, 1, false, None));
+    assert_eq!((pool.active(), pool.idle(), pool.is_saturated(), pool.next_task()), (0, 1, false, None));
     let (open, opened) = gate();
     let (began, begun) = mpsc::channel();
     let running = calls
@@ -422,12 +422,12 @@ fn the_figures_tell_what_is() {
         })
         .submit();
     begun.recv_timeout(LONG).expect("it runs");
-    assert_eq!((pool.active(), pool.idle(), pool.maxed()), (1, 0, true));
+    assert_eq!((pool.active(), pool.idle(), pool.is_saturated()), (1, 0, true));
     let _low = calls.run(|| 1).priority(Priority::Low).submit();
     let later = calls.later(async { 1 }).submit();
-    assert_eq!(pool.next().map(nanolith::task::TaskInfo::name), Some("later"));
+    assert_eq!(pool.next_task().map(nanolith::task::TaskInfo::name), Some("later"));
     later.cancel();
-    assert_eq!(pool.next().map(nanolith::task::TaskInfo::name), Some("run"));
+    assert_eq!(pool.next_task().map(nanolith::task::TaskInfo::name), Some("run"));
     assert_eq!((pool.queue_len(), pool.in_flight()), (1, 2));
     open.send(()).expect("it waits");
     running.wait().expect("it runs");

@@ -160,7 +160,7 @@ fn shutdown_now_ends_what_has_not_begun() {
     let (pool, calls) = hot(threads(1));
     let (open, job) = stuck(&calls);
     let jobs: Vec<_> = (0..100).map(|n| calls.run(move || n).submit()).collect();
-    assert_eq!(pool.shutdown_now(), 100);
+    assert_eq!(pool.terminate(), 100);
     assert!(jobs.into_iter().all(|job| matches!(job.wait(), Err(CallError::Cancelled(_)))));
     open.send(()).expect("it waits");
     assert_eq!(job.wait().expect("what runs finishes"), 7);

@@ -102,7 +102,7 @@ const BEGIN: Duration = Duration::from_secs(1_000);
 fn expires(priority: Priority, submitted: Duration) -> Duration {
     match priority {
         Priority::Immediate => submitted - Duration::from_millis(1),
-        other => submitted + other.timeout(),
+        other => submitted + other.max_wait(),
     }
 }
 

@@ -359,7 +359,7 @@ fn a_pool_refuses_a_task_that_asks_for_a_state() {
     let job = nanolith::executor::Job::<Any>::new(common::AnyTask::Look, move |outcome| {
         tell.send(outcome.err()).expect("heard");
     });
-    nanolith::Executor::execute(&pool, job).expect("it is taken");
+    nanolith::Executor::try_execute(&pool, job).expect("it is taken");
     assert!(matches!(told.recv_timeout(LONG), Ok(Some(CallError::Unsupported(_)))));
 }
 

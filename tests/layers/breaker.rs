@@ -13,7 +13,7 @@ fn over(desk: &Desk, breaker: &CircuitBreaker) -> WorkCalls<Layered<CircuitBreak
 }
 
 fn nervous() -> CircuitBreaker {
-    CircuitBreaker::new().last_calls(4).min_calls(2).open_for(SECOND).trials(1)
+    CircuitBreaker::new().window_calls(4).min_calls(2).open_duration(SECOND).half_open_calls(1)
 }
 
 fn is_rejected<T>(outcome: &Result<T, CallError>) -> bool {
@@ -107,7 +107,7 @@ fn trial_that_never_ends_counts_as_failed_and_another_is_let_in() {
 fn hanging_trials_are_one_failure_each_among_several() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (desk, breaker) = (Desk::default(), nervous().trials(3).half_open_timeout(MINUTE));
+        let (desk, breaker) = (Desk::default(), nervous().half_open_calls(3).half_open_timeout(MINUTE));
         let work = over(&desk, &breaker);
         breaker.trip();
         clock.advance(SECOND);
@@ -146,7 +146,7 @@ fn it_opens_when_too_many_are_slow() {
 fn what_is_long_past_counts_no_more() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (desk, breaker) = (Desk::default(), nervous().last(10 * SECOND));
+        let (desk, breaker) = (Desk::default(), nervous().window(10 * SECOND));
         let work = over(&desk, &breaker);
         for x in 0..5 {
             let job = work.once(x).submit();

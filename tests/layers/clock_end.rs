@@ -77,7 +77,7 @@ fn layers_hold_at_their_ends() {
     });
     for (first, expected) in [(Duration::ZERO, 3), (Duration::MAX, 1)] {
         let tries = Arc::new(AtomicU64::new(0));
-        let retry = Retry::new(3).backoff(Backoff::exponential(first).up_to(Duration::MAX).jitter(0.0));
+        let retry = Retry::new(3).backoff(Backoff::exponential(first).max_delay(Duration::MAX).jitter(0.0));
         let outcome = Work::calls(retry.layer(pool())).count_and_fail(tries.clone()).wait();
         assert!(matches!(outcome, Err(CallError::Panicked(..))), "the last failure");
         assert_eq!(tries.load(Ordering::Relaxed), expected, "{first:?}");

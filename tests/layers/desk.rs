@@ -123,12 +123,12 @@ impl Desk {
 }
 
 impl Executor<Work> for Desk {
-    fn execute(&self, job: Job<Work>) -> Result<(), SubmitError<Job<Work>>> {
+    fn try_execute(&self, job: Job<Work>) -> Result<(), SubmitError<Job<Work>>> {
         self.len();
         self.put(job)
     }
 
-    fn admit(&self, job: Job<Work>) -> Admission<'_, Work> {
+    fn execute(&self, job: Job<Work>) -> Admission<'_, Work> {
         let mut job = Some(job);
         Box::pin(poll_fn(move |cx| {
             let Some(brought) = job.take() else { return Poll::Ready(Ok(())) };

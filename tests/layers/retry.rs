@@ -160,7 +160,7 @@ fn a_refusal_is_a_failure_when_there_is_no_use_in_waiting() {
     let clock = MockClock::new();
     clock.run(|| {
         let desk = Desk::default();
-        let breaker = CircuitBreaker::new().open_for(SECOND).trials(1);
+        let breaker = CircuitBreaker::new().open_duration(SECOND).half_open_calls(1);
         let layers = stack().retry(Retry::new(2).backoff(second())).circuit_breaker(breaker.clone());
         let work = Work::calls(layers.wrap(desk.clone()));
         breaker.trip();
@@ -223,7 +223,7 @@ fn a_call_that_is_given_back_leaves_nothing_behind() {
     clock.run(|| {
         let desk = Desk::with_room_for(0);
         let retry = Retry::new(5).backoff(second());
-        let breaker = CircuitBreaker::new().last_calls(1).min_calls(1);
+        let breaker = CircuitBreaker::new().window_calls(1).min_calls(1);
         let layers = stack().retry(retry.clone()).timeout(MINUTE).circuit_breaker(breaker.clone()).timeout(SECOND);
         let work = Work::calls(layers.wrap(desk.clone()));
         let refused = work.echo(7).try_submit().expect_err("there is no room");
@@ -256,7 +256,7 @@ fn a_budget_bounds_the_retries_of_all() {
 fn a_great_many_attempts_that_fail_at_once_need_no_deep_stack() {
     struct Never;
     impl<S: TaskSet> Executor<S> for Never {
-        fn execute(
+        fn try_execute(
             &self,
             job: nanolith::executor::Job<S>,
         ) -> Result<(), nanolith::call::SubmitError<nanolith::executor::Job<S>>> {

@@ -84,7 +84,8 @@ fn wrap(inner: Any, other: &Pool, random: &mut fastrand::Rng, built: &mut Built)
         2 => Arc::new(LoadShed::new().layer(inner)),
         3 => Arc::new(Fallback::to(other.clone()).layer(inner)),
         4 => {
-            let breaker = CircuitBreaker::new().last_calls(6).min_calls(3).open_for(30 * MILLISECOND).trials(1);
+            let breaker =
+                CircuitBreaker::new().window_calls(6).min_calls(3).open_duration(30 * MILLISECOND).half_open_calls(1);
             Arc::new(breaker.layer(inner))
         }
         5 => {

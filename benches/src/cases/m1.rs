@@ -222,7 +222,7 @@ fn on_crossbeam(mut pace: Pace) -> Sent {
 
 /// Runs with the default policy: a sender waits for a receiver that is 1,024 messages behind.
 fn on_nanolith(mut pace: Pace) -> Sent {
-    let messenger = Messenger::<u64>::builder().slow_receiver(LagPolicy::Wait(BOUND)).build().expect("it is sound");
+    let messenger = Messenger::<u64>::builder().on_lag(LagPolicy::Wait(BOUND)).build().expect("it is sound");
     let receivers: Vec<_> = (0..RECEIVERS).map(|_| messenger.join().subscribe()).collect();
     let hear = |receiver: Subscriber<u64>, ear: &mut Ear| receiver.into_iter().for_each(|n| ear.hear(n));
     on_threads(receivers, hear, move || {

@@ -209,7 +209,7 @@ impl<S: TaskSet, T: Send + 'static> Runner<S, T> {
         let (info, extract, crew) = (self.info, self.extract, self.crew.clone());
         let batch = Batch::<S, T> { tasks, info, extract, shared: ground.shared.clone(), crew };
         let (job, slot) = Job::with_owner(Uninit::new(), batch.into_piece(), None, self.whole.header.for_retry());
-        if let Err(refused) = self.crew.execute(job) {
+        if let Err(refused) = self.crew.try_execute(job) {
             crate::typed::fail_job(refused);
         }
         Handle::new(slot, self.crew.host(), downcast_output).cancel_on_drop()

@@ -1,5 +1,7 @@
 //! Bulk work: many inputs through one task ([`each`]), or a plain function over a `Vec` ([`map`]).
 //!
+//! Needs the cargo feature `bulk`.
+//!
 //! `window` takes inputs and returns results, and `source` defines where inputs come from.
 //! `in_flight` holds the submitted calls, `batch` runs many tasks as one call, and `batch_size`
 //! chooses how many. `results` stores the results of a batch. `driver` keeps a window beside the

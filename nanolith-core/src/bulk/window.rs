@@ -71,7 +71,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> OpenBatch<'a, S, E, T> {
     /// Returns whether the call has the same task and priority, and the same executor.
     #[inline(always)]
     fn takes(&self, call: &CallParts<'a, S, E, T>) -> bool {
-        let info = S::info(&call.task);
+        let info = S::task_info(&call.task);
         (ptr::eq(info, self.info) || info == self.info)
             && self.asked.is_none_or(|asked| asked == call.priority)
             && ptr::addr_eq(call.executor, self.executor)
@@ -276,7 +276,7 @@ where
     #[inline(never)]
     fn open(&mut self, call: CallParts<'a, S, E, T>, more: usize) -> Option<OpenBatch<'a, S, E, T>> {
         self.settle(call.executor);
-        let info = S::info(&call.task);
+        let info = S::task_info(&call.task);
         if self.crew.is_none() || info.is_async() || S::HOOKS.are_async() {
             self.alone(call.into_call());
             return None;

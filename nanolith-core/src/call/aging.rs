@@ -14,7 +14,7 @@ pub(crate) struct AgingTable([u64; Priority::ALL.len()]);
 
 impl Default for AgingTable {
     fn default() -> Self {
-        Self(Priority::ALL.map(|priority| clock::nanos(priority.timeout())))
+        Self(Priority::ALL.map(|priority| clock::nanos(priority.max_wait())))
     }
 }
 

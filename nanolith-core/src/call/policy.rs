@@ -43,7 +43,7 @@ pub trait QueueOrder: Send + Sync {
     /// first in, first out.
     ///
     /// `None` leaves the call where it would stand without this order: at the rank
-    /// [`QueuedCall::expires`].
+    /// [`QueuedCall::serve_by`].
     fn rank(&self, call: &QueuedCall<'_>) -> Option<u64>;
 }
 
@@ -62,7 +62,7 @@ impl<F: Fn(&QueuedCall<'_>) -> Option<u64> + Send + Sync> QueueOrder for F {
 /// // as ever, but what parses may wait for a second more
 /// let order = |call: &QueuedCall<'_>| {
 ///     let grace = if call.task().name() == "parse" { 1_000_000_000 } else { 0 };
-///     Some(call.expires().saturating_add(grace))
+///     Some(call.serve_by().saturating_add(grace))
 /// };
 /// let pool = Pool::builder().order(order).build()?;
 /// assert_eq!(Geometry::on(&pool).add(4, 5).wait()?, 9);
@@ -97,7 +97,7 @@ impl QueuedCall<'_> {
     /// [`Call::serve_within`](crate::typed::Call::serve_within). This is the call's rank without a custom
     /// order.
     #[must_use]
-    pub fn expires(&self) -> u64 {
+    pub fn serve_by(&self) -> u64 {
         self.meta.expires(self.expirations)
     }
 

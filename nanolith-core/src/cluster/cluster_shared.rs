@@ -13,7 +13,7 @@ use crate::{
     call::backend::ExecutorId,
     executor::Executor,
     meta::visited_layers::LayerId,
-    service::{Closing, ServiceRef, Stage, StageWatch},
+    service::{Close, ServiceRef, Stage, StageWatch},
     task::TaskSet,
     wake::{AfterUnlock, Deferred, WaiterHome, WaiterSet},
 };
@@ -244,7 +244,7 @@ impl<S: TaskSet> ClusterShared<S> {
     }
 
     /// Closes a member and removes it.
-    pub(super) fn remove(&self, member: &Arc<Member<S>>) -> Closing<S> {
+    pub(super) fn remove(&self, member: &Arc<Member<S>>) -> Close<S> {
         let closing = member.service.close();
         self.watch_phase(member);
         closing
@@ -252,7 +252,7 @@ impl<S: TaskSet> ClusterShared<S> {
 
     /// Ends all members with `end`, and accepts no further members. The returned future also waits
     /// for the members that were leaving already.
-    pub(super) fn close(&self, end: impl Fn(&ServiceRef<S>) -> Closing<S>) -> ClusterClose<S> {
+    pub(super) fn close(&self, end: impl Fn(&ServiceRef<S>) -> Close<S>) -> ClusterClose<S> {
         let all = {
             let mut roll = self.write();
             roll.closed = true;

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     context::thread_context,
-    service::{Closing, Service, ServiceRef},
+    service::{Close, Service, ServiceRef},
     task::TaskSet,
     typed::Call,
 };
@@ -67,7 +67,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     /// assert!(geometry.control().remove(member).is_none());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn remove(&self, member: MemberId) -> Option<Closing<S>> {
+    pub fn remove(&self, member: MemberId) -> Option<Close<S>> {
         Some(self.inner.remove(&self.inner.member(member)?))
     }
 

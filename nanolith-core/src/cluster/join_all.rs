@@ -6,7 +6,7 @@ use crate::{
     context::block_on,
     error::CallError,
     pool::CloseTimeoutError,
-    service::{CloseError, Closing},
+    service::{Close, CloseError},
     task::TaskSet,
 };
 use futures_util::future::{JoinAll, join_all};
@@ -42,19 +42,19 @@ use std::{
 /// If the future is dropped, the members still end.
 #[must_use = "the cluster is ending; await this, or wait on it, to see the end"]
 pub struct ClusterClose<S: TaskSet> {
-    members: Vec<Closing<S>>,
+    members: Vec<Close<S>>,
     failed: Option<CloseError>,
 }
 
 impl<S: TaskSet> ClusterClose<S> {
-    pub(super) fn new(members: Vec<Closing<S>>) -> Self {
+    pub(super) fn new(members: Vec<Close<S>>) -> Self {
         Self { members, failed: None }
     }
 
     /// Ends the calls that are left, because the limit of the close has passed.
     pub(super) fn end_at_limit(&self) -> CloseTimeoutError {
         let nothing = CloseTimeoutError::new(0, 0);
-        self.members.iter().map(Closing::end_at_limit).fold(nothing, CloseTimeoutError::and)
+        self.members.iter().map(Close::end_at_limit).fold(nothing, CloseTimeoutError::and)
     }
 
     /// Blocks until all members are over.

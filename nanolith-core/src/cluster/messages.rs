@@ -4,7 +4,7 @@ use super::{Cluster, ClusterControl, ClusterRef};
 use crate::{
     error::SubmitError,
     task::{HasInbox, TaskSet},
-    typed::{MessageTask, Sending},
+    typed::{MessageTask, SendFuture},
 };
 
 impl<S: TaskSet> Cluster<S> {
@@ -28,11 +28,11 @@ impl<S: TaskSet> Cluster<S> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]
-    pub fn send(&self, message: S::Message) -> Sending<'_, S, ClusterRef<S>, S::Message>
+    pub fn send(&self, message: S::Message) -> SendFuture<'_, S, ClusterRef<S>, S::Message>
     where
         S: HasInbox,
     {
-        Sending::new(&self.executor, MessageTask::message(), message)
+        SendFuture::new(&self.executor, MessageTask::message(), message)
     }
 
     /// Sends a message to one member without waiting for queue room.
@@ -45,7 +45,7 @@ impl<S: TaskSet> Cluster<S> {
     where
         S: HasInbox,
     {
-        Sending::new(&self.executor, MessageTask::message(), message).try_send()
+        SendFuture::new(&self.executor, MessageTask::message(), message).try_send()
     }
 }
 

@@ -68,14 +68,14 @@ impl<S: TaskSet> Clone for ClusterRef<S> {
 }
 
 impl<S: TaskSet> Executor<S> for ClusterRef<S> {
-    fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
+    fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
         match Failover::prepare(self.inner(), job) {
             Some(job) => self.inner().send(job).inspect_err(|refused| refused.value().mark_layer(self.inner().layer)),
             None => Ok(()),
         }
     }
 
-    fn admit(&self, job: Job<S>) -> Admission<'_, S> {
+    fn execute(&self, job: Job<S>) -> Admission<'_, S> {
         let waits = self.inner().members().iter().any(|member| member.service.on_full() == OnFull::Wait);
         match Failover::prepare(self.inner(), job) {
             Some(job) if waits => Box::pin(super::admission::ClusterAdmission::new(self.inner().clone(), job)),
@@ -107,7 +107,7 @@ impl<S: TaskSet> ClusterShared<S> {
     /// Sends the job to the chosen member. If that member is full, sends it to the next member that
     /// is not full. A member whose own task made the call comes last, and always accepts the job.
     pub(super) fn send(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
-        self.try_members(job, thread_context::current_executor(), true, |member, job| member.service.execute(job))
+        self.try_members(job, thread_context::current_executor(), true, |member, job| member.service.try_execute(job))
     }
 
     /// Sends a job that another member had accepted before it ended. The job never goes to the
@@ -161,7 +161,7 @@ impl<S: TaskSet> ClusterShared<S> {
         here: Option<ExecutorId>,
         to_here: bool,
     ) -> impl Iterator<Item = &'a Arc<Member<S>>> + use<'a, S> {
-        let first = if members.is_empty() { 0 } else { self.choose(members, Some(job.info()), here) };
+        let first = if members.is_empty() { 0 } else { self.choose(members, Some(job.task()), here) };
         let own = place_of(members, here);
         let others = (first..members.len()).chain(0..first).filter(move |place| Some(*place) != own);
         others.chain(own.filter(|_| to_here)).map(|place| &members[place])
@@ -188,7 +188,7 @@ impl<S: TaskSet> Failover<S> {
     /// Prepares an idempotent call so that a delegate runs it, which can be repeated. Returns
     /// `None` if the job's call is over.
     fn prepare(cluster: &Arc<ClusterShared<S>>, job: Job<S>) -> Option<Job<S>> {
-        if !job.info().is_idempotent() || job.has_layer(cluster.layer) {
+        if !job.task().is_idempotent() || job.has_layer(cluster.layer) {
             return Some(job);
         }
         let (task, reply) = job.start_delegating().ok()?;

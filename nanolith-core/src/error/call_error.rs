@@ -128,7 +128,7 @@ pub enum CallError {
     /// # use nanolith_doc_sets::*;
     /// struct Forgetful;
     /// impl<S: TaskSet> Executor<S> for Forgetful {
-    ///     fn execute(&self, _: Job<S>) -> Result<(), SubmitError<Job<S>>> {
+    ///     fn try_execute(&self, _: Job<S>) -> Result<(), SubmitError<Job<S>>> {
     ///         Ok(()) // it took the job, and drops it
     ///     }
     /// }
@@ -186,7 +186,7 @@ pub enum CallError {
     /// # let (tell, told) = std::sync::mpsc::channel();
     /// let pool = Pool::builder().build()?; // has no `Counter`
     /// let job = Job::<Counter>::new(CounterTask::Bump { by: 1 }, move |outcome| drop(tell.send(outcome)));
-    /// pool.execute(job)?;
+    /// pool.try_execute(job)?;
     /// assert!(matches!(told.recv()?, Err(CallError::Unsupported(_))));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

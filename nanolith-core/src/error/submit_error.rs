@@ -33,7 +33,7 @@ impl<T> SubmitError<T> {
     /// /// An executor that is closed for good.
     /// struct Nobody;
     /// impl<S: TaskSet> Executor<S> for Nobody {
-    ///     fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
+    ///     fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
     ///         let error = job.closed();
     ///         Err(SubmitError::new(job, error))
     ///     }
@@ -80,7 +80,7 @@ impl<T> SubmitError<T> {
     /// # closed.close();
     /// let geometry = Geometry::on(&closed);
     /// let call = geometry.add(4, 5).try_submit().unwrap_err().into_inner();
-    /// assert_eq!(call.info().map(|task| task.name()), Some("add"));
+    /// assert_eq!(call.task().map(|task| task.name()), Some("add"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn into_inner(self) -> T {
@@ -97,7 +97,7 @@ impl<T> SubmitError<T> {
     /// let geometry = Geometry::on(&pool);
     /// let (call, error) = geometry.add(4, 5).try_submit().unwrap_err().into_parts();
     /// assert!(matches!(error, CallError::Closed(_)));
-    /// assert!(call.info().is_some());
+    /// assert!(call.task().is_some());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn into_parts(self) -> (T, CallError) {

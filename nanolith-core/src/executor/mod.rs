@@ -23,11 +23,11 @@ use std::{future::Future, pin::Pin, sync::Arc};
 /// /// A layer that adds nothing.
 /// struct Plain<E>(E);
 /// impl<S: TaskSet, E: Executor<S>> Executor<S> for Plain<E> {
-///     fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
-///         self.0.execute(job)
+///     fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
+///         self.0.try_execute(job)
 ///     }
-///     fn admit(&self, job: Job<S>) -> Admission<'_, S> {
-///         self.0.admit(job)
+///     fn execute(&self, job: Job<S>) -> Admission<'_, S> {
+///         self.0.execute(job)
 ///     }
 /// }
 /// # let pool = Pool::builder().build()?;
@@ -48,9 +48,9 @@ pub type Admission<'a, S> = Pin<Box<dyn Future<Output = Result<(), SubmitError<J
 /// /// Counts the calls that pass.
 /// struct Counted<E>(E, AtomicU64);
 /// impl<S: TaskSet, E: Executor<S>> Executor<S> for Counted<E> {
-///     fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
+///     fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
 ///         self.1.fetch_add(1, Ordering::Relaxed);
-///         self.0.execute(job)
+///         self.0.try_execute(job)
 ///     }
 /// }
 /// let counted = std::sync::Arc::new(Counted(Pool::builder().build()?, AtomicU64::new(0)));
@@ -81,7 +81,7 @@ pub trait Executor<S: TaskSet>: Send + Sync {
     ///
     /// Gives the job back when the queue is full ([`SubmitError::is_full`]), or when the job can never
     /// run here.
-    fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>>;
+    fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>>;
 
     /// Takes the job once there is room for it. An executor that does not wait for room refuses the
     /// job at once. This is the default implementation.
@@ -94,7 +94,7 @@ pub trait Executor<S: TaskSet>: Send + Sync {
     /// let task = GeometryTask::Add { x: 4, y: 5 };
     /// let job = Job::<Geometry>::new(task, move |outcome| drop(tell.send(outcome)));
     /// # pollster::block_on(async {
-    /// pool.admit(job).await?;
+    /// pool.execute(job).await?;
     /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
     /// assert!(matches!(told.recv()?, Ok(GeometryOutput::Add(9))));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -107,8 +107,8 @@ pub trait Executor<S: TaskSet>: Send + Sync {
     /// # Cancel safety
     ///
     /// If the future is dropped, the job is dropped with it, and its call ends as lost.
-    fn admit(&self, job: Job<S>) -> Admission<'_, S> {
-        Box::pin(std::future::ready(self.execute(job)))
+    fn execute(&self, job: Job<S>) -> Admission<'_, S> {
+        Box::pin(std::future::ready(self.try_execute(job)))
     }
 
     /// Returns whether the executor takes calls at all. A closed executor does not. An executor
@@ -172,12 +172,12 @@ pub trait Crew: Executor<Work> {
 macro_rules! forward {
     ($pointer:ty) => {
         impl<S: TaskSet, E: Executor<S> + ?Sized> Executor<S> for $pointer {
-            fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
-                (**self).execute(job)
+            fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
+                (**self).try_execute(job)
             }
 
-            fn admit(&self, job: Job<S>) -> Admission<'_, S> {
-                (**self).admit(job)
+            fn execute(&self, job: Job<S>) -> Admission<'_, S> {
+                (**self).execute(job)
             }
 
             fn accepts_calls(&self) -> bool {

@@ -24,12 +24,12 @@ use std::{
 /// that is down gets no calls, and callers get the error at once.
 ///
 /// - **Closed**: it lets calls through, and looks at the last [100
-///   calls](CircuitBreaker::last_calls), or at the calls of a [time span](CircuitBreaker::last). It
+///   calls](CircuitBreaker::window_calls), or at the calls of a [time span](CircuitBreaker::window). It
 ///   opens when [half](CircuitBreaker::failure_rate) of them have failed, or when the share of slow
 ///   calls reaches [`slow_rate`](CircuitBreaker::slow_rate). It does not open before it has seen
 ///   [10 calls](CircuitBreaker::min_calls).
-/// - **Open**: it rejects calls, as [`CallError::Rejected`], for [30 s](CircuitBreaker::open_for).
-/// - **Half-open**: it lets [3 calls](CircuitBreaker::trials) through, and rejects all other calls.
+/// - **Open**: it rejects calls, as [`CallError::Rejected`], for [30 s](CircuitBreaker::open_duration).
+/// - **Half-open**: it lets [3 calls](CircuitBreaker::half_open_calls) through, and rejects all other calls.
 ///   When these end, it opens again or closes, by the same rates. A call that is not over after [a
 ///   time limit](CircuitBreaker::half_open_timeout) counts as failed.
 ///
@@ -39,7 +39,7 @@ use std::{
 ///     time::SECOND,
 /// };
 /// # use nanolith_doc_sets::*;
-/// let breaker = CircuitBreaker::new().last_calls(4).min_calls(2).open_for(SECOND);
+/// let breaker = CircuitBreaker::new().window_calls(4).min_calls(2).open_duration(SECOND);
 /// let geometry = Geometry::calls(breaker.clone().layer(Pool::builder().build()?));
 /// for _ in 0..2 {
 ///     assert!(matches!(geometry.add(i64::MAX, 1).wait(), Err(CallError::Panicked(..))));
@@ -85,8 +85,8 @@ impl CircuitBreaker {
             slow: Duration::MAX,
             window: Span::Events(100),
             min_calls: 10,
-            open_for: MINUTE / 2,
-            trials: 3,
+            open_duration: MINUTE / 2,
+            half_open_calls: 3,
             half_open_timeout: None,
         };
         Self::with(settings, Classifier::new(|error| !matches!(error, CallError::Cancelled(_))))
@@ -132,9 +132,9 @@ impl CircuitBreaker {
     ///
     /// ```
     /// # use nanolith::layers::CircuitBreaker;
-    /// let nervous = CircuitBreaker::new().last_calls(20);
+    /// let nervous = CircuitBreaker::new().window_calls(20);
     /// ```
-    pub fn last_calls(self, calls: usize) -> Self {
+    pub fn window_calls(self, calls: usize) -> Self {
         self.set(|settings| settings.window = Span::Events(calls.max(1)))
     }
 
@@ -144,9 +144,9 @@ impl CircuitBreaker {
     ///
     /// ```
     /// # use nanolith::{layers::CircuitBreaker, prelude::*, time::SECOND};
-    /// let of_late = CircuitBreaker::new().last(10 * SECOND);
+    /// let of_late = CircuitBreaker::new().window(10 * SECOND);
     /// ```
-    pub fn last(self, time: Duration) -> Self {
+    pub fn window(self, time: Duration) -> Self {
         self.set(|settings| settings.window = Span::Time(time))
     }
 
@@ -165,25 +165,25 @@ impl CircuitBreaker {
     ///
     /// ```
     /// # use nanolith::{layers::CircuitBreaker, prelude::*, time::SECOND};
-    /// let short = CircuitBreaker::new().open_for(SECOND);
+    /// let short = CircuitBreaker::new().open_duration(SECOND);
     /// ```
-    pub fn open_for(self, time: Duration) -> Self {
-        self.set(|settings| settings.open_for = time)
+    pub fn open_duration(self, time: Duration) -> Self {
+        self.set(|settings| settings.open_duration = time)
     }
 
     /// Sets the number of calls that a half-open breaker lets through; at least 1.
     ///
     /// ```
     /// # use nanolith::layers::CircuitBreaker;
-    /// let careful = CircuitBreaker::new().trials(1);
+    /// let careful = CircuitBreaker::new().half_open_calls(1);
     /// ```
-    pub fn trials(self, calls: u32) -> Self {
-        self.set(|settings| settings.trials = calls.max(1).into())
+    pub fn half_open_calls(self, calls: u32) -> Self {
+        self.set(|settings| settings.half_open_calls = calls.max(1).into())
     }
 
     /// Sets the time limit of a call that is let through while the breaker is half-open. After that
     /// time it counts as failed, so a call that never ends does not block the next trial. The
-    /// default is the time that the breaker [stays open](CircuitBreaker::open_for), and at least
+    /// default is the time that the breaker [stays open](CircuitBreaker::open_duration), and at least
     /// one second. With `Duration::MAX` there is no limit.
     ///
     /// The call itself continues. Give it a [`timeout`](crate::typed::Call::timeout) if it should end. The
@@ -202,7 +202,7 @@ impl CircuitBreaker {
     /// # }
     /// let clock = MockClock::new();
     /// clock.run(|| {
-    ///     let breaker = CircuitBreaker::new().trials(1).open_for(SECOND).half_open_timeout(MINUTE);
+    ///     let breaker = CircuitBreaker::new().half_open_calls(1).open_duration(SECOND).half_open_timeout(MINUTE);
     ///     let geometry = Geometry::calls(breaker.clone().layer(Pool::builder().build()?));
     ///     breaker.trip();
     ///     clock.advance(SECOND);

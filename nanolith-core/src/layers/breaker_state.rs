@@ -46,8 +46,8 @@ pub(super) struct Settings {
     pub(super) slow: Duration,
     pub(super) window: Span,
     pub(super) min_calls: u64,
-    pub(super) open_for: Duration,
-    pub(super) trials: u64,
+    pub(super) open_duration: Duration,
+    pub(super) half_open_calls: u64,
     pub(super) half_open_timeout: Option<Duration>,
 }
 
@@ -118,7 +118,7 @@ impl Breaker {
         self.move_to(now);
         match &mut self.stage {
             Stage::Closed(_) => {}
-            Stage::HalfOpen { running, counts } if running.len() as u64 + counts[0] < self.settings.trials => {
+            Stage::HalfOpen { running, counts } if running.len() as u64 + counts[0] < self.settings.half_open_calls => {
                 self.trial += 1;
                 let until = now.saturating_add(clock::nanos(self.settings.half_open_timeout()));
                 running.push(Trial { number: self.trial, until });
@@ -154,7 +154,7 @@ impl Breaker {
             }
             (Stage::HalfOpen { counts, .. }, _) => {
                 counts.iter_mut().zip(event).for_each(|(count, one)| *count += one);
-                (*counts, self.settings.trials)
+                (*counts, self.settings.half_open_calls)
             }
         };
         if counts[0] < enough {
@@ -168,7 +168,7 @@ impl Breaker {
     }
 
     pub(super) fn open(&mut self, now: u64) {
-        let until = now.saturating_add(clock::nanos(self.settings.open_for));
+        let until = now.saturating_add(clock::nanos(self.settings.open_duration));
         self.go(Stage::Open { until });
     }
 
@@ -234,7 +234,7 @@ impl Settings {
     }
 
     fn half_open_timeout(&self) -> Duration {
-        self.half_open_timeout.unwrap_or_else(|| self.open_for.max(HALF_OPEN_TIMEOUT))
+        self.half_open_timeout.unwrap_or_else(|| self.open_duration.max(HALF_OPEN_TIMEOUT))
     }
 }
 
@@ -251,8 +251,8 @@ mod tests {
             slow: Duration::MAX,
             window: Span::Events(4),
             min_calls: 4,
-            open_for: Duration::from_secs(1),
-            trials: 2,
+            open_duration: Duration::from_secs(1),
+            half_open_calls: 2,
             half_open_timeout: Some(Duration::from_secs(3)),
         })
     }
@@ -303,9 +303,12 @@ mod tests {
         for _ in 0..5 {
             assert!(call(&mut breaker, SECOND, Ended::Unknown));
         }
-        let trials = [(); 3].map(|()| breaker.enter(SECOND));
-        assert_eq!(trials.iter().flatten().count(), 2);
-        trials.into_iter().flatten().for_each(|life| breaker.leave(SECOND, life, Ended::Failed, Duration::ZERO));
+        let half_open_calls = [(); 3].map(|()| breaker.enter(SECOND));
+        assert_eq!(half_open_calls.iter().flatten().count(), 2);
+        half_open_calls
+            .into_iter()
+            .flatten()
+            .for_each(|life| breaker.leave(SECOND, life, Ended::Failed, Duration::ZERO));
         let to: Vec<_> = breaker.take_transitions().iter().map(|told| told.to).collect();
         assert_eq!(to, [BreakerState::Open, BreakerState::HalfOpen, BreakerState::Open]);
     }
@@ -330,8 +333,8 @@ mod tests {
     fn late_look_finds_what_became_due_at_its_time() {
         let mut breaker = breaker();
         breaker.open(0);
-        let trials = [(); 2].map(|()| breaker.enter(SECOND));
-        assert!(trials.iter().all(Option::is_some));
+        let half_open_calls = [(); 2].map(|()| breaker.enter(SECOND));
+        assert!(half_open_calls.iter().all(Option::is_some));
         // Both failed at 4 s, so it was half-open again at 5 s.
         assert_eq!(breaker.state(100 * SECOND), BreakerState::HalfOpen);
         let to: Vec<_> = breaker.take_transitions().iter().map(|told| told.to).collect();
@@ -342,8 +345,8 @@ mod tests {
     fn trial_that_ends_late_counts_as_it_ended_if_no_call_came() {
         let mut breaker = breaker();
         breaker.open(0);
-        let trials = [(); 2].map(|()| breaker.enter(SECOND).expect("it is half-open"));
-        for trial in trials {
+        let half_open_calls = [(); 2].map(|()| breaker.enter(SECOND).expect("it is half-open"));
+        for trial in half_open_calls {
             breaker.leave(100 * SECOND, trial, Ended::Well, Duration::ZERO);
         }
         assert_eq!(breaker.state(100 * SECOND), BreakerState::Closed);
@@ -351,7 +354,7 @@ mod tests {
 
     #[test]
     fn limit_of_a_trial_is_the_open_time_unless_set() {
-        for (open_for, set, limit) in [
+        for (open_duration, set, limit) in [
             (Duration::from_secs(30), None, 30 * SECOND),
             (Duration::ZERO, None, SECOND),
             (Duration::from_millis(5), None, SECOND),
@@ -360,8 +363,8 @@ mod tests {
             (Duration::ZERO, Some(Duration::MAX), u64::MAX),
         ] {
             let mut breaker = breaker();
-            (breaker.settings.open_for, breaker.settings.half_open_timeout, breaker.settings.trials) =
-                (open_for, set, 1);
+            (breaker.settings.open_duration, breaker.settings.half_open_timeout, breaker.settings.half_open_calls) =
+                (open_duration, set, 1);
             breaker.go(Stage::HalfOpen { running: Vec::new(), counts: [0; KINDS] });
             assert!(breaker.enter(7).is_some());
             let Stage::HalfOpen { running, .. } = &breaker.stage else { panic!("it is half-open") };
@@ -372,10 +375,10 @@ mod tests {
     #[test]
     fn longest_open_time_never_passes() {
         let mut breaker = breaker();
-        breaker.settings.open_for = Duration::MAX;
+        breaker.settings.open_duration = Duration::MAX;
         breaker.open(SECOND);
         assert_eq!(breaker.state(u64::MAX - 1), BreakerState::Open);
-        breaker.settings.open_for = Duration::ZERO;
+        breaker.settings.open_duration = Duration::ZERO;
         breaker.open(SECOND);
         assert_eq!(breaker.state(SECOND), BreakerState::HalfOpen);
     }

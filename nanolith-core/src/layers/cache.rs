@@ -298,7 +298,7 @@ where
     type Reservation = ();
 
     fn enter<E: Executor<S> + 'static>(around: &Arc<LayerStack<Self, E>>, job: Job<S>) -> EnterResult<S, ()> {
-        if !job.info().is_idempotent() {
+        if !job.task().is_idempotent() {
             return EnterResult::Forward(job, ());
         }
         let Ok((mut task, mut reply)) = job.start_delegating() else { return EnterResult::Finished };

@@ -85,7 +85,7 @@ impl<S: TaskSet, F: Executor<S> + 'static> LayerPolicy<S> for Fallback<F> {
     const SINGLE_EXECUTOR: bool = false;
 
     fn enter<E: Executor<S> + 'static>(around: &Arc<LayerStack<Self, E>>, job: Job<S>) -> EnterResult<S, ()> {
-        if !job.info().is_idempotent() {
+        if !job.task().is_idempotent() {
             return EnterResult::Forward(job, ());
         }
         let Ok((task, reply)) = job.start_delegating() else { return EnterResult::Finished };
@@ -111,7 +111,7 @@ impl<S: TaskSet, F: Executor<S> + 'static> LayerPolicy<S> for Fallback<F> {
         let failed = for_good || !refused.is_full();
         let error = refused.error().clone();
         if failed && around.layer.when.matches::<S::Output>(&Err(error)) {
-            if refused.value().info().is_idempotent() {
+            if refused.value().task().is_idempotent() {
                 fail_job(refused); // the closure in `enter` gets this error
             } else {
                 resubmit::bring(around.clone(), other::<F, E>, refused.into_inner());

@@ -116,7 +116,7 @@ impl<S: TaskSet> LayerPolicy<S> for Hedge {
     type Reservation = ();
 
     fn enter<E: Executor<S> + 'static>(around: &Arc<LayerStack<Self, E>>, job: Job<S>) -> EnterResult<S, ()> {
-        if !job.info().is_idempotent() {
+        if !job.task().is_idempotent() {
             return EnterResult::Forward(job, ());
         }
         let Ok((task, reply)) = job.start_delegating() else { return EnterResult::Finished };

@@ -126,7 +126,7 @@ impl<L, E> Clone for Layered<L, E> {
 }
 
 impl<S: TaskSet, L: LayerPolicy<S>, E: Executor<S> + 'static> Executor<S> for Layered<L, E> {
-    fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
+    fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
         let around = &self.around;
         let (job, pass) = match around.is_reentry(job) {
             Ok(job) => (job, None),
@@ -136,13 +136,13 @@ impl<S: TaskSet, L: LayerPolicy<S>, E: Executor<S> + 'static> Executor<S> for La
                 EnterResult::Refused(refused) => return Err(refused),
             },
         };
-        let taken = around.inner.execute(job);
+        let taken = around.inner.try_execute(job);
         around.close::<S>(taken, pass, !L::WAITS_FOR_ROOM)
     }
 
-    fn admit(&self, job: Job<S>) -> Admission<'_, S> {
+    fn execute(&self, job: Job<S>) -> Admission<'_, S> {
         if !L::WAITS_FOR_ROOM {
-            return Box::pin(ready(self.execute(job)));
+            return Box::pin(ready(self.try_execute(job)));
         }
         let around = &self.around;
         Box::pin(async move {
@@ -154,7 +154,7 @@ impl<S: TaskSet, L: LayerPolicy<S>, E: Executor<S> + 'static> Executor<S> for La
                     EnterResult::Refused(refused) => return Err(refused),
                 },
             };
-            let taken = around.inner.admit(job).await;
+            let taken = around.inner.execute(job).await;
             around.close::<S>(taken, pass, true)
         })
     }

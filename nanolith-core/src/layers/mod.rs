@@ -1,6 +1,8 @@
 //! Layers around an executor: retries, timeouts, circuit breakers, rate and concurrency limits,
 //! hedging, fallbacks, load shedding and caching.
 //!
+//! Needs the cargo feature `layers`.
+//!
 //! A layer is a value that is put around any executor: a pool, a service, a cluster, an `Arc<dyn
 //! Executor<S>>` or another layer. The result, a [`Layered`], is an executor with the same typed
 //! methods.
@@ -93,11 +95,11 @@ pub use timeout::Timeout;
 ///     fn layer(self, inner: E) -> Logging<E> { Logging(inner) }
 /// }
 /// impl<S: TaskSet, E: Executor<S>> Executor<S> for Logging<E> {
-///     fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
-///         println!("{} is called", job.info());
-///         self.0.execute(job)
+///     fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
+///         println!("{} is called", job.task());
+///         self.0.try_execute(job)
 ///     }
-///     fn admit(&self, job: Job<S>) -> Admission<'_, S> { self.0.admit(job) }
+///     fn execute(&self, job: Job<S>) -> Admission<'_, S> { self.0.execute(job) }
 /// }
 /// let pool = Pool::builder().build()?;
 /// assert_eq!(Geometry::calls(Logged.layer(pool.clone())).add(4, 5).wait()?, 9);

@@ -47,7 +47,7 @@ where
     H: Send + Sync + 'static,
     E: Executor<S> + 'static,
 {
-    match inner(&holder).execute(job) {
+    match inner(&holder).try_execute(job) {
         Ok(()) => {}
         Err(refused) if refused.is_full() => wait_for_room(holder, inner, refused.into_inner()),
         Err(refused) => fail_job(refused),
@@ -64,7 +64,7 @@ where
     let host = inner(&holder).host();
     let waits = async move {
         let call = job.slot().clone();
-        let admission = inner(&holder).admit(job);
+        let admission = inner(&holder).execute(job);
         if let Some(Err(refused)) =
             (UntilCallEnds { watch: ProgressWait::of(call.clone().erase()), call, admission }).await
         {

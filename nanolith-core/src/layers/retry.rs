@@ -45,7 +45,7 @@ use std::{
 ///         x + y
 ///     }
 /// }
-/// let retry = Retry::new(3).backoff(Backoff::exponential(MILLISECOND).up_to(SECOND));
+/// let retry = Retry::new(3).backoff(Backoff::exponential(MILLISECOND).max_delay(SECOND));
 /// let geometry = Geometry::calls(retry.layer(Pool::builder().build()?));
 /// assert_eq!(geometry.add(4, 5).wait()?, 9); // at the third try
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -74,7 +74,7 @@ impl Retry {
     pub fn new(attempts: u32) -> Self {
         Self {
             attempts: attempts.max(1),
-            backoff: Backoff::exponential(10 * MILLISECOND).up_to(SECOND),
+            backoff: Backoff::exponential(10 * MILLISECOND).max_delay(SECOND),
             when: Classifier::new(is_worth_another_try),
             budget: None,
             retries: Arc::default(),
@@ -164,7 +164,7 @@ impl<S: TaskSet> LayerPolicy<S> for Retry {
     type Reservation = ();
 
     fn enter<E: Executor<S> + 'static>(around: &Arc<LayerStack<Self, E>>, job: Job<S>) -> EnterResult<S, ()> {
-        if !around.layer.takes(job.info()) {
+        if !around.layer.takes(job.task()) {
             return EnterResult::Forward(job, ());
         }
         let Ok((task, reply)) = job.start_delegating() else { return EnterResult::Finished };
@@ -182,7 +182,7 @@ impl<S: TaskSet> LayerPolicy<S> for Retry {
     {
         let failed = for_good || !refused.is_full();
         let error = refused.error().clone();
-        if failed && around.layer.takes(refused.value().info()) && around.layer.when.matches::<S::Output>(&Err(error)) {
+        if failed && around.layer.takes(refused.value().task()) && around.layer.when.matches::<S::Output>(&Err(error)) {
             fail_job(refused); // the attempt gets this error
             return Ok(());
         }

@@ -147,15 +147,15 @@ impl LocalBuilder {
     }
 
     /// Sets how long work of this priority may be overtaken by other work, instead of
-    /// [`Priority::timeout`]. The earliest expiration runs first. For [`Priority::Immediate`], zero
+    /// [`Priority::max_wait`]. The earliest expiration runs first. For [`Priority::Immediate`], zero
     /// counts as expired one millisecond before the call arrives.
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*, time::SECOND};
-    /// let local = Local::builder().expiration(Priority::Low, 2 * SECOND).build()?;
+    /// let local = Local::builder().max_wait(Priority::Low, 2 * SECOND).build()?;
     /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
-    pub fn expiration(mut self, priority: Priority, timeout: Duration) -> Self {
+    pub fn max_wait(mut self, priority: Priority, timeout: Duration) -> Self {
         self.config.schedule.expirations.set(priority, timeout);
         self
     }
@@ -223,7 +223,7 @@ impl LocalBuilder {
     ///         }
     ///     }
     /// }
-    /// let sums = Messenger::<i64>::named("sums")?;
+    /// let sums = Messenger::<i64>::open("sums")?;
     /// let mut heard = sums.subscribe();
     /// let local = Local::builder().messenger(&sums).build()?;
     /// Geometry::on(&local).add_and_tell(4, 5).wait()?;

@@ -2,7 +2,7 @@
 //! so.
 
 use super::{
-    Turn,
+    RunReport,
     local_shared::{Leavers, LocalShared},
 };
 use crate::{
@@ -105,8 +105,8 @@ pub(super) enum StopCondition {
 }
 
 impl LocalShared {
-    pub(super) fn turn(self: &Arc<Self>, until: impl FnOnce() -> StopCondition) -> Turn {
-        let Some(driving) = DriverGuard::begin(self) else { return Turn::busy() };
+    pub(super) fn turn(self: &Arc<Self>, until: impl FnOnce() -> StopCondition) -> RunReport {
+        let Some(driving) = DriverGuard::begin(self) else { return RunReport::busy() };
         let _time = clock::enter(self.clock.clone());
         let (until, mut ran) = (until(), 0);
         let mut may = |expires| match until {
@@ -125,7 +125,7 @@ impl LocalShared {
         let next_alarm = timer::next().map(|due| due.saturating_duration_since(clock::instant()));
         driving.reports.set(true);
         let has_work = driving.leave();
-        Turn { ran, has_work, next_alarm, busy: false }
+        RunReport { ran, has_work, next_alarm, busy: false }
     }
 
     /// Drives until `future` is ready. Polls `future` on this thread. While another thread drives,

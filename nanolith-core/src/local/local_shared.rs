@@ -185,7 +185,7 @@ impl LocalShared {
     }
 
     /// Like [`close`](Self::close), but ends the queued calls. Returns their number.
-    pub(super) fn shutdown_now(&self) -> usize {
+    pub(super) fn terminate(&self) -> usize {
         let mut core = self.lock();
         core.closed = true;
         core.paused = false;

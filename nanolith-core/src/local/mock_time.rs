@@ -1,6 +1,6 @@
 //! Driving a `Local` along a mock clock, for tests of delays and expirations.
 
-use super::{Local, Turn};
+use super::{Local, RunReport};
 use crate::time::MockClock;
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ impl Local {
     /// })?;
     /// # Ok::<(), CallError>(())
     /// ```
-    pub fn advance(&self, clock: &MockClock, by: Duration) -> Turn {
+    pub fn advance(&self, clock: &MockClock, by: Duration) -> RunReport {
         let end = clock.elapsed_after(by);
         let mut turn = self.run_until_idle();
         loop {
@@ -70,7 +70,7 @@ impl Local {
     ///     assert_eq!(clock.elapsed(), 400 * HOUR);
     /// });
     /// ```
-    pub fn flush_all(&self, clock: &MockClock) -> Turn {
+    pub fn flush_all(&self, clock: &MockClock) -> RunReport {
         let mut turn = self.run_until_idle();
         while !turn.busy && clock.advance_to_next() {
             turn = turn.then(self.run_until_idle());

@@ -20,7 +20,7 @@ mod state;
 pub use builder::LocalBuilder;
 pub use drained::Drained;
 pub use notify::{WorkAvailable, WorkHint};
-pub use run::Turn;
+pub use run::RunReport;
 
 use self::local_shared::LocalShared;
 use crate::{
@@ -55,7 +55,7 @@ use std::{fmt, sync::Arc};
 ///
 /// One thread drives at a time, with [`run_for`](Self::run_for) and similar methods, or with
 /// [`block_on`](Self::block_on). If a second thread tries to drive, it receives a
-/// [busy](Turn::is_busy) report. So does a task that tries to drive the executor that runs it. The
+/// [busy](RunReport::is_busy) report. So does a task that tries to drive the executor that runs it. The
 /// owner is the thread that created the `Local`, until another thread drives: then that thread is
 /// the owner.
 ///
@@ -199,11 +199,11 @@ impl Local {
     /// # use nanolith_doc_sets::*;
     /// let local = Local::new();
     /// let job = Geometry::on(&local).add(4, 5).submit();
-    /// assert_eq!(local.next().map(|task| task.name()), Some("add"));
+    /// assert_eq!(local.next_task().map(|task| task.name()), Some("add"));
     /// # drop(job);
     /// ```
     #[must_use]
-    pub fn next(&self) -> Option<&'static TaskInfo> {
+    pub fn next_task(&self) -> Option<&'static TaskInfo> {
         self.inner().next_task()
     }
 
@@ -254,11 +254,11 @@ impl Local {
     /// # use nanolith_doc_sets::*;
     /// let local = Local::new();
     /// let queued = Geometry::on(&local).add(4, 5).submit();
-    /// assert_eq!(local.shutdown_now(), 1);
+    /// assert_eq!(local.terminate(), 1);
     /// assert!(matches!(queued.wait(), Err(CallError::Cancelled(_))));
     /// ```
-    pub fn shutdown_now(&self) -> usize {
-        self.inner().shutdown_now()
+    pub fn terminate(&self) -> usize {
+        self.inner().terminate()
     }
 
     /// Returns whether the `Local` is closed.
@@ -269,12 +269,12 @@ impl Local {
 }
 
 impl<S: TaskSet> Executor<S> for Local {
-    fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
-        admission::execute(&**self.inner(), job)
+    fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
+        admission::try_execute(&**self.inner(), job)
     }
 
-    fn admit(&self, job: Job<S>) -> Admission<'_, S> {
-        admission::admit(&**self.inner(), job)
+    fn execute(&self, job: Job<S>) -> Admission<'_, S> {
+        admission::execute(&**self.inner(), job)
     }
 
     fn accepts_calls(&self) -> bool {

@@ -60,7 +60,7 @@ impl Local {
     /// The handler runs on the thread that submits or wakes the work: any thread, or the timer
     /// thread. So it should be brief, and must not drive. A handle of this `Local` inside the
     /// handler keeps the `Local` alive for ever. A panic of the handler is ignored. Work that is
-    /// [left](crate::local::Turn::has_work) after a turn does not call the handler again.
+    /// [left](crate::local::RunReport::has_work) after a turn does not call the handler again.
     ///
     /// ```
     /// use nanolith::{Local, prelude::*};

@@ -20,14 +20,14 @@ use std::{
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Turn {
+pub struct RunReport {
     pub(super) ran: usize,
     pub(super) has_work: bool,
     pub(super) next_alarm: Option<Duration>,
     pub(super) busy: bool,
 }
 
-impl Turn {
+impl RunReport {
     pub(super) fn busy() -> Self {
         Self { busy: true, ..Self::default() }
     }
@@ -92,7 +92,7 @@ impl Local {
     /// assert_eq!((turn.ran(), turn.has_work()), (2, true));
     /// # });
     /// ```
-    pub fn run_for(&self, budget: Duration) -> Turn {
+    pub fn run_for(&self, budget: Duration) -> RunReport {
         self.inner().turn(|| StopCondition::Late(clock::now().saturating_add(clock::nanos(budget))))
     }
 
@@ -104,7 +104,7 @@ impl Local {
     /// let next_frame = std::time::Instant::now() + std::time::Duration::from_millis(8);
     /// assert_eq!(local.run_until_deadline(next_frame).ran(), 0);
     /// ```
-    pub fn run_until_deadline(&self, deadline: Instant) -> Turn {
+    pub fn run_until_deadline(&self, deadline: Instant) -> RunReport {
         self.inner().turn(|| {
             let left = deadline.saturating_duration_since(clock::instant());
             StopCondition::Late(clock::now().saturating_add(clock::nanos(left)))
@@ -120,7 +120,7 @@ impl Local {
     ///     // .. what the host has to do in between ..
     /// }
     /// ```
-    pub fn run_slice(&self) -> Turn {
+    pub fn run_slice(&self) -> RunReport {
         self.run_for(self.inner().config.schedule.slice)
     }
 
@@ -136,7 +136,7 @@ impl Local {
     /// assert_eq!(local.run_until_idle().ran(), 100);
     /// # drop(jobs);
     /// ```
-    pub fn run_until_idle(&self) -> Turn {
+    pub fn run_until_idle(&self) -> RunReport {
         self.inner().turn(|| StopCondition::Idle)
     }
 
@@ -167,7 +167,7 @@ impl Local {
     /// assert_eq!(local.run_expired().ran(), 1);
     /// assert!(at_once.is_finished() && !at_leisure.is_finished());
     /// ```
-    pub fn run_expired(&self) -> Turn {
+    pub fn run_expired(&self) -> RunReport {
         self.run_for(Duration::ZERO)
     }
 

@@ -67,7 +67,7 @@ impl Priority {
     /// assert_eq!(Priority::Low.timeout(), Duration::from_secs(10));
     /// ```
     #[must_use]
-    pub const fn timeout(self) -> Duration {
+    pub const fn max_wait(self) -> Duration {
         match self {
             Self::Immediate => Duration::ZERO,
             Self::UserBlocking => Duration::from_millis(250),

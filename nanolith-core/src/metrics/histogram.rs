@@ -41,8 +41,8 @@ impl Histogram {
     /// # use nanolith::prelude::*;
     /// # let pool = Pool::builder().metrics(true).build()?;
     /// let metrics = pool.metrics().ok_or("it was asked to measure")?;
-    /// let mut both = metrics.wait();
-    /// both.merge(&metrics.run());
+    /// let mut both = metrics.wait_time();
+    /// both.merge(&metrics.run_time());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn merge(&mut self, other: &Self) {

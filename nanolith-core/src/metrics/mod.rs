@@ -36,7 +36,7 @@ mod read {
     /// geometry.parse("7".into()).wait()??;
     /// pool.drained().wait();
     /// let metrics = pool.metrics().ok_or("it was asked to measure")?;
-    /// assert_eq!((metrics.run().count(), metrics.tasks().len()), (2, 2));
+    /// assert_eq!((metrics.run_time().count(), metrics.tasks().len()), (2, 2));
     /// assert_eq!(metrics.task("parse").map(|parse| parse.run().count()), Some(1));
     /// println!("{:.0} % busy", 100.0 * metrics.utilization());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -52,13 +52,13 @@ mod read {
     impl Metrics {
         /// Returns how long calls waited from their submission to their start.
         #[must_use]
-        pub fn wait(&self) -> Histogram {
+        pub fn wait_time(&self) -> Histogram {
             self.sum(|task| &task.wait)
         }
 
         /// Returns how long tasks ran. An asynchronous task counts from its start to its end.
         #[must_use]
-        pub fn run(&self) -> Histogram {
+        pub fn run_time(&self) -> Histogram {
             self.sum(|task| &task.run)
         }
 
@@ -158,13 +158,13 @@ mod read {
 
         /// Returns how long the task's calls waited from their submission to their start.
         #[must_use]
-        pub fn wait(&self) -> &Histogram {
+        pub fn wait_time(&self) -> &Histogram {
             &self.wait
         }
 
         /// Returns how long the task ran.
         #[must_use]
-        pub fn run(&self) -> &Histogram {
+        pub fn run_time(&self) -> &Histogram {
             &self.run
         }
     }

@@ -76,7 +76,7 @@ impl<S: TaskSet> Expectations<S> {
 
     // ----- a call
 
-    pub(super) fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
+    pub(super) fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
         let Ok((task, reply)) = job.start_delegating() else { return Ok(()) };
         if let Some(expected) = self.find(&task) {
             reply.slot().header.mark_started(clock::now());
@@ -86,7 +86,7 @@ impl<S: TaskSet> Expectations<S> {
         }
         let real = self.lock().real.clone();
         match real {
-            Some(real) => real.execute(Job::delegate(reply, task, Reply::complete)),
+            Some(real) => real.try_execute(Job::delegate(reply, task, Reply::complete)),
             None => {
                 self.refuse(&task, reply);
                 Ok(())
@@ -125,7 +125,7 @@ impl<S: TaskSet> Expectations<S> {
 
     fn refuse(&self, task: &S::Task, reply: Reply<S>) {
         let describe = self.lock().describe.clone();
-        let info = S::info(task);
+        let info = S::task_info(task);
         let mut what = format!("`{info}` ({})", info.identifier());
         if let Some(describe) = describe {
             let _ = write!(what, " with {}", describe(task)); // writing to a string does not fail

@@ -1,6 +1,8 @@
 //! Executors for tests: [`Mock`] returns scripted answers, [`Recorder`] records calls and their
 //! outcomes, and [`Replay`] answers calls from a record.
 //!
+//! Needs the cargo feature `test-util`.
+//!
 //! ```
 //! use nanolith::{Executor, mock::Mock, prelude::*};
 //! # pub struct Geometry;
@@ -189,8 +191,8 @@ impl<S: TaskSet> Mock<S> {
 }
 
 impl<S: TaskSet> Executor<S> for Mock<S> {
-    fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
-        self.script().execute(job)
+    fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
+        self.script().try_execute(job)
     }
 }
 

@@ -171,7 +171,7 @@ where
 
     /// Records the call. Returns a job that runs in its place.
     fn record(&self, job: Job<S>) -> Option<(u64, Job<S>)> {
-        let (info, priority) = (job.info(), job.priority());
+        let (info, priority) = (job.task(), job.priority());
         let (task, reply) = job.start_delegating().ok()?;
         let number = self.tape.push(Record { info, task: (self.tape.keep_task)(&task), priority, outcome: None });
         let tape = self.tape.clone();
@@ -191,16 +191,16 @@ where
     K: Send + 'static,
     V: Send + 'static,
 {
-    fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
+    fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
         let Some((number, job)) = self.record(job) else { return Ok(()) };
-        self.executor.execute(job).inspect_err(|_| self.tape.discard(number))
+        self.executor.try_execute(job).inspect_err(|_| self.tape.discard(number))
     }
 
-    fn admit(&self, job: Job<S>) -> Admission<'_, S> {
+    fn execute(&self, job: Job<S>) -> Admission<'_, S> {
         let recorded = self.record(job);
         Box::pin(async move {
             let Some((number, job)) = recorded else { return Ok(()) };
-            self.executor.admit(job).await.inspect_err(|_| self.tape.discard(number))
+            self.executor.execute(job).await.inspect_err(|_| self.tape.discard(number))
         })
     }
 

@@ -107,12 +107,12 @@ where
     K: PartialEq + Send + Sync + 'static,
     V: Send + 'static,
 {
-    fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
+    fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
         let Ok((task, reply)) = job.split() else { return Ok(()) };
         match self.take(&(self.tape.key)(&task)) {
             Some(outcome) => reply.complete(outcome.map(|value| (self.tape.output)(value))),
             None => {
-                let info = S::info(&task);
+                let info = S::task_info(&task);
                 let text = format!("nothing is left to replay for `{info}` ({})", info.identifier());
                 reply.panicked(Panic::new(Box::new(text), None));
             }

@@ -48,7 +48,7 @@ where
         Box::pin(async move {
             let (target, make, gauge) = &*shared;
             let call = unwind::catch(|| make(target, item)).map_err(Cause::of_panic)?;
-            gauge.name_after(call.info());
+            gauge.name_after(call.task());
             call.await.map_err(Cause::Call).and_then(finish)
         })
     })

@@ -148,11 +148,11 @@ impl<T, K: Stage> Pipeline<T, K> {
     ///
     /// ```
     /// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
-    /// let pipeline = Pipeline::from_iter(0..9).map(GlobalPool.get()?, |n| n * n).named("square");
-    /// assert_eq!(&*pipeline.figures().stages()[0].name, "square");
+    /// let pipeline = Pipeline::from_iter(0..9).map(GlobalPool.get()?, |n| n * n).name("square");
+    /// assert_eq!(&*pipeline.stats().stages()[0].name, "square");
     /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
-    pub fn named(self, name: &str) -> Self {
+    pub fn name(self, name: &str) -> Self {
         if let Some(gauge) = &self.plan.gauge {
             gauge.name_it(|| name.into());
         }

@@ -99,7 +99,7 @@ impl ItemError {
         Self { stage: at.name(), index, count, cause }
     }
 
-    /// Returns the name of the stage: the one set by [`named`](super::Pipeline::named), else that
+    /// Returns the name of the stage: the one set by [`name`](super::Pipeline::name), else that
     /// of its task or function. An item that fails before the first stage fails at `input`.
     #[must_use]
     pub fn stage(&self) -> &str {

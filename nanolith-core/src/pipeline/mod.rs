@@ -1,6 +1,8 @@
 //! Pipelines: items flow through stages of tasks, services, clusters and functions, over bounded
 //! queues.
 //!
+//! Needs the cargo feature `pipeline`.
+//!
 //! `plan` puts stages together and starts them; `channel` is the queue between two stages.
 //! `call_stage` and `map_stage` drive a stage; `input` and `batch_size` define what it takes at
 //! once. `source` is the input of a pipeline, and `sinks` and `output` are its end. `stages` and
@@ -31,7 +33,7 @@ mod stop_handle;
 pub use config::{Batches, Calls, Functions, Input, Stage};
 pub use error::{Cause, ItemError, OnError};
 pub use sinks::{Collect, Collected, ForEach, Iter, Results};
-pub use stats::{End, Figures, Report, StageFigures};
+pub use stats::{End, PipelineStats, Report, StageStats};
 pub use stop_handle::StopHandle;
 
 use self::{plan::Plan, source::Streaming};
@@ -159,14 +161,14 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
     /// ```
     /// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
     /// let squares = Pipeline::from_iter(0..100).map(GlobalPool.get()?, |n| n * n);
-    /// let figures = squares.figures();
+    /// let figures = squares.stats();
     /// squares.collect().wait()?;
     /// assert_eq!(figures.stages()[0].done, 100);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn figures(&self) -> Figures {
-        Figures::of(&self.plan.run)
+    pub fn stats(&self) -> PipelineStats {
+        PipelineStats::of(&self.plan.run)
     }
 
     /// Returns a handle that stops the pipeline, from any thread.
@@ -174,7 +176,7 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
     /// ```
     /// use nanolith::{pipeline::{End, Pipeline}, pool::GlobalPool};
     /// let squares = Pipeline::from_iter(0..).map(GlobalPool.get()?, |n: u64| n * n);
-    /// squares.stop_handle().stop();
+    /// squares.stop_handle().close();
     /// assert_eq!(squares.collect().wait()?.report.end, End::Stopped);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -247,6 +249,6 @@ impl<T: Send + 'static, K> IntoIterator for Pipeline<T, K> {
 
 impl<T, K> fmt::Debug for Pipeline<T, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pipeline").field("figures", &Figures::of(&self.plan.run)).finish_non_exhaustive()
+        f.debug_struct("Pipeline").field("figures", &PipelineStats::of(&self.plan.run)).finish_non_exhaustive()
     }
 }

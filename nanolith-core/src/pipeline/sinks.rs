@@ -5,7 +5,7 @@ use super::{
     error::ItemError,
     output::Output,
     plan::Plan,
-    stats::{Figures, Report},
+    stats::{PipelineStats, Report},
     stop_handle::StopHandle,
 };
 use crate::context::block_on;
@@ -238,8 +238,8 @@ macro_rules! running {
         impl<T> $name<T> {
             /// Returns a handle that reads the figures of the stages, from any thread.
             #[must_use]
-            pub fn figures(&self) -> Figures {
-                Figures::of(&self.output.run)
+            pub fn stats(&self) -> PipelineStats {
+                PipelineStats::of(&self.output.run)
             }
 
             /// Returns a handle that stops the pipeline, from any thread.
@@ -259,7 +259,7 @@ macro_rules! running {
 
         impl<T> fmt::Debug for $name<T> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_struct(stringify!($name)).field("figures", &self.figures()).finish_non_exhaustive()
+                f.debug_struct(stringify!($name)).field("figures", &self.stats()).finish_non_exhaustive()
             }
         }
     };

@@ -12,12 +12,12 @@ use std::{
 };
 
 /// Reads the figures of a pipeline's stages while it runs, from any thread. Made by
-/// [`Pipeline::figures`](super::Pipeline::figures).
+/// [`Pipeline::stats`](super::Pipeline::stats).
 ///
 /// ```
 /// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
-/// let squares = Pipeline::from_iter(0..1_000).map(GlobalPool.get()?, |n| n * n).named("square");
-/// let figures = squares.figures();
+/// let squares = Pipeline::from_iter(0..1_000).map(GlobalPool.get()?, |n| n * n).name("square");
+/// let figures = squares.stats();
 /// for square in squares {
 /// #   let square = square?;
 ///     if square == 250_000 {
@@ -30,18 +30,18 @@ use std::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct Figures {
+pub struct PipelineStats {
     run: Arc<Driver>,
 }
 
-impl Figures {
+impl PipelineStats {
     pub(super) fn of(run: &Arc<Driver>) -> Self {
         Self { run: run.clone() }
     }
 
     /// Returns the figures of each stage, from the first stage to the last.
     #[must_use]
-    pub fn stages(&self) -> Vec<StageFigures> {
+    pub fn stages(&self) -> Vec<StageStats> {
         stages(&self.run)
     }
 
@@ -71,10 +71,10 @@ impl Figures {
     }
 }
 
-impl fmt::Debug for Figures {
+impl fmt::Debug for PipelineStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (taken, delivered, stages) = (self.taken(), self.delivered(), self.stages());
-        let mut debug = f.debug_struct("Figures");
+        let mut debug = f.debug_struct("PipelineStats");
         debug.field("taken", &taken).field("delivered", &delivered).field("stages", &stages).finish()
     }
 }
@@ -90,7 +90,7 @@ impl fmt::Debug for Figures {
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct StageFigures {
+pub struct StageStats {
     /// The name of the stage. A stage without a name has that of its task, from its first call on.
     pub name: Arc<str>,
     /// The number of items that wait before the stage.
@@ -114,7 +114,7 @@ pub struct StageFigures {
     pub batch: usize,
 }
 
-impl StageFigures {
+impl StageStats {
     fn of(gauge: &StageMetrics) -> Self {
         let StageSnapshot { depth, in_flight, taken, batch, mean_wait, mean_run, rate, tally } = gauge.read();
         let (name, done, failed) = (gauge.name(), tally.done, tally.errors);
@@ -122,8 +122,8 @@ impl StageFigures {
     }
 }
 
-fn stages(run: &Driver) -> Vec<StageFigures> {
-    run.stages().iter().map(|gauge| StageFigures::of(gauge)).collect()
+fn stages(run: &Driver) -> Vec<StageStats> {
+    run.stages().iter().map(|gauge| StageStats::of(gauge)).collect()
 }
 
 /// How a pipeline ended.
@@ -132,7 +132,7 @@ fn stages(run: &Driver) -> Vec<StageFigures> {
 /// use nanolith::{pipeline::{End, Pipeline}, pool::GlobalPool};
 /// let endless = Pipeline::from_iter(0..).map(GlobalPool.get()?, |n: u64| n * n);
 /// let stop = endless.stop_handle();
-/// let done = endless.for_each(|square| if square > 100 { stop.stop() }).wait()?;
+/// let done = endless.for_each(|square| if square > 100 { stop.close() }).wait()?;
 /// assert_eq!(done.end, End::Stopped);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -172,7 +172,7 @@ pub struct Report {
     /// The errors of failed items, under [`OnError::Collect`](super::OnError::Collect).
     pub errors: Vec<ItemError>,
     /// The figures of each stage, from the first stage to the last.
-    pub stages: Vec<StageFigures>,
+    pub stages: Vec<StageStats>,
     /// The time from the start of the pipeline to its end.
     pub elapsed: Duration,
 }

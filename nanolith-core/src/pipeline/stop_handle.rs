@@ -10,7 +10,7 @@ use std::{fmt, sync::Arc};
 /// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
 /// let endless = Pipeline::from_iter(0..).map(GlobalPool.get()?, |n: u64| n * n);
 /// let stop = endless.stop_handle();
-/// std::thread::spawn(move || stop.stop());
+/// std::thread::spawn(move || stop.close());
 /// let squares = endless.collect().wait()?; // all of those that were begun
 /// assert_eq!(squares.items.len() as u64, squares.report.taken);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -28,11 +28,11 @@ impl StopHandle {
     /// Stops taking items from the input, and drops the input. Items that were taken pass all
     /// stages and come out. An input that blocks is dropped when it returns its next item; that
     /// item is discarded.
-    pub fn stop(&self) {
+    pub fn close(&self) {
         self.run.stop();
     }
 
-    /// Cancels the pipeline: like [`StopHandle::stop`], and items between stages are dropped and
+    /// Cancels the pipeline: like [`StopHandle::close`], and items between stages are dropped and
     /// their calls cancelled. Running tasks are asked to stop.
     ///
     /// The stages cancel their calls on their own threads, soon after this method returns; until
@@ -43,11 +43,11 @@ impl StopHandle {
     /// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
     /// let endless = Pipeline::from_iter(0..).map(GlobalPool.get()?, |n: u64| n * n);
     /// let stop = endless.stop_handle();
-    /// let report = endless.for_each(|square| if square > 100 { stop.cancel() }).wait()?;
+    /// let report = endless.for_each(|square| if square > 100 { stop.terminate() }).wait()?;
     /// assert!(report.delivered <= report.taken);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn cancel(&self) {
+    pub fn terminate(&self) {
         self.run.cancel();
     }
 

@@ -112,11 +112,11 @@ impl Pool {
     /// # let pool = Pool::builder().build()?;
     /// # pool.pause();
     /// let queued = Geometry::on(&pool).add(4, 5).submit();
-    /// assert_eq!(pool.shutdown_now(), 1);
+    /// assert_eq!(pool.terminate(), 1);
     /// assert!(matches!(queued.wait(), Err(CallError::Cancelled(_))));
     /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
-    pub fn shutdown_now(&self) -> usize {
+    pub fn terminate(&self) -> usize {
         self.inner().shut_down()
     }
 

@@ -40,7 +40,7 @@ impl Pool {
 
     /// Returns whether the maximum number of tasks is running.
     #[must_use]
-    pub fn maxed(&self) -> bool {
+    pub fn is_saturated(&self) -> bool {
         let active = self.inner().active();
         active >= self.inner().lock().limit
     }
@@ -101,11 +101,11 @@ impl Pool {
     /// let geometry = Geometry::on(&pool);
     /// let later = geometry.add(4, 5).submit();
     /// let sooner = geometry.parse("7".into()).priority(Priority::Immediate).submit();
-    /// assert_eq!(pool.next().map(|task| task.name()), Some("parse"));
+    /// assert_eq!(pool.next_task().map(|task| task.name()), Some("parse"));
     /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     #[must_use]
-    pub fn next(&self) -> Option<&'static TaskInfo> {
+    pub fn next_task(&self) -> Option<&'static TaskInfo> {
         self.inner().next_task()
     }
 
@@ -155,7 +155,7 @@ impl Pool {
     /// Geometry::on(&pool).add(4, 5).wait()?;
     /// pool.drained().wait();
     /// if let Some(metrics) = pool.metrics() {
-    ///     println!("{}, {:.0} % busy", metrics.run(), 100.0 * metrics.utilization());
+    ///     println!("{}, {:.0} % busy", metrics.run_time(), 100.0 * metrics.utilization());
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -172,7 +172,7 @@ impl Pool {
     /// # use nanolith::prelude::*;
     /// # let pool = Pool::builder().metrics(true).build()?;
     /// pool.reset_metrics();
-    /// assert_eq!(pool.metrics().map(|metrics| metrics.run().count()), Some(0));
+    /// assert_eq!(pool.metrics().map(|metrics| metrics.run_time().count()), Some(0));
     /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     #[cfg(feature = "metrics")]

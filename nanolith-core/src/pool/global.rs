@@ -111,26 +111,26 @@ pub(super) fn build_global(builder: PoolBuilder) -> Result<(), BuildError> {
 }
 
 impl<S: TaskSet> Executor<S> for GlobalPool {
-    fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
+    fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
         if let Some(world) = sim_runtime::world() {
             return match simulated(&world, Pool::builder()) {
-                Ok(pool) => pool.execute(job),
+                Ok(pool) => pool.try_execute(job),
                 Err(error) => Err(not_started(job, error)),
             };
         }
         match self.get() {
-            Ok(pool) => pool.execute(job),
+            Ok(pool) => pool.try_execute(job),
             Err(error) => Err(not_started(job, error)),
         }
     }
 
-    fn admit(&self, job: Job<S>) -> Admission<'_, S> {
+    fn execute(&self, job: Job<S>) -> Admission<'_, S> {
         if let Some(pool) = sim_runtime::world().and_then(|world| simulated(&world, Pool::builder()).ok()) {
-            return Box::pin(async move { pool.admit(job).await });
+            return Box::pin(async move { pool.execute(job).await });
         }
         match self.get() {
-            Ok(pool) => pool.admit(job),
-            Err(_) => Box::pin(std::future::ready(self.execute(job))),
+            Ok(pool) => pool.execute(job),
+            Err(_) => Box::pin(std::future::ready(self.try_execute(job))),
         }
     }
 

@@ -43,7 +43,7 @@ pub use shared_state::{SharedPool, SharedState};
 pub(crate) use shutdown::{AtWork, SuspendedCalls, end_suspended};
 pub use shutdown::{CloseTimeout, CloseTimeoutError};
 pub(crate) use spawn::spawn;
-pub use threads::broadcast::{RunOnAll, RunOnAllError};
+pub use threads::broadcast::{Broadcast, BroadcastError};
 
 use self::{config::Config, pool_shared::PoolShared};
 use crate::{
@@ -66,7 +66,7 @@ use std::{fmt, sync::Arc};
 /// assert_eq!(Geometry::on(&pool).add(4, 5).wait()?, 9);
 /// pool.drained().wait();
 /// assert_eq!((pool.queue_len(), pool.overflow(), pool.in_flight(), pool.completed()), (0, 0, 0, 1));
-/// assert_eq!((pool.active(), pool.idle(), pool.maxed()), (0, pool.max_concurrency(), false));
+/// assert_eq!((pool.active(), pool.idle(), pool.is_saturated()), (0, pool.max_concurrency(), false));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
@@ -196,7 +196,7 @@ impl Pool {
     ///     pub fn scaled(x: i64) -> i64 { x * UNIT.get() }
     /// }
     /// let pool = Pool::builder().concurrency(Concurrency::Exact(2)).build()?;
-    /// let results = pool.run_on_all(|| UNIT.set(1_000)).wait()?;
+    /// let results = pool.broadcast(|| UNIT.set(1_000)).wait()?;
     /// assert_eq!(results.len(), 2);
     /// assert_eq!(Geometry::on(&pool).scaled(9).wait()?, 9_000);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -204,14 +204,14 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// [`RunOnAllError::WouldDeadlock`] if a task of the pool would block its own thread in this
+    /// [`BroadcastError::WouldDeadlock`] if a task of the pool would block its own thread in this
     /// wait. An asynchronous task may await it.
     ///
     /// # Panics
     ///
     /// If `run` panics, the panic is the result of that thread.
-    pub fn run_on_all<T: Send + 'static>(&self, run: impl Fn() -> T + Send + Sync + 'static) -> RunOnAll<T> {
-        RunOnAll::begin(self.inner().clone(), run)
+    pub fn broadcast<T: Send + 'static>(&self, run: impl Fn() -> T + Send + Sync + 'static) -> Broadcast<T> {
+        Broadcast::begin(self.inner().clone(), run)
     }
 
     /// Returns a share of the pool, which is an executor. While several shares have calls waiting,
@@ -254,14 +254,14 @@ impl Pool {
 }
 
 impl<S: TaskSet> Executor<S> for Pool {
-    fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
+    fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
         self.inner().look_at_limits(&job);
-        admission::execute(&**self.inner(), job)
+        admission::try_execute(&**self.inner(), job)
     }
 
-    fn admit(&self, job: Job<S>) -> Admission<'_, S> {
+    fn execute(&self, job: Job<S>) -> Admission<'_, S> {
         self.inner().look_at_limits(&job);
-        admission::admit(&**self.inner(), job)
+        admission::execute(&**self.inner(), job)
     }
 
     fn accepts_calls(&self) -> bool {

@@ -277,7 +277,7 @@ impl PoolShared {
     /// Like [`PoolShared::look_at_rules`], if the job's task has a limit of its own.
     #[inline]
     pub(super) fn look_at_limits<S: TaskSet>(&self, job: &Job<S>) {
-        if const { any_limited(S::TASKS) } && job.info().max_concurrency().is_some() {
+        if const { any_limited(S::TASKS) } && job.task().max_concurrency().is_some() {
             self.look_at_rules();
         }
     }

@@ -9,7 +9,7 @@ use super::{
     events::FullEvents,
     limits::{Rules, Started},
     pool_item::{OtherItem, PoolItem},
-    threads::broadcast::Broadcast,
+    threads::broadcast::BroadcastShared,
     worker::cost::TaskCost,
 };
 use crate::{
@@ -79,7 +79,7 @@ pub(super) struct PoolState {
     pub(super) has_limits: bool,
     pub(super) limits: Rules,
     /// The closures that each thread is to run once.
-    pub(super) broadcasts: Vec<Arc<Broadcast>>,
+    pub(super) broadcasts: Vec<Arc<BroadcastShared>>,
 }
 
 impl PoolState {

@@ -130,12 +130,12 @@ impl<S, P> SharedPool<S, P> {
 }
 
 impl<S: TaskSet<Shared = Arc<S>> + Send + Sync, P: Executor<S>> Executor<S> for SharedPool<S, P> {
-    fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
-        self.pool.execute(job.with_state(&self.state))
+    fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
+        self.pool.try_execute(job.with_state(&self.state))
     }
 
-    fn admit(&self, job: Job<S>) -> Admission<'_, S> {
-        self.pool.admit(job.with_state(&self.state))
+    fn execute(&self, job: Job<S>) -> Admission<'_, S> {
+        self.pool.execute(job.with_state(&self.state))
     }
 
     fn accepts_calls(&self) -> bool {

@@ -30,7 +30,7 @@ impl TaskSet for Set {
     const IDENTIFIER: &'static str = "front::Set";
     const TASKS: &'static [TaskInfo] = &[TASK];
 
-    fn info(_: &usize) -> &'static TaskInfo {
+    fn task_info(_: &usize) -> &'static TaskInfo {
         &Self::TASKS[0]
     }
 

@@ -21,7 +21,7 @@ use std::{
 /// use nanolith::{prelude::*, schedule::every, time::MILLISECOND};
 /// # use nanolith_doc_sets::*;
 /// let schedule = every(MILLISECOND, Geometry::tasks(), |geometry| geometry.add(4, 5)).times(2).start()?;
-/// schedule.ended().wait();
+/// schedule.closed().wait();
 /// assert_eq!((schedule.info().runs, schedule.info().errors), (2, 0));
 /// # Ok::<(), nanolith::pool::BuildError>(())
 /// ```
@@ -115,10 +115,10 @@ impl Schedule {
         with_state(&*self.inner, |state, _| state.beats.is_over())
     }
 
-    /// Waits until the schedule has ended: a future, or [`wait`](Ended::wait). The reason is in
+    /// Waits until the schedule has ended: a future, or [`wait`](Closed::wait). The reason is in
     /// [`ScheduleInfo::end`].
-    pub fn ended(&self) -> Ended {
-        Ended { waiter: Registration::new(Ends(self.inner.clone())) }
+    pub fn closed(&self) -> Closed {
+        Closed { waiter: Registration::new(Ends(self.inner.clone())) }
     }
 
     /// Lets the schedule run without its handle, until the program ends or all its runs have
@@ -142,17 +142,17 @@ impl fmt::Debug for Schedule {
     }
 }
 
-/// A wait for the end of a schedule. Made by [`Schedule::ended`].
+/// A wait for the end of a schedule. Made by [`Schedule::closed`].
 ///
 /// # Cancel safety
 ///
 /// This future may be dropped at any time.
 #[must_use = "does nothing until awaited or waited on"]
-pub struct Ended {
+pub struct Closed {
     waiter: Registration<Ends>,
 }
 
-impl Ended {
+impl Closed {
     /// Blocks until the schedule has ended. Within a task, the task's slot is released during the
     /// wait.
     pub fn wait(self) {
@@ -160,7 +160,7 @@ impl Ended {
     }
 }
 
-impl Future for Ended {
+impl Future for Closed {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -168,9 +168,9 @@ impl Future for Ended {
     }
 }
 
-impl fmt::Debug for Ended {
+impl fmt::Debug for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ended")
+        f.debug_struct("Closed")
             .field("is_over", &with_state(&*self.waiter.home().0, |state, _| state.beats.is_over()))
             .finish()
     }

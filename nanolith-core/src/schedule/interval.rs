@@ -48,7 +48,7 @@ pub enum MissedTick {
 /// let pool = Pool::builder().build()?;
 /// let schedule = every(MILLISECOND, Geometry::on(&pool), |geometry| geometry.add(4, 5)).start()?;
 /// pool.close();
-/// schedule.ended().wait(); // since the next run found that
+/// schedule.closed().wait(); // since the next run found that
 /// assert_eq!(schedule.info().end, Some(ScheduleEnd::Closed));
 /// # Ok::<(), nanolith::pool::BuildError>(())
 /// ```

@@ -1,6 +1,8 @@
 //! Repeated calls: [`every`] period, or, with the feature `cron`, at the moments of a cron
 //! expression.
 //!
+//! Needs the cargo feature `schedule`.
+//!
 //! ```
 //! use nanolith::{prelude::*, schedule::every, time::{HOUR, MockClock}};
 //! # use nanolith_doc_sets::*;
@@ -35,7 +37,7 @@ mod occurrences;
 
 #[cfg(feature = "cron")]
 pub use cron::{Cron, CronError, cron};
-pub use handle::{Ended, Schedule, ScheduleInfo};
+pub use handle::{Closed, Schedule, ScheduleInfo};
 pub use interval::{MissedTick, ScheduleEnd};
 
 use self::{
@@ -69,7 +71,7 @@ const SHORTEST: Duration = Duration::from_micros(1);
 /// let schedule = every(MILLISECOND, counter.clone(), |counter| counter.bump(5).timeout(SECOND))
 ///     .times(3)
 ///     .start()?;
-/// schedule.ended().wait();
+/// schedule.closed().wait();
 /// assert_eq!(counter.bump(0).wait()?, 25);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -145,7 +147,7 @@ impl<T: Send + 'static> Plan<T> {
     /// use nanolith::{prelude::*, schedule::every, time::{HOUR, now}};
     /// # use nanolith_doc_sets::*;
     /// let at_once = every(HOUR, Geometry::tasks(), |geometry| geometry.add(4, 5)).starting_at(now()).times(1).start()?;
-    /// at_once.ended().wait();
+    /// at_once.closed().wait();
     /// assert_eq!(at_once.info().runs, 1);
     /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```

@@ -99,16 +99,16 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     }
 
     /// Sets how long work of this priority may be overtaken by other work on this service, instead
-    /// of [`Priority::timeout`]. The earliest expiration runs first. For [`Priority::Immediate`],
+    /// of [`Priority::max_wait`]. The earliest expiration runs first. For [`Priority::Immediate`],
     /// zero counts as expired one millisecond before the call arrives.
     ///
     /// ```
     /// # use nanolith::{prelude::*, time::SECOND};
     /// # use nanolith_doc_sets::*;
-    /// let geometry = Geometry::service().expiration(Priority::Low, 2 * SECOND).launch().wait()?;
+    /// let geometry = Geometry::service().max_wait(Priority::Low, 2 * SECOND).launch().wait()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn expiration(mut self, priority: Priority, timeout: Duration) -> Self {
+    pub fn max_wait(mut self, priority: Priority, timeout: Duration) -> Self {
         self.settings.schedule.expirations.set(priority, timeout);
         self
     }

@@ -37,11 +37,11 @@ use std::{
 ///
 /// The future can be dropped and created again at any time.
 #[must_use = "the service is ending; await this, or wait on it, to see the end"]
-pub struct Closing<S: TaskSet> {
+pub struct Close<S: TaskSet> {
     waiter: Registration<Closers<S>>,
 }
 
-impl<S: TaskSet> Closing<S> {
+impl<S: TaskSet> Close<S> {
     pub(super) fn new(inner: Arc<ServiceShared<S>>) -> Self {
         Self { waiter: Registration::new(Closers(inner)) }
     }
@@ -77,7 +77,7 @@ impl<S: TaskSet> Closing<S> {
     }
 }
 
-impl<S: TaskSet> Future for Closing<S> {
+impl<S: TaskSet> Future for Close<S> {
     type Output = Result<(), CloseError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -90,7 +90,7 @@ impl<S: TaskSet> Future for Closing<S> {
     }
 }
 
-impl<S: TaskSet> fmt::Debug for Closing<S> {
+impl<S: TaskSet> fmt::Debug for Close<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Closing").finish_non_exhaustive()
     }

@@ -1,6 +1,6 @@
 //! Closing a service with a time limit, at which unfinished calls are ended.
 
-use super::{CloseError, close::Closing, service_shared::ServiceShared, shutdown::Ending};
+use super::{CloseError, close::Close, service_shared::ServiceShared, shutdown::Ending};
 use crate::{
     call::{backend::WouldDeadlock, end_batch::EndBatch},
     context::block_on,
@@ -35,13 +35,13 @@ use std::{
 ///
 /// If this is dropped, the service closes without a limit.
 #[must_use = "the service closes; what does not finish is ended only by awaiting this, or waiting on it"]
-pub struct ServiceCloseTimeout<S: TaskSet> {
-    closing: Closing<S>,
+pub struct CloseTimeout<S: TaskSet> {
+    closing: Close<S>,
     limit: Limit,
 }
 
-impl<S: TaskSet> ServiceCloseTimeout<S> {
-    pub(super) fn new(closing: Closing<S>, limit: Duration) -> Self {
+impl<S: TaskSet> CloseTimeout<S> {
+    pub(super) fn new(closing: Close<S>, limit: Duration) -> Self {
         Self { closing, limit: Limit::new(limit) }
     }
 
@@ -58,14 +58,14 @@ impl<S: TaskSet> ServiceCloseTimeout<S> {
     /// # Errors
     ///
     /// [`CloseError::Unfinished`] counts the calls that did not finish within the limit. The other
-    /// errors are those of [`Closing::wait`].
+    /// errors are those of [`Close::wait`].
     pub fn wait(self) -> Result<(), CloseError> {
         let host = self.closing.host();
         block_on::block_on(self, Some(host)).unwrap_or_else(|WouldDeadlock| Err(CloseError::WouldDeadlock))
     }
 }
 
-impl<S: TaskSet> Future for ServiceCloseTimeout<S> {
+impl<S: TaskSet> Future for CloseTimeout<S> {
     type Output = Result<(), CloseError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -76,7 +76,7 @@ impl<S: TaskSet> Future for ServiceCloseTimeout<S> {
     }
 }
 
-impl<S: TaskSet> fmt::Debug for ServiceCloseTimeout<S> {
+impl<S: TaskSet> fmt::Debug for CloseTimeout<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServiceCloseWithin").finish_non_exhaustive()
     }

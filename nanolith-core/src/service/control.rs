@@ -1,7 +1,7 @@
 //! Less common operations of a service: its restart, its life events, its measurements, its thread.
 
 use super::{
-    Closing,
+    Close,
     events::{Crash, LifeEvents},
     service_shared::ServiceShared,
 };
@@ -37,9 +37,9 @@ impl<S: TaskSet> ServiceControl<'_, S> {
     ///
     /// # Errors
     ///
-    /// The returned [`Closing`] yields them: see [`CloseError`](super::CloseError).
-    pub fn closed(&self) -> Closing<S> {
-        Closing::new(self.inner.clone())
+    /// The returned [`Close`] yields them: see [`CloseError`](super::CloseError).
+    pub fn closed(&self) -> Close<S> {
+        Close::new(self.inner.clone())
     }
 
     /// Restarts the service, as after a crash: the state is dropped and `#[init]` makes a new one.
@@ -97,7 +97,7 @@ impl<S: TaskSet> ServiceControl<'_, S> {
     /// let geometry = Geometry::service().metrics(true).launch().wait()?;
     /// geometry.add(4, 5).wait()?;
     /// if let Some(metrics) = geometry.control().metrics() {
-    ///     println!("{}", metrics.run());
+    ///     println!("{}", metrics.run_time());
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -4,7 +4,7 @@ use super::{Service, ServiceRef};
 use crate::{
     error::SubmitError,
     task::{HasInbox, TaskSet},
-    typed::{MessageTask, Sending},
+    typed::{MessageTask, SendFuture},
 };
 
 impl<S: TaskSet> Service<S> {
@@ -27,11 +27,11 @@ impl<S: TaskSet> Service<S> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]
-    pub fn send(&self, message: S::Message) -> Sending<'_, S, ServiceRef<S>, S::Message>
+    pub fn send(&self, message: S::Message) -> SendFuture<'_, S, ServiceRef<S>, S::Message>
     where
         S: HasInbox,
     {
-        Sending::new(&self.executor, MessageTask::message(), message)
+        SendFuture::new(&self.executor, MessageTask::message(), message)
     }
 
     /// Sends a message without waiting for queue room.
@@ -60,6 +60,6 @@ impl<S: TaskSet> Service<S> {
     where
         S: HasInbox,
     {
-        Sending::new(&self.executor, MessageTask::message(), message).try_send()
+        SendFuture::new(&self.executor, MessageTask::message(), message).try_send()
     }
 }

@@ -22,7 +22,7 @@ impl<S: TaskSet, E, A> ServiceBuilder<S, E, A> {
     ///         let _ = self.totals.try_send(self.total);
     ///     }
     /// }
-    /// let totals = Messenger::<i64>::named("totals")?;
+    /// let totals = Messenger::<i64>::open("totals")?;
     /// let mut heard = totals.subscribe();
     /// let counter = Counter::service(10).messenger(&totals).launch().wait()?;
     /// counter.bump(5).wait()?;
@@ -50,7 +50,7 @@ impl<S: TaskSet> ServiceControl<'_, S> {
     /// }
     /// let counter = Counter::service().launch().wait()?;
     /// assert!(!counter.announce(9).wait()?);
-    /// counter.control().attach(&Messenger::<i64>::named("totals")?)?;
+    /// counter.control().attach(&Messenger::<i64>::open("totals")?)?;
     /// assert!(counter.announce(9).wait()?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -44,8 +44,8 @@ mod streams;
 mod supervisor;
 
 pub use builder::ServiceBuilder;
-pub use close::{CloseError, Closing};
-pub use close_timeout::ServiceCloseTimeout;
+pub use close::{Close, CloseError};
+pub use close_timeout::CloseTimeout;
 pub use control::{RestartError, ServiceControl};
 pub use events::{Crash, LifeEvent, LifeEvents, NextEvent};
 pub use init::{InitOutput, init_output};
@@ -53,7 +53,7 @@ pub use init_error::InitError;
 pub use launch::{Launch, LaunchError};
 pub use messengers::AttachError;
 pub use on_panic::OnPanic;
-pub use outbox::{NextStream, WaitForEvent};
+pub use outbox::{RecvStream, WaitForEvent};
 pub use restart::Restart;
 pub use service_ref::ServiceRef;
 pub(crate) use stage::{Stage, StageWatch};
@@ -115,7 +115,7 @@ impl<S: TaskSet> Service<S> {
     }
 
     /// Closes the service. From now on it accepts only calls of its own running tasks. The accepted
-    /// calls finish, then `#[on_close]` receives the state. The returned [`Closing`] waits for the
+    /// calls finish, then `#[on_close]` receives the state. The returned [`Close`] waits for the
     /// end.
     ///
     /// ```
@@ -131,10 +131,10 @@ impl<S: TaskSet> Service<S> {
     ///
     /// # Errors
     ///
-    /// The returned [`Closing`] yields them: see [`CloseError`].
-    pub fn close(&self) -> Closing<S> {
+    /// The returned [`Close`] yields them: see [`CloseError`].
+    pub fn close(&self) -> Close<S> {
         self.executor.inner().begin_close();
-        Closing::new(self.executor.inner().clone())
+        Close::new(self.executor.inner().clone())
     }
 
     /// Closes the service like [`Service::close`], and waits until it ends, for at most `limit`,
@@ -168,12 +168,12 @@ impl<S: TaskSet> Service<S> {
     ///
     /// # Errors
     ///
-    /// The returned [`ServiceCloseTimeout`] yields them. [`CloseError::Unfinished`] counts the calls
+    /// The returned [`CloseTimeout`] yields them. [`CloseError::Unfinished`] counts the calls
     /// that did not finish within the limit; the other errors are those of [`Service::close`]. A
     /// task of the service that waits for this receives [`CloseError::WouldDeadlock`], and no call
     /// is ended.
-    pub fn close_timeout(&self, limit: Duration) -> ServiceCloseTimeout<S> {
-        ServiceCloseTimeout::new(self.close(), limit)
+    pub fn close_timeout(&self, limit: Duration) -> CloseTimeout<S> {
+        CloseTimeout::new(self.close(), limit)
     }
 
     /// Ends the service without waiting for its calls. Queued, suspended and running calls end as
@@ -197,10 +197,10 @@ impl<S: TaskSet> Service<S> {
     ///
     /// # Errors
     ///
-    /// The returned [`Closing`] yields them: see [`CloseError`].
-    pub fn terminate(&self) -> Closing<S> {
+    /// The returned [`Close`] yields them: see [`CloseError`].
+    pub fn terminate(&self) -> Close<S> {
         self.executor.inner().terminate();
-        Closing::new(self.executor.inner().clone())
+        Close::new(self.executor.inner().clone())
     }
 
     /// Returns the name, the thread and the counts of the service, as of now.

@@ -5,7 +5,7 @@ use crate::{
     call::backend::Backend,
     channel::{
         messenger::{LagPolicy, Messenger, RecvError, RecvTimeoutError, Subscriber},
-        port::{Port, Receiving},
+        port::{Port, Recv},
         stream::StreamReader,
     },
     pool::{BuildError, Subscription},
@@ -281,8 +281,8 @@ impl<S: GivesStreams> ServiceControl<'_, S> {
     /// assert_eq!(*stream.metadata(), "total");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn next_stream(&self) -> NextStream<'_, S::Metadata> {
-        NextStream(arriving(self.inner).recv())
+    pub fn next_stream(&self) -> RecvStream<'_, S::Metadata> {
+        RecvStream(arriving(self.inner).recv())
     }
 }
 
@@ -293,11 +293,11 @@ impl<S: GivesStreams> ServiceControl<'_, S> {
 ///
 /// If the future is dropped, it has taken no stream.
 #[must_use = "does nothing until awaited or waited on"]
-pub struct NextStream<'a, M>(Receiving<'a, StreamReader<M>>);
+pub struct RecvStream<'a, M>(Recv<'a, StreamReader<M>>);
 
-impl<M> Unpin for NextStream<'_, M> {}
+impl<M> Unpin for RecvStream<'_, M> {}
 
-impl<M> NextStream<'_, M> {
+impl<M> RecvStream<'_, M> {
     /// Blocks until there is a stream.
     #[must_use]
     pub fn wait(self) -> Option<StreamReader<M>> {
@@ -305,7 +305,7 @@ impl<M> NextStream<'_, M> {
     }
 }
 
-impl<M> Future for NextStream<'_, M> {
+impl<M> Future for RecvStream<'_, M> {
     type Output = Option<StreamReader<M>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -313,8 +313,8 @@ impl<M> Future for NextStream<'_, M> {
     }
 }
 
-impl<M> fmt::Debug for NextStream<'_, M> {
+impl<M> fmt::Debug for RecvStream<'_, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NextStream").finish_non_exhaustive()
+        f.debug_struct("RecvStream").finish_non_exhaustive()
     }
 }

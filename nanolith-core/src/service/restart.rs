@@ -38,7 +38,7 @@ use std::{
 ///     prelude::*, service::Restart, sync::Backoff,
 ///     time::{MILLISECOND, MINUTE, SECOND},
 /// };
-/// let restart = Restart::on_panic().limit(3, MINUTE).backoff(Backoff::exponential(MILLISECOND).up_to(SECOND));
+/// let restart = Restart::on_panic().limit(3, MINUTE).backoff(Backoff::exponential(MILLISECOND).max_delay(SECOND));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "a policy is given to a service's builder"]
@@ -122,7 +122,7 @@ impl Restart {
     }
 
     const fn new(when: When) -> Self {
-        Self { when, most: 5, within: MINUTE, backoff: Backoff::exponential(MILLISECOND).up_to(SECOND) }
+        Self { when, most: 5, within: MINUTE, backoff: Backoff::exponential(MILLISECOND).max_delay(SECOND) }
     }
 
     /// Sets the limit of restarts. The service gives up, and ends as crashed, when it would restart

@@ -1,6 +1,6 @@
 //! A handle through which a service is used as an executor.
 
-use super::{Closing, Service, ServiceInfo, service_shared::ServiceShared, stage::StageWatch};
+use super::{Close, Service, ServiceInfo, service_shared::ServiceShared, stage::StageWatch};
 use crate::{
     call::backend::{Backend, ExecutorId},
     error::SubmitError,
@@ -59,14 +59,14 @@ impl<S: TaskSet> ServiceRef<S> {
         self.inner().info()
     }
 
-    pub(crate) fn close(&self) -> Closing<S> {
+    pub(crate) fn close(&self) -> Close<S> {
         self.inner().begin_close();
-        Closing::new(self.inner().clone())
+        Close::new(self.inner().clone())
     }
 
-    pub(crate) fn terminate(&self) -> Closing<S> {
+    pub(crate) fn terminate(&self) -> Close<S> {
         self.inner().terminate();
-        Closing::new(self.inner().clone())
+        Close::new(self.inner().clone())
     }
 
     pub(crate) fn on_full(&self) -> OnFull {
@@ -121,12 +121,12 @@ impl<S: TaskSet> Clone for ServiceRef<S> {
 }
 
 impl<S: TaskSet> Executor<S> for ServiceRef<S> {
-    fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
-        admission::execute(&**self.inner(), job)
+    fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
+        admission::try_execute(&**self.inner(), job)
     }
 
-    fn admit(&self, job: Job<S>) -> Admission<'_, S> {
-        admission::admit(&**self.inner(), job)
+    fn execute(&self, job: Job<S>) -> Admission<'_, S> {
+        admission::execute(&**self.inner(), job)
     }
 
     fn accepts_calls(&self) -> bool {

@@ -6,7 +6,7 @@ use crate::{
     context::block_on,
     error::{CallError, SubmitError},
     task::{TakesStreams, TaskSet},
-    typed::{MessageTask, Sending},
+    typed::{MessageTask, SendFuture},
 };
 use std::{
     error::Error,
@@ -66,7 +66,7 @@ pub struct CreateStream<'a, S: TakesStreams> {
     stage: Stage<'a, S>,
 }
 
-type Offer<'a, S> = Sending<'a, S, ServiceRef<S>, StreamReader<<S as TakesStreams>::Metadata>>;
+type Offer<'a, S> = SendFuture<'a, S, ServiceRef<S>, StreamReader<<S as TakesStreams>::Metadata>>;
 
 enum Stage<'a, S: TakesStreams> {
     Lazy(S::Metadata, Credits),
@@ -132,7 +132,7 @@ impl<'a, S: TakesStreams> CreateStream<'a, S> {
         };
         let (writer, reader) =
             pipe_or_back(metadata, credits).map_err(|(error, metadata)| CreateStreamError::Credits(error, metadata))?;
-        self.stage = Stage::Offered(Sending::new(self.service, MessageTask::stream(), reader), Box::new(writer));
+        self.stage = Stage::Offered(SendFuture::new(self.service, MessageTask::stream(), reader), Box::new(writer));
         Ok(())
     }
 }

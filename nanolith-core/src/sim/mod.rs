@@ -1,6 +1,8 @@
 //! Deterministic simulation of whole programs: one seed decides the order of all threads and the
 //! passing of time, for pools, services, clusters, messengers, streams and timers.
 //!
+//! Needs the cargo feature `test-util`.
+//!
 //! [`sim()`] runs a closure as such a program. Its threads are real threads, but only one runs at a
 //! time. Where a thread waits, or may be interrupted, the seed chooses the thread that runs next.
 //! Time stops while any thread can run. When no thread can run, time jumps to the next alarm, so
@@ -60,7 +62,7 @@ pub use crate::sim_runtime::{Switch, Trace};
 pub use error::SimError;
 pub use explore::explore;
 pub use run::{Report, Simulation, sim};
-pub use spawn::{Spawned, spawn};
+pub use spawn::{SimJoinHandle, spawn};
 
 use crate::{service::Service, sim_runtime, task::TaskSet, time::sleep};
 use std::{

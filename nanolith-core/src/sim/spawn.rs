@@ -33,7 +33,7 @@ use std::{
 ///
 /// Panics if the system cannot start a thread. A panic of `f` goes to the waiter of the thread. If
 /// there is no waiter, the simulation fails with that panic.
-pub fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Spawned<T> {
+pub fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> SimJoinHandle<T> {
     unwind::install_hook();
     let (tell, answer) = flume::bounded(1);
     let end = sim_runtime::world().map(|world| EndWait::new(&world));
@@ -49,7 +49,7 @@ pub fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Spawn
     };
     start(sim_runtime::world(), run).unwrap_or_else(|error| panic!("failed to spawn a thread: {error}"));
     sim_runtime::switch_point();
-    Spawned { answer: answer.into_recv_async(), over, has_answered: false, end }
+    SimJoinHandle { answer: answer.into_recv_async(), over, has_answered: false, end }
 }
 
 /// Records the panic of a thread without a waiter.
@@ -83,7 +83,7 @@ fn start(world: Option<Arc<Scheduler>>, run: impl FnOnce() + Send + 'static) -> 
 /// });
 /// ```
 #[must_use = "dropped, the thread goes on alone: `wait` for it, or `detach` it"]
-pub struct Spawned<T: 'static> {
+pub struct SimJoinHandle<T: 'static> {
     answer: flume::r#async::RecvFut<'static, Result<T, Panic>>,
     over: Arc<AtomicBool>,
     has_answered: bool,
@@ -94,7 +94,7 @@ pub struct Spawned<T: 'static> {
 /// The message of the error for a thread that did not end with its simulation.
 const GIVEN_UP: &str = "the thread did not end with its simulation";
 
-impl<T> Spawned<T> {
+impl<T> SimJoinHandle<T> {
     /// Blocks until the thread has ended.
     ///
     /// # Errors
@@ -116,7 +116,7 @@ impl<T> Spawned<T> {
     pub fn detach(self) {}
 }
 
-impl<T> Future for Spawned<T> {
+impl<T> Future for SimJoinHandle<T> {
     type Output = Result<T, Panic>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -134,7 +134,7 @@ impl<T> Future for Spawned<T> {
     }
 }
 
-impl<T> Drop for Spawned<T> {
+impl<T> Drop for SimJoinHandle<T> {
     /// Fails the simulation with the thread's panic, if the panic was not received.
     fn drop(&mut self) {
         if !self.has_answered && self.over.load(Ordering::Acquire) {
@@ -147,8 +147,8 @@ impl<T> Drop for Spawned<T> {
     }
 }
 
-impl<T> fmt::Debug for Spawned<T> {
+impl<T> fmt::Debug for SimJoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Spawned").field("is_over", &self.over).finish_non_exhaustive()
+        f.debug_struct("SimJoinHandle").field("is_over", &self.over).finish_non_exhaustive()
     }
 }

@@ -12,7 +12,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::{prelude::*, sync::Backoff, time::{MILLISECOND, SECOND}};
-/// let backoff = Backoff::exponential(10 * MILLISECOND).up_to(SECOND).jitter(0.5);
+/// let backoff = Backoff::exponential(10 * MILLISECOND).max_delay(SECOND).jitter(0.5);
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Backoff {
@@ -43,7 +43,7 @@ impl Backoff {
     /// let backoff = Backoff::exponential(10 * MILLISECOND);
     /// ```
     ///
-    /// The number of waits has no limit: the wait grows to the [longest](Backoff::up_to) and stays
+    /// The number of waits has no limit: the wait grows to the [longest](Backoff::max_delay) and stays
     /// there. A `first` of zero stays zero.
     #[must_use]
     pub const fn exponential(first: Duration) -> Self {
@@ -59,10 +59,10 @@ impl Backoff {
     ///
     /// ```
     /// # use nanolith::{prelude::*, sync::Backoff, time::{MILLISECOND, SECOND}};
-    /// let backoff = Backoff::exponential(10 * MILLISECOND).up_to(SECOND);
+    /// let backoff = Backoff::exponential(10 * MILLISECOND).max_delay(SECOND);
     /// ```
     #[must_use]
-    pub const fn up_to(mut self, most: Duration) -> Self {
+    pub const fn max_delay(mut self, most: Duration) -> Self {
         self.most = most;
         self
     }
@@ -72,7 +72,7 @@ impl Backoff {
     ///
     /// The part is from 0 (exact) to 1 (from nothing to double). A value outside of this range
     /// counts as the nearer of the two, and NaN counts as 0. No wait is longer than the
-    /// [longest](Backoff::up_to). Near that limit, the waits are spread over the range that is left
+    /// [longest](Backoff::max_delay). Near that limit, the waits are spread over the range that is left
     /// below it.
     ///
     /// ```
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_longest() {
-        let backoff = Backoff::exponential(10 * MILLISECOND).up_to(SECOND).jitter(0.0);
+        let backoff = Backoff::exponential(10 * MILLISECOND).max_delay(SECOND).jitter(0.0);
         let waits = [0, 1, 2, 6, 7, 1_000].map(|restarts| backoff.wait(restarts, 0.9).as_millis());
         assert_eq!(waits, [10, 20, 40, 640, 1_000, 1_000]);
     }
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn longest_wait_is_spread_below_the_cap() {
-        let backoff = Backoff::exponential(SECOND).up_to(SECOND).jitter(0.5);
+        let backoff = Backoff::exponential(SECOND).max_delay(SECOND).jitter(0.5);
         assert_eq!([0.0, 0.5, 1.0].map(|chance| backoff.wait(9, chance).as_millis()), [500, 750, 1_000]);
     }
 
@@ -149,19 +149,19 @@ mod tests {
     fn first_wait_beyond_a_minute_is_kept() {
         assert_eq!(Backoff::exponential(HOUR).jitter(0.0).wait(0, 0.5), HOUR);
         assert_eq!(Backoff::exponential(HOUR).jitter(0.0).wait(9, 0.5), HOUR);
-        assert_eq!(Backoff::exponential(HOUR).up_to(MINUTE).jitter(0.0).wait(0, 0.5), MINUTE);
+        assert_eq!(Backoff::exponential(HOUR).max_delay(MINUTE).jitter(0.0).wait(0, 0.5), MINUTE);
     }
 
     #[test]
     fn zero_stays_zero_and_the_longest_duration_is_reached() {
         for tries in [0, 31, 32, 64, 128, u32::MAX as usize, usize::MAX] {
-            let zero = Backoff::exponential(Duration::ZERO).up_to(Duration::MAX);
-            let nothing = Backoff::none().up_to(Duration::MAX).jitter(1.0);
+            let zero = Backoff::exponential(Duration::ZERO).max_delay(Duration::MAX);
+            let nothing = Backoff::none().max_delay(Duration::MAX).jitter(1.0);
             assert_eq!((zero.wait(tries, 1.0), nothing.wait(tries, 1.0)), (Duration::ZERO, Duration::ZERO));
         }
         let longest = Backoff::exponential(Duration::MAX).jitter(0.0);
         assert_eq!([0, 1, usize::MAX].map(|tries| longest.wait(tries, 1.0)), [Duration::MAX; 3]);
-        let doubled = Backoff::exponential(Duration::from_nanos(1)).up_to(Duration::MAX).jitter(0.0);
+        let doubled = Backoff::exponential(Duration::from_nanos(1)).max_delay(Duration::MAX).jitter(0.0);
         assert_eq!(doubled.wait(93, 1.0).as_nanos(), 1 << 93);
         assert_eq!(doubled.wait(94, 1.0), Duration::MAX);
     }
@@ -190,7 +190,7 @@ mod tests {
             tries in tries(),
             chance in 0.0..=1.0,
         ) {
-            let set = Backoff::exponential(first).up_to(most).jitter(jitter);
+            let set = Backoff::exponential(first).max_delay(most).jitter(jitter);
             prop_assert!(set.wait(tries, chance) <= most);
             let unset = Backoff::exponential(first).jitter(jitter);
             prop_assert!(unset.wait(tries, chance) <= first.max(MINUTE));
@@ -204,7 +204,7 @@ mod tests {
             tries in tries(),
             chance in 0.0..=1.0,
         ) {
-            let backoff = Backoff::exponential(first).up_to(most).jitter(jitter);
+            let backoff = Backoff::exponential(first).max_delay(most).jitter(jitter);
             let (wait, next) = (backoff.wait(tries, chance), backoff.wait(tries.saturating_add(1), chance));
             prop_assert!(wait <= next);
             prop_assert_eq!(backoff.wait(0, chance), first.min(most));
@@ -219,7 +219,7 @@ mod tests {
             tries in tries(),
             (one, other) in (0.0..=1.0, 0.0..=1.0),
         ) {
-            let backoff = Backoff::exponential(first).up_to(most).jitter(jitter);
+            let backoff = Backoff::exponential(first).max_delay(most).jitter(jitter);
             let (less, more) = if one < other { (one, other) } else { (other, one) };
             prop_assert!(backoff.wait(tries, less) <= backoff.wait(tries, more));
         }

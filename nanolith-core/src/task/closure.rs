@@ -83,7 +83,7 @@ impl TaskSet for Work {
     const TASKS: &'static [TaskInfo] = &[MAP, MAP_REDUCE, SPAWN, SPAWN_ASYNC];
     const BRINGS_STATE: bool = true;
 
-    fn info(task: &Closure) -> &'static TaskInfo {
+    fn task_info(task: &Closure) -> &'static TaskInfo {
         task.info
     }
 

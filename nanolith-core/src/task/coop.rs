@@ -111,7 +111,7 @@ impl Future for YieldNow {
 ///     while let Some(x) = of.pop() {
 ///         sum += x;
 ///         if should_yield() {
-///             return Step::go_on(move || add_on(sum, of));
+///             return Step::resume_with(move || add_on(sum, of));
 ///         }
 ///     }
 ///     Step::Done(sum)
@@ -125,13 +125,13 @@ impl Future for YieldNow {
 pub enum Step<T> {
     /// The task's output.
     Done(T),
-    /// The next step. [`Step::go_on`] creates it.
+    /// The next step. [`Step::resume_with`] creates it.
     Continue(Box<dyn FnOnce() -> Self + Send>),
 }
 
 impl<T> Step<T> {
     /// Returns a step that continues with `next`.
-    pub fn go_on(next: impl FnOnce() -> Self + Send + 'static) -> Self {
+    pub fn resume_with(next: impl FnOnce() -> Self + Send + 'static) -> Self {
         Self::Continue(Box::new(next))
     }
 
@@ -140,7 +140,7 @@ impl<T> Step<T> {
     /// ```
     /// use nanolith::task::Step;
     /// fn count(from: u32) -> Step<&'static str> {
-    ///     if from == 0 { Step::Done("done") } else { Step::go_on(move || count(from - 1)) }
+    ///     if from == 0 { Step::Done("done") } else { Step::resume_with(move || count(from - 1)) }
     /// }
     /// assert_eq!(count(3).finish(), "done");
     /// ```

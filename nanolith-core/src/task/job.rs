@@ -39,7 +39,7 @@ use std::{
 /// /// Runs each job by hand, on its caller's thread.
 /// struct ByHand;
 /// impl Executor<Geometry> for ByHand {
-///     fn execute(&self, job: Job<Geometry>) -> Result<(), SubmitError<Job<Geometry>>> {
+///     fn try_execute(&self, job: Job<Geometry>) -> Result<(), SubmitError<Job<Geometry>>> {
 ///         match job.split() {
 ///             Ok((GeometryTask::Add { x, y }, reply)) => reply.complete(Ok(GeometryOutput::Add(x + y))),
 ///             Err(JobEndedError) => {} // cancelled, or timed out, while it was queued
@@ -75,7 +75,7 @@ impl<S: TaskSet> Job<S> {
     where
         F: FnOnce(Result<S::Output, CallError>) + Send + 'static,
     {
-        let caller = ParentCall { task: S::info(&task), submitted: Location::caller() };
+        let caller = ParentCall { task: S::task_info(&task), submitted: Location::caller() };
         Self::with_callback(task, None, Header::new(caller, None, None, thread_context::origin()), on_complete)
     }
 
@@ -86,11 +86,11 @@ impl<S: TaskSet> Job<S> {
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// let job = Job::<Geometry>::new(GeometryTask::Add { x: 4, y: 5 }, drop);
-    /// assert_eq!((job.info().name(), job.priority(), job.deadline()), ("add", Priority::Normal, None));
+    /// assert_eq!((job.task().name(), job.priority(), job.deadline()), ("add", Priority::Normal, None));
     /// assert!(!job.is_over());
     /// ```
     #[must_use]
-    pub fn info(&self) -> &'static TaskInfo {
+    pub fn task(&self) -> &'static TaskInfo {
         self.slot().header.task()
     }
 
@@ -153,7 +153,7 @@ impl<S: TaskSet> Job<S> {
     /// /// Rejects every job.
     /// struct Doorman;
     /// impl<S: TaskSet> Executor<S> for Doorman {
-    ///     fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
+    ///     fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
     ///         let error = job.rejected("Doorman");
     ///         Err(SubmitError::new(job, error))
     ///     }
@@ -329,7 +329,7 @@ impl<S: TaskSet> Drop for Job<S> {
 
 impl<S: TaskSet> fmt::Debug for Job<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Job").field("task", self.info()).finish_non_exhaustive()
+        f.debug_struct("Job").field("task", self.task()).finish_non_exhaustive()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Finding the messengers that are attached to a task's call, or to the executor that runs it.
 
 use super::{Context, TaskSet};
-use crate::channel::messenger::{AttachedMessenger, FindError, Finding, Lookup, Messenger};
+use crate::channel::messenger::{AttachedMessenger, Find, FindError, Lookup, Messenger};
 use std::time::Duration;
 
 impl<S: TaskSet> Context<S> {
@@ -20,7 +20,7 @@ impl<S: TaskSet> Context<S> {
     ///         Ok(())
     ///     }
     /// }
-    /// let sums = Messenger::<i64>::named("sums")?;
+    /// let sums = Messenger::<i64>::open("sums")?;
     /// let mut heard = sums.subscribe();
     /// let pool = Pool::builder().messenger(&sums).build()?;
     /// Geometry::on(&pool).add_and_tell(4, 5).wait()??;
@@ -51,7 +51,7 @@ impl<S: TaskSet> Context<S> {
     /// }
     /// let counter = Counter::service().launch().wait()?;
     /// let announcing = counter.announce(9).submit();
-    /// counter.control().attach(&Messenger::<i64>::named("totals")?)?;
+    /// counter.control().attach(&Messenger::<i64>::open("totals")?)?;
     /// assert!(announcing.wait()?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -59,7 +59,7 @@ impl<S: TaskSet> Context<S> {
     /// # Errors
     ///
     /// [`FindError`] if no such messenger was attached in time, or if it carries another type.
-    pub fn messenger_within<T: Clone + Send + Sync + 'static>(&self, name: &str, limit: Duration) -> Finding<T> {
+    pub fn messenger_within<T: Clone + Send + Sync + 'static>(&self, name: &str, limit: Duration) -> Find<T> {
         self.finder().within(name, limit)
     }
 
@@ -74,7 +74,7 @@ impl<S: TaskSet> Context<S> {
     ///         cx.messengers().iter().map(|one| format!("{}: {}", one.name, one.message_type)).collect()
     ///     }
     /// }
-    /// let sums = Messenger::<i64>::named("sums")?;
+    /// let sums = Messenger::<i64>::open("sums")?;
     /// assert_eq!(Geometry::tasks().names().messenger(&sums).wait()?, ["sums: i64"]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -110,9 +110,9 @@ pub trait TaskSet: Sized + 'static {
     /// ```
     /// use nanolith::{TaskSet, prelude::*};
     /// # use nanolith_doc_sets::*;
-    /// assert_eq!(Geometry::info(&GeometryTask::Add { x: 4, y: 5 }).name(), "add");
+    /// assert_eq!(Geometry::task_info(&GeometryTask::Add { x: 4, y: 5 }).name(), "add");
     /// ```
-    fn info(task: &Self::Task) -> &'static TaskInfo;
+    fn task_info(task: &Self::Task) -> &'static TaskInfo;
 
     /// Returns a copy of `task` to run, if the set declares that it may run twice
     /// (`#[task(idempotent)]`).

@@ -134,7 +134,7 @@ impl<S: TaskSet> Reply<S> {
     /// /// Takes every job and never answers, until the caller has gone.
     /// struct Deaf;
     /// impl Executor<Geometry> for Deaf {
-    ///     fn execute(&self, job: Job<Geometry>) -> Result<(), SubmitError<Job<Geometry>>> {
+    ///     fn try_execute(&self, job: Job<Geometry>) -> Result<(), SubmitError<Job<Geometry>>> {
     ///         if let Ok((_task, reply)) = job.split() {
     ///             std::thread::spawn(move || pollster::block_on(reply.cancelled()));
     ///         }

@@ -2,7 +2,7 @@
 
 use super::{Context, HasOutbox, Outbox, TaskSet};
 use crate::{
-    channel::messenger::{SendError, Sending, TrySendError},
+    channel::messenger::{SendError, SendFuture, TrySendError},
     context::block_on,
 };
 use std::{
@@ -97,7 +97,7 @@ impl<S: TaskSet> Context<S> {
 pub struct SendEvent<'a, T>(SendState<'a, T>);
 
 enum SendState<'a, T> {
-    Out(Sending<'a, T>),
+    Out(SendFuture<'a, T>),
     Nowhere(Option<T>),
 }
 

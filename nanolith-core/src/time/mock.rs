@@ -119,7 +119,7 @@ impl MockClock {
     ///
     /// The clock stops [500 years](MockClock#the-end-of-time) after its start, so a longer move
     /// fires all alarms up to then. A schedule makes each of its ticks on the way, which takes long
-    /// if they are many; a [`leap`](MockClock::leap) only counts them.
+    /// if they are many; a [`jump`](MockClock::jump) only counts them.
     ///
     /// Tasks that an alarm wakes run on other threads, perhaps later. If such a task then arms an
     /// alarm for a time that has passed, that alarm fires with the next move. When this returns,
@@ -164,13 +164,13 @@ impl MockClock {
     /// let clock = MockClock::new();
     /// clock.run(|| {
     ///     let schedule = every(SECOND, Geometry::tasks(), |geometry| geometry.add(4, 5)).start()?;
-    ///     clock.leap(HOUR);
+    ///     clock.jump(HOUR);
     ///     assert_eq!((schedule.info().runs, schedule.info().missed), (1, 3_599));
     ///     Ok::<(), nanolith::pool::BuildError>(())
     /// })?;
     /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
-    pub fn leap(&self, by: Duration) {
+    pub fn jump(&self, by: Duration) {
         let _entered = self.enter();
         self.source().move_to(self.source().saturating_after(by));
         while timer::ring_next(self.source()) {}

@@ -11,6 +11,6 @@ pub(crate) use call::{CallParts, fail_job};
 pub use flatten::Flatten;
 pub(crate) use flatten::flatten;
 pub use from_call::{FromCall, FromCallError, from_call};
-pub use handle::{Handle, Progressing};
+pub use handle::{Handle, ProgressReceiver};
 pub(crate) use send::MessageTask;
-pub use send::Sending;
+pub use send::SendFuture;

@@ -51,7 +51,7 @@ use std::{
 ///
 /// If it is dropped before it is ready, the message is dropped too, and is not handled.
 #[must_use = "a message is sent when this is awaited or waited on"]
-pub struct Sending<'a, S: TaskSet, E: Executor<S> + ?Sized, M> {
+pub struct SendFuture<'a, S: TaskSet, E: Executor<S> + ?Sized, M> {
     executor: &'a E,
     post: MessageTask<S, M>,
     submitted: &'static Location<'static>,
@@ -82,9 +82,9 @@ enum SendState<'a, S: TaskSet, M> {
     Done,
 }
 
-impl<S: TaskSet, E: Executor<S> + ?Sized, M> Unpin for Sending<'_, S, E, M> {}
+impl<S: TaskSet, E: Executor<S> + ?Sized, M> Unpin for SendFuture<'_, S, E, M> {}
 
-impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> Sending<'a, S, E, M> {
+impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> SendFuture<'a, S, E, M> {
     #[track_caller]
     pub(crate) fn new(executor: &'a E, post: MessageTask<S, M>, message: M) -> Self {
         Self { executor, post, submitted: Location::caller(), stage: SendState::Lazy(message) }
@@ -121,7 +121,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> Sending<'a, S, E, M> {
         let call = || refused.value().slot().clone().erase();
         match BlockedWait::begin_for_room(self.executor.host(), true, call) {
             Ok(_blocked) => {
-                self.stage = SendState::Admitting(self.executor.admit(refused.into_inner()));
+                self.stage = SendState::Admitting(self.executor.execute(refused.into_inner()));
                 block_on::block_on_any(self)
             }
             Err(cycle) => self.send_in_cycle(refused.into_inner(), cycle),
@@ -132,7 +132,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> Sending<'a, S, E, M> {
     /// may have become free before the cycle closed. After that the receiver blocks, so its queue
     /// does not change.
     fn send_in_cycle(&self, job: Job<S>, cycle: WaitCycle) -> Result<(), SubmitError<M>> {
-        self.executor.execute(job).map_err(|refused| {
+        self.executor.try_execute(job).map_err(|refused| {
             if !refused.is_full() {
                 return self.restore_message(refused);
             }
@@ -159,15 +159,15 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> Sending<'a, S, E, M> {
             panic!("a message was polled after it was sent")
         };
         let task = (self.post.put)(message);
-        let caller = ParentCall { task: S::info(&task), submitted: self.submitted };
+        let caller = ParentCall { task: S::task_info(&task), submitted: self.submitted };
         let meta = Header::new(caller, None, None, thread_context::origin());
-        self.executor.execute(Job::detached(Uninit::new(), task, self.executor.shared(), meta))
+        self.executor.try_execute(Job::detached(Uninit::new(), task, self.executor.shared(), meta))
     }
 
     fn start(&mut self) -> Poll<Result<(), SubmitError<M>>> {
         match self.submit() {
             Err(refused) if refused.is_full() => {
-                self.stage = SendState::Admitting(self.executor.admit(refused.into_inner()));
+                self.stage = SendState::Admitting(self.executor.execute(refused.into_inner()));
                 Poll::Pending
             }
             sent => Poll::Ready(sent.map_err(|refused| self.restore_message(refused))),
@@ -175,7 +175,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> Sending<'a, S, E, M> {
     }
 }
 
-impl<S: TaskSet, E: Executor<S> + ?Sized, M> Future for Sending<'_, S, E, M> {
+impl<S: TaskSet, E: Executor<S> + ?Sized, M> Future for SendFuture<'_, S, E, M> {
     type Output = Result<(), SubmitError<M>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -194,8 +194,8 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, M> Future for Sending<'_, S, E, M> {
     }
 }
 
-impl<S: TaskSet, E: Executor<S> + ?Sized, M> fmt::Debug for Sending<'_, S, E, M> {
+impl<S: TaskSet, E: Executor<S> + ?Sized, M> fmt::Debug for SendFuture<'_, S, E, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sending").finish_non_exhaustive()
+        f.debug_struct("SendFuture").finish_non_exhaustive()
     }
 }

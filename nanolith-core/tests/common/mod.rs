@@ -123,7 +123,7 @@ impl TaskSet for Any {
         info("change_later").asynchronous().receiver(Receiver::Exclusive),
     ];
 
-    fn info(task: &AnyTask) -> &'static TaskInfo {
+    fn task_info(task: &AnyTask) -> &'static TaskInfo {
         &Self::TASKS[match task {
             AnyTask::Run { .. } => 0,
             AnyTask::Later { .. } => 1,

@@ -23,7 +23,7 @@ pub(crate) fn inert(set: &Set) -> TokenStream {
     implementation(
         set,
         &quote! {
-            fn info(_: &Self::Task) -> &'static #krate::task::TaskInfo {
+            fn task_info(_: &Self::Task) -> &'static #krate::task::TaskInfo {
                 ::core::unimplemented!()
             }
             fn run(_: Self::Task, _: &mut #krate::__private::Scope<Self>) -> #krate::__private::Run<Self::Output> {

@@ -83,7 +83,7 @@ pub(crate) fn lookup(set: &Set) -> TokenStream {
     let cfgs: Vec<_> = set.tasks.iter().map(Task::cfgs).collect();
     let never = super::phantom(set).map(|_| quote!(#tasks::__Never(never, _) => match never {},));
     quote! {
-        fn info(#task: &Self::Task) -> &'static #krate::task::TaskInfo {
+        fn task_info(#task: &Self::Task) -> &'static #krate::task::TaskInfo {
             enum Place {
                 #(#(#cfgs)* #variants,)*
             }

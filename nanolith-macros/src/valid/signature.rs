@@ -174,7 +174,7 @@ fn check_sliced(task: &Task, mistakes: &mut Mistakes) {
     if output_of_steps(&output).is_none() {
         let message = format!(
             "a sliced task returns what a step came to; write `-> Step<{}>`, and give `Step::Done(..)` or \
-            `Step::go_on(move || ..)`",
+            `Step::resume_with(move || ..)`",
             text::of(output)
         );
         match &task.function.sig.output {

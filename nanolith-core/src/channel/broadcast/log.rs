@@ -73,8 +73,8 @@ impl<T> BroadcastChannel<T> {
     }
 
     /// Sends a message, and waits until every receiver has capacity.
-    pub(crate) fn send(&self, from: SenderId, value: T) -> Sending<'_, T> {
-        Sending { log: self, from, stage: Stage::Begun(value) }
+    pub(crate) fn send(&self, from: SenderId, value: T) -> SendFuture<'_, T> {
+        SendFuture { log: self, from, stage: Stage::Begun(value) }
     }
 
     /// Ends the log. Messages that were sent are still received. Blocked senders get their messages
@@ -113,7 +113,7 @@ fn told<T>(pushed: SendResult<T>) -> Result<usize, TrySendError<T>> {
 ///
 /// If it is dropped while it waits, its message leaves the line of blocked senders. A message that
 /// was sent from the line just before stays sent.
-pub(crate) struct Sending<'a, T> {
+pub(crate) struct SendFuture<'a, T> {
     log: &'a BroadcastChannel<T>,
     from: SenderId,
     stage: Stage<T>,
@@ -126,9 +126,9 @@ enum Stage<T> {
 }
 
 /// No field is pinned.
-impl<T> Unpin for Sending<'_, T> {}
+impl<T> Unpin for SendFuture<'_, T> {}
 
-impl<T> Sending<'_, T> {
+impl<T> SendFuture<'_, T> {
     /// Blocks until the message is sent.
     pub(crate) fn wait(mut self) -> Result<usize, T> {
         sim_runtime::switch_point();
@@ -162,7 +162,7 @@ impl<T> Sending<'_, T> {
     }
 }
 
-impl<T> Future for Sending<'_, T> {
+impl<T> Future for SendFuture<'_, T> {
     type Output = Result<usize, T>;
 
     /// # Panics
@@ -191,7 +191,7 @@ impl<T> Future for Sending<'_, T> {
     }
 }
 
-impl<T> Drop for Sending<'_, T> {
+impl<T> Drop for SendFuture<'_, T> {
     fn drop(&mut self) {
         if let Stage::InLine(ticket) = self.stage {
             // The returned message is dropped after the lock's release.

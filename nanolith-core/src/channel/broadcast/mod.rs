@@ -34,7 +34,7 @@ mod receivers;
 mod send;
 mod state;
 
-pub(crate) use log::{BroadcastChannel, Sending, TrySendError};
+pub(crate) use log::{BroadcastChannel, SendFuture, TrySendError};
 pub(crate) use receiver::{Received, Receiver};
 
 use std::num::NonZero;
@@ -43,7 +43,7 @@ use std::num::NonZero;
 ///
 /// ```
 /// use nanolith::messenger::{LagPolicy, Messenger, RecvError};
-/// let sender = Messenger::<u32>::builder().slow_receiver(LagPolicy::DropOldest(2)).build()?;
+/// let sender = Messenger::<u32>::builder().on_lag(LagPolicy::DropOldest(2)).build()?;
 /// let mut slow = sender.join().subscribe();
 /// for n in 0..5 {
 ///     sender.send(n).wait()?;

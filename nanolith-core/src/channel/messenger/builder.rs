@@ -10,8 +10,8 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 ///
 /// ```
 /// use nanolith::messenger::{LagPolicy, Messenger};
-/// let builder = Messenger::<u32>::builder().slow_receiver(LagPolicy::DropOldest(16));
-/// let ticks = builder.named("ticks")?;
+/// let builder = Messenger::<u32>::builder().on_lag(LagPolicy::DropOldest(16));
+/// let ticks = builder.open("ticks")?;
 /// assert_eq!(ticks.name(), "ticks");
 /// # Ok::<(), nanolith::messenger::OpenError>(())
 /// ```
@@ -31,12 +31,12 @@ impl<T: Clone + Send + Sync + 'static> MessengerBuilder<T> {
     ///
     /// ```
     /// use nanolith::messenger::{LagPolicy, Messenger};
-    /// let orders = Messenger::<u32>::builder().slow_receiver(LagPolicy::Unbounded).build()?;
+    /// let orders = Messenger::<u32>::builder().on_lag(LagPolicy::Unbounded).build()?;
     /// # let slow = orders.join().subscribe();
     /// assert!((0..10_000).all(|n| orders.try_send(n).is_ok()));
     /// # Ok::<(), nanolith::messenger::OpenError>(())
     /// ```
-    pub fn slow_receiver(mut self, policy: LagPolicy) -> Self {
+    pub fn on_lag(mut self, policy: LagPolicy) -> Self {
         self.policy = Some(policy);
         self
     }
@@ -45,7 +45,7 @@ impl<T: Clone + Send + Sync + 'static> MessengerBuilder<T> {
     ///
     /// ```
     /// use nanolith::messenger::{LagPolicy, Messenger, OpenError};
-    /// let zero = Messenger::<u32>::builder().slow_receiver(LagPolicy::Wait(0));
+    /// let zero = Messenger::<u32>::builder().on_lag(LagPolicy::Wait(0));
     /// assert_eq!(zero.build().unwrap_err(), OpenError::ZeroBound);
     /// ```
     ///
@@ -62,9 +62,9 @@ impl<T: Clone + Send + Sync + 'static> MessengerBuilder<T> {
     ///
     /// ```
     /// use nanolith::messenger::{LagPolicy, Messenger, OpenError};
-    /// let ticks = Messenger::<u32>::builder().slow_receiver(LagPolicy::DropOldest(16)).named("ticks")?;
-    /// let again = Messenger::<u32>::named("ticks")?; // as it is
-    /// let other = Messenger::<u32>::builder().slow_receiver(LagPolicy::Unbounded).named("ticks");
+    /// let ticks = Messenger::<u32>::builder().on_lag(LagPolicy::DropOldest(16)).open("ticks")?;
+    /// let again = Messenger::<u32>::open("ticks")?; // as it is
+    /// let other = Messenger::<u32>::builder().on_lag(LagPolicy::Unbounded).open("ticks");
     /// assert!(matches!(other, Err(OpenError::OtherPolicy { .. })));
     /// # Ok::<(), OpenError>(())
     /// ```
@@ -73,7 +73,7 @@ impl<T: Clone + Send + Sync + 'static> MessengerBuilder<T> {
     ///
     /// Returns [`OpenError`] when the name is in use with another type or another policy, and for a
     /// bound of zero.
-    pub fn named(self, name: impl Into<Arc<str>>) -> Result<Messenger<T>, OpenError> {
+    pub fn open(self, name: impl Into<Arc<str>>) -> Result<Messenger<T>, OpenError> {
         registry::open(name.into(), self.checked()?).map(Messenger::of)
     }
 
@@ -93,6 +93,6 @@ impl<T> Clone for MessengerBuilder<T> {
 
 impl<T> fmt::Debug for MessengerBuilder<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MessengerBuilder").field("slow_receiver", &self.policy).finish_non_exhaustive()
+        f.debug_struct("MessengerBuilder").field("on_lag", &self.policy).finish_non_exhaustive()
     }
 }

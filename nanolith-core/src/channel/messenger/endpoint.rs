@@ -1,7 +1,7 @@
 //! An endpoint of a messenger: it sends messages and creates subscribers.
 
 use super::{
-    LagPolicy, MessengerBuilder, OpenError, Sending, Subscriber, TrySendError,
+    LagPolicy, MessengerBuilder, OpenError, SendFuture, Subscriber, TrySendError,
     shared::{Endpoint, MessengerShared},
 };
 use crate::channel::broadcast;
@@ -12,7 +12,7 @@ use std::{fmt, num::NonZero, sync::Arc};
 ///
 /// ```
 /// use nanolith::messenger::Messenger;
-/// let (waiter, kitchen) = (Messenger::<&str>::named("orders")?, Messenger::<&str>::named("orders")?);
+/// let (waiter, kitchen) = (Messenger::<&str>::open("orders")?, Messenger::<&str>::open("orders")?);
 /// let mut orders = kitchen.subscribe();
 /// assert_eq!(waiter.send("tea").wait(), Ok(1)); // to one subscriber
 /// assert_eq!(orders.recv().wait()?, "tea");
@@ -59,7 +59,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     ///
     /// ```
     /// use nanolith::messenger::Messenger;
-    /// let (one, other) = (Messenger::<u32>::named("orders")?, Messenger::<u32>::named("orders")?);
+    /// let (one, other) = (Messenger::<u32>::open("orders")?, Messenger::<u32>::open("orders")?);
     /// assert_ne!(one.id(), other.id());
     /// assert_eq!(one.info().endpoints, 2);
     /// # Ok::<(), nanolith::messenger::OpenError>(())
@@ -69,16 +69,16 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     ///
     /// Returns [`OpenError::OtherType`] when the name is in use for messages of another type. The
     /// error names both types.
-    pub fn named(name: impl Into<Arc<str>>) -> Result<Self, OpenError> {
-        Self::builder().named(name)
+    pub fn open(name: impl Into<Arc<str>>) -> Result<Self, OpenError> {
+        Self::builder().open(name)
     }
 
     /// Returns a builder for a new messenger.
     ///
     /// ```
     /// use nanolith::messenger::{LagPolicy, Messenger};
-    /// let ticks = Messenger::<u32>::builder().slow_receiver(LagPolicy::DropOldest(16)).build()?;
-    /// assert_eq!(ticks.info().slow_receiver, LagPolicy::DropOldest(16));
+    /// let ticks = Messenger::<u32>::builder().on_lag(LagPolicy::DropOldest(16)).build()?;
+    /// assert_eq!(ticks.info().on_lag, LagPolicy::DropOldest(16));
     /// # Ok::<(), nanolith::messenger::OpenError>(())
     /// ```
     pub fn builder() -> MessengerBuilder<T> {
@@ -106,7 +106,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     ///
     /// ```
     /// use nanolith::messenger::Messenger;
-    /// let (left, right) = (Messenger::<i64>::named("figures")?, Messenger::<i64>::named("figures")?);
+    /// let (left, right) = (Messenger::<i64>::open("figures")?, Messenger::<i64>::open("figures")?);
     /// left.send(1).wait()?; // no subscriber
     /// let mut heard = right.subscribe();
     /// left.send(2).wait()?;
@@ -136,15 +136,15 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// # Errors
     ///
     /// Returns [`SendError`](super::SendError) with the message when the messenger is closed.
-    pub fn send(&self, message: T) -> Sending<'_, T> {
-        Sending::new(self.seat.hub.log.send(self.seat.origin(), message))
+    pub fn send(&self, message: T) -> SendFuture<'_, T> {
+        SendFuture::new(self.seat.hub.log.send(self.seat.origin(), message))
     }
 
     /// Sends without waiting. Returns the number of subscribers that the message went to.
     ///
     /// ```
     /// use nanolith::messenger::{LagPolicy, Messenger};
-    /// let waiter = Messenger::builder().slow_receiver(LagPolicy::Wait(1)).build()?;
+    /// let waiter = Messenger::builder().on_lag(LagPolicy::Wait(1)).build()?;
     /// let kitchen = waiter.join().subscribe();
     /// assert_eq!(waiter.try_send("tea"), Ok(1));
     /// assert!(waiter.try_send("cake").is_err_and(|error| error.is_full()));
@@ -168,7 +168,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     ///
     /// ```
     /// use nanolith::messenger::{Messenger, RecvError};
-    /// let (left, right) = (Messenger::<i64>::named("figures")?, Messenger::<i64>::named("figures")?);
+    /// let (left, right) = (Messenger::<i64>::open("figures")?, Messenger::<i64>::open("figures")?);
     /// let mut heard = right.subscribe();
     /// left.send(1).wait()?;
     /// right.close();
@@ -187,7 +187,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     ///
     /// ```
     /// use nanolith::messenger::{Messenger, RecvError, SendError};
-    /// let (left, right) = (Messenger::<i64>::named("figures")?, Messenger::<i64>::named("figures")?);
+    /// let (left, right) = (Messenger::<i64>::open("figures")?, Messenger::<i64>::open("figures")?);
     /// let mut heard = right.subscribe();
     /// left.send(1).wait()?;
     /// left.close_all();
@@ -203,7 +203,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     ///
     /// ```
     /// use nanolith::messenger::Messenger;
-    /// assert_eq!(Messenger::<u32>::named("orders")?.name(), "orders");
+    /// assert_eq!(Messenger::<u32>::open("orders")?.name(), "orders");
     /// assert!(Messenger::<u32>::new().name().starts_with('#'));
     /// # Ok::<(), nanolith::messenger::OpenError>(())
     /// ```
@@ -228,7 +228,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     ///
     /// ```
     /// use nanolith::messenger::Messenger;
-    /// let (left, right) = (Messenger::<i64>::named("figures")?, Messenger::<i64>::named("figures")?);
+    /// let (left, right) = (Messenger::<i64>::open("figures")?, Messenger::<i64>::open("figures")?);
     /// let heard = right.subscribe();
     /// left.send(9).wait()?;
     /// let info = left.info();
@@ -241,7 +241,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
         let (receivers, lag, waiting) = hub.log.stats();
         MessengerInfo {
             name: hub.name.clone(),
-            slow_receiver: hub.log.policy(),
+            on_lag: hub.log.policy(),
             endpoints: hub.endpoints(),
             receivers,
             lag,
@@ -298,7 +298,7 @@ pub struct MessengerInfo {
     /// The messenger's name.
     pub name: Arc<str>,
     /// What happens when a receiver falls behind.
-    pub slow_receiver: LagPolicy,
+    pub on_lag: LagPolicy,
     /// The number of endpoints: each [`Messenger`], and one for each place that the messenger is
     /// attached to.
     pub endpoints: usize,

@@ -40,7 +40,7 @@ impl<T> Error for SendError<T> {}
 ///
 /// ```
 /// use nanolith::messenger::{LagPolicy, Messenger, TrySendError};
-/// let sender = Messenger::builder().slow_receiver(LagPolicy::Wait(1)).build()?;
+/// let sender = Messenger::builder().on_lag(LagPolicy::Wait(1)).build()?;
 /// let slow = sender.join().subscribe();
 /// assert_eq!(sender.try_send("tea"), Ok(1));
 /// assert_eq!(sender.try_send("cake"), Err(TrySendError::Full("cake")));
@@ -118,7 +118,7 @@ receiving! {
     ///
     /// ```
     /// use nanolith::messenger::{LagPolicy, Messenger, RecvError};
-    /// let sender = Messenger::builder().slow_receiver(LagPolicy::DropOldest(1)).build()?;
+    /// let sender = Messenger::builder().on_lag(LagPolicy::DropOldest(1)).build()?;
     /// let mut slow = sender.join().subscribe();
     /// sender.send("tea").wait()?;
     /// sender.send("cake").wait()?;
@@ -183,8 +183,8 @@ impl From<RecvError> for TryRecvError {
 ///
 /// ```
 /// use nanolith::messenger::{Messenger, OpenError};
-/// let orders = Messenger::<u32>::named("figures")?;
-/// let error = Messenger::<String>::named("figures").unwrap_err();
+/// let orders = Messenger::<u32>::open("figures")?;
+/// let error = Messenger::<String>::open("figures").unwrap_err();
 /// assert_eq!(error.to_string(), "the messenger `figures` carries `u32`, not `alloc::string::String`");
 /// # Ok::<(), OpenError>(())
 /// ```

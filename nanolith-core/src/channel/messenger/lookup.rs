@@ -31,7 +31,7 @@ use std::{
 ///         cx.messengers()
 ///     }
 /// }
-/// let orders = Messenger::<u32>::named("orders")?;
+/// let orders = Messenger::<u32>::open("orders")?;
 /// let list = Geometry::tasks().list().messenger(&orders).wait()?;
 /// assert_eq!((&*list[0].name, list[0].message_type), ("orders", "u32"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -67,12 +67,12 @@ impl Lookup<'_> {
         found.map_or_else(|| Err(FindError::NotAttached { name: name.into() }), |found| endpoint(&found))
     }
 
-    pub(crate) fn within<T: Clone + Send + Sync + 'static>(&self, name: &str, limit: Duration) -> Finding<T> {
+    pub(crate) fn within<T: Clone + Send + Sync + 'static>(&self, name: &str, limit: Duration) -> Find<T> {
         let found = match self.find(name) {
             Err(FindError::NotAttached { .. }) => None,
             found => Some(found),
         };
-        Finding {
+        Find {
             found,
             name: name.into(),
             waiter: self.data.attached().map(Attachments::wait),
@@ -105,19 +105,19 @@ fn endpoint<T: Clone + Send + Sync + 'static>(found: &Attachment) -> Result<Mess
 /// [`Context::messenger_within`](crate::task::Context::messenger_within).
 ///
 /// ```
-/// use nanolith::{messenger::{Finding, Messenger}, prelude::*, time::MINUTE};
+/// use nanolith::{messenger::{Find, Messenger}, prelude::*, time::MINUTE};
 /// # pub struct Counter;
 /// # #[define]
 /// impl Counter {
 ///     pub async fn announce(cx: &Context<Self>, total: i64) -> bool {
-///         let finding: Finding<i64> = cx.messenger_within("totals", MINUTE);
+///         let finding: Find<i64> = cx.messenger_within("totals", MINUTE);
 ///         let totals = finding.await; // or `.wait()`
 ///         totals.is_ok_and(|totals| totals.try_send(total).is_ok())
 ///     }
 /// }
 /// let counter = Counter::service().launch().wait()?;
 /// let announcing = counter.announce(9).submit();
-/// let totals = Messenger::<i64>::named("totals")?;
+/// let totals = Messenger::<i64>::open("totals")?;
 /// let mut heard = totals.subscribe();
 /// counter.control().attach(&totals)?;
 /// assert!(announcing.wait()?);
@@ -138,7 +138,7 @@ fn endpoint<T: Clone + Send + Sync + 'static>(found: &Attachment) -> Result<Mess
 ///
 /// This future can be dropped and created again at any time.
 #[must_use = "does nothing until awaited or waited on"]
-pub struct Finding<T: Clone + Send + Sync + 'static> {
+pub struct Find<T: Clone + Send + Sync + 'static> {
     found: Option<Result<Messenger<T>, FindError>>,
     name: Arc<str>,
     /// The wait for an attachment to the executor. `None` means that messengers cannot be attached
@@ -149,9 +149,9 @@ pub struct Finding<T: Clone + Send + Sync + 'static> {
 }
 
 /// No field is pinned.
-impl<T: Clone + Send + Sync + 'static> Unpin for Finding<T> {}
+impl<T: Clone + Send + Sync + 'static> Unpin for Find<T> {}
 
-impl<T: Clone + Send + Sync + 'static> Finding<T> {
+impl<T: Clone + Send + Sync + 'static> Find<T> {
     /// Blocks until the messenger is attached. Inside a task of a pool, the task's slot is released
     /// while this method blocks.
     ///
@@ -194,7 +194,7 @@ impl<T: Clone + Send + Sync + 'static> Finding<T> {
     }
 }
 
-impl<T: Clone + Send + Sync + 'static> Future for Finding<T> {
+impl<T: Clone + Send + Sync + 'static> Future for Find<T> {
     type Output = Result<Messenger<T>, FindError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -206,8 +206,8 @@ impl<T: Clone + Send + Sync + 'static> Future for Finding<T> {
     }
 }
 
-impl<T: Clone + Send + Sync + 'static> fmt::Debug for Finding<T> {
+impl<T: Clone + Send + Sync + 'static> fmt::Debug for Find<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Finding").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Find").field("name", &self.name).finish_non_exhaustive()
     }
 }

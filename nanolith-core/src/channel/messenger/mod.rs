@@ -5,20 +5,20 @@
 //! use nanolith::{messenger::Messenger, prelude::*};
 //!
 //! #[derive(Clone, Debug, PartialEq)]
-//! enum QueueOrder { Brew(String), Close }
+//! enum Order { Brew(String), Close }
 //!
-//! let counter = Messenger::<QueueOrder>::named("orders")?;
+//! let counter = Messenger::<Order>::open("orders")?;
 //! let kitchen = std::thread::spawn(|| {
-//!     let orders = Messenger::<QueueOrder>::named("orders")?; // another endpoint of the same messenger
+//!     let orders = Messenger::<Order>::open("orders")?; // another endpoint of the same messenger
 //!     let mut orders = orders.subscribe();
-//! #   Messenger::<()>::named("ready")?.send(()).wait()?;
+//! #   Messenger::<()>::open("ready")?.send(()).wait()?;
 //!     let mut brewed = 0;
-//!     while let QueueOrder::Brew(_) = orders.recv().wait()? { brewed += 1 }
+//!     while let Order::Brew(_) = orders.recv().wait()? { brewed += 1 }
 //!     Ok::<_, nanolith::BoxError>(brewed)
 //! });
 //! # while counter.info().receivers == 0 { std::thread::yield_now() }
-//! counter.send(QueueOrder::Brew("tea".into())).wait()?; // or `.await`
-//! counter.send(QueueOrder::Close).wait()?;
+//! counter.send(Order::Brew("tea".into())).wait()?; // or `.await`
+//! counter.send(Order::Close).wait()?;
 //! assert_eq!(kitchen.join().unwrap().unwrap(), 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -30,7 +30,7 @@
 //!   they are sent. Without a subscriber, messages are dropped at once.
 //! - [`LagPolicy`] chooses what happens when a subscriber falls behind.
 //! - Each thread or task creates the endpoints that it needs with [`Messenger::join`] or
-//!   [`Messenger::named`]. There is no `Clone`, because a clone would not be the same sender. To
+//!   [`Messenger::open`]. There is no `Clone`, because a clone would not be the same sender. To
 //!   share one endpoint, share it by reference or in an `Arc`.
 //! - [`Messenger::close`] ends an endpoint with its subscribers. The messages that they had not
 //!   received are dropped. [`Messenger::close_all`] ends the messenger. The messages that were sent
@@ -53,10 +53,10 @@ pub use super::broadcast::LagPolicy;
 pub use builder::MessengerBuilder;
 pub use endpoint::{EndpointId, Messenger, MessengerInfo};
 pub use error::{FindError, OpenError, RecvError, RecvTimeoutError, SendError, TryRecvError, TrySendError};
-pub use lookup::{AttachedMessenger, Finding};
-pub use recv::{Receiving, ReceivingWithin, WaitFor};
+pub use lookup::{AttachedMessenger, Find};
+pub use recv::{ReceivingWithin, Recv, WaitFor};
 pub use registry::names;
-pub use send::Sending;
+pub use send::SendFuture;
 pub use subscriber::{Messages, Subscriber};
 
 pub(crate) use lookup::Lookup;

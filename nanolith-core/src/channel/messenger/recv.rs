@@ -24,11 +24,11 @@ impl<T> Drop for Polled<'_, T> {
 /// A future that waits for the next message. Created by [`Subscriber::recv`].
 ///
 /// ```
-/// use nanolith::messenger::{Messenger, Receiving};
+/// use nanolith::messenger::{Messenger, Recv};
 /// let left = Messenger::new();
 /// let mut heard = left.join().subscribe();
 /// left.send(9).wait()?;
-/// let next: Receiving<'_, i64> = heard.recv();
+/// let next: Recv<'_, i64> = heard.recv();
 /// assert_eq!(next.wait()?, 9); // or `.await`
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -42,11 +42,11 @@ impl<T> Drop for Polled<'_, T> {
 ///
 /// If the future is dropped before it is ready, no message was received.
 #[must_use = "nothing is received until awaited or waited on"]
-pub struct Receiving<'a, T> {
+pub struct Recv<'a, T> {
     subscriber: Polled<'a, T>,
 }
 
-impl<'a, T: Clone> Receiving<'a, T> {
+impl<'a, T: Clone> Recv<'a, T> {
     #[inline]
     pub(super) fn new(subscriber: &'a mut Subscriber<T>) -> Self {
         Self { subscriber: Polled(subscriber) }
@@ -82,7 +82,7 @@ impl<'a, T: Clone> Receiving<'a, T> {
     }
 }
 
-impl<T: Clone> Future for Receiving<'_, T> {
+impl<T: Clone> Future for Recv<'_, T> {
     type Output = Result<T, RecvError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -90,9 +90,9 @@ impl<T: Clone> Future for Receiving<'_, T> {
     }
 }
 
-impl<T> fmt::Debug for Receiving<'_, T> {
+impl<T> fmt::Debug for Recv<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiving").finish_non_exhaustive()
+        f.debug_struct("Recv").finish_non_exhaustive()
     }
 }
 
@@ -111,7 +111,7 @@ impl<T> fmt::Debug for Receiving<'_, T> {
 ///
 /// # Errors
 ///
-/// Returns the errors of [`Receiving`], and [`RecvTimeoutError::Timeout`] when the time has
+/// Returns the errors of [`Recv`], and [`RecvTimeoutError::Timeout`] when the time has
 /// elapsed.
 ///
 /// # Panics
@@ -123,12 +123,12 @@ impl<T> fmt::Debug for Receiving<'_, T> {
 /// If the future is dropped before it is ready, no message was received.
 #[must_use = "nothing is received until awaited or waited on"]
 pub struct ReceivingWithin<'a, T> {
-    recv: Receiving<'a, T>,
+    recv: Recv<'a, T>,
     limit: Limit,
 }
 
 impl<'a, T: Clone> ReceivingWithin<'a, T> {
-    pub(super) fn new(recv: Receiving<'a, T>, limit: Duration) -> Self {
+    pub(super) fn new(recv: Recv<'a, T>, limit: Duration) -> Self {
         Self { recv, limit: Limit::new(limit) }
     }
 
@@ -144,7 +144,7 @@ impl<'a, T: Clone> ReceivingWithin<'a, T> {
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`Receiving`], and [`RecvTimeoutError::Timeout`] when the time has
+    /// Returns the errors of [`Recv`], and [`RecvTimeoutError::Timeout`] when the time has
     /// elapsed.
     pub fn wait(self) -> Result<T, RecvTimeoutError> {
         if self.limit.is_polled_here() {
@@ -189,7 +189,7 @@ impl<T> fmt::Debug for ReceivingWithin<'_, T> {
 ///
 /// # Errors
 ///
-/// Returns the errors of [`Receiving`].
+/// Returns the errors of [`Recv`].
 ///
 /// # Cancel safety
 ///
@@ -228,7 +228,7 @@ impl<'a, T: Clone, P: FnMut(&T) -> bool> WaitFor<'a, T, P> {
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`Receiving`].
+    /// Returns the errors of [`Recv`].
     pub fn wait(self) -> Result<T, RecvError> {
         block_on::block_on_any(self)
     }
@@ -248,7 +248,7 @@ impl<'a, T: Clone, P: FnMut(&T) -> bool> WaitFor<'a, T, P> {
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`Receiving`], and [`RecvTimeoutError::Timeout`] when the time has
+    /// Returns the errors of [`Recv`], and [`RecvTimeoutError::Timeout`] when the time has
     /// elapsed.
     pub fn wait_timeout(mut self, limit: Duration) -> Result<T, RecvTimeoutError> {
         let received = block_on::block_on_any_until(Pin::new(&mut self), Limit::new(limit).deadline());

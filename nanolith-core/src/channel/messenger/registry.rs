@@ -33,7 +33,7 @@ fn lock() -> MutexGuard<'static, Names> {
 ///
 /// ```
 /// use nanolith::messenger::{self, Messenger};
-/// let orders = Messenger::<u32>::named("orders")?;
+/// let orders = Messenger::<u32>::open("orders")?;
 /// assert!(messenger::names().iter().any(|name| &**name == "orders"));
 /// # Ok::<(), messenger::OpenError>(())
 /// ```

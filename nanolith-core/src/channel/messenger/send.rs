@@ -15,10 +15,10 @@ use std::{
 /// It returns the number of receivers that the message went to.
 ///
 /// ```
-/// use nanolith::messenger::{Messenger, Sending};
+/// use nanolith::messenger::{Messenger, SendFuture};
 /// let waiter = Messenger::new();
 /// let kitchen = waiter.join().subscribe();
-/// let sending: Sending<'_, &str> = waiter.send("tea");
+/// let sending: SendFuture<'_, &str> = waiter.send("tea");
 /// assert_eq!(sending.wait(), Ok(1)); // or `.await`
 /// ```
 ///
@@ -36,13 +36,13 @@ use std::{
 /// waits for capacity, its message leaves the line of blocked senders. A message for which capacity
 /// was found just before is sent.
 #[must_use = "nothing is sent until awaited or waited on"]
-pub struct Sending<'a, T> {
-    sending: broadcast::Sending<'a, T>,
+pub struct SendFuture<'a, T> {
+    sending: broadcast::SendFuture<'a, T>,
 }
 
-impl<'a, T> Sending<'a, T> {
+impl<'a, T> SendFuture<'a, T> {
     #[inline]
-    pub(super) fn new(sending: broadcast::Sending<'a, T>) -> Self {
+    pub(super) fn new(sending: broadcast::SendFuture<'a, T>) -> Self {
         Self { sending }
     }
 
@@ -67,7 +67,7 @@ impl<'a, T> Sending<'a, T> {
     }
 }
 
-impl<T> Future for Sending<'_, T> {
+impl<T> Future for SendFuture<'_, T> {
     type Output = Result<usize, SendError<T>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -75,8 +75,8 @@ impl<T> Future for Sending<'_, T> {
     }
 }
 
-impl<T> fmt::Debug for Sending<'_, T> {
+impl<T> fmt::Debug for SendFuture<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sending").finish_non_exhaustive()
+        f.debug_struct("SendFuture").finish_non_exhaustive()
     }
 }

@@ -1,6 +1,6 @@
 //! A subscriber: it receives the messages of a messenger's other endpoints.
 
-use super::{Receiving, ReceivingWithin, RecvError, TryRecvError, WaitFor, shared::Endpoint};
+use super::{ReceivingWithin, Recv, RecvError, TryRecvError, WaitFor, shared::Endpoint};
 use crate::channel::broadcast::{Received, Receiver};
 use futures_util::Stream;
 use std::{
@@ -16,7 +16,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::messenger::Messenger;
-/// let (left, right) = (Messenger::<i64>::named("figures")?, Messenger::<i64>::named("figures")?);
+/// let (left, right) = (Messenger::<i64>::open("figures")?, Messenger::<i64>::open("figures")?);
 /// let heard = right.subscribe();
 /// for n in 0..3 {
 ///     left.send(n).wait()?;
@@ -66,8 +66,8 @@ impl<T: Clone> Subscriber<T> {
     ///
     /// Returns [`RecvError::Lost`] with the number of messages that were dropped before the next
     /// one, once. Returns [`RecvError::Closed`] when no more messages will arrive.
-    pub fn recv(&mut self) -> Receiving<'_, T> {
-        Receiving::new(self)
+    pub fn recv(&mut self) -> Recv<'_, T> {
+        Recv::new(self)
     }
 
     /// Receives the next message without waiting.
@@ -110,7 +110,7 @@ impl<T: Clone> Subscriber<T> {
     /// Returns the errors of [`Subscriber::recv`], and
     /// [`RecvTimeoutError::Timeout`](super::RecvTimeoutError::Timeout) when the time has elapsed.
     pub fn recv_timeout(&mut self, limit: Duration) -> ReceivingWithin<'_, T> {
-        ReceivingWithin::new(Receiving::new(self), limit)
+        ReceivingWithin::new(Recv::new(self), limit)
     }
 
     /// Waits for the next message for which `predicate` returns `true`. The messages before it are
@@ -175,7 +175,7 @@ impl<T: Clone> Subscriber<T> {
     ///
     /// ```
     /// use nanolith::messenger::{LagPolicy, Messenger};
-    /// let left = Messenger::builder().slow_receiver(LagPolicy::DropOldest(2)).build()?;
+    /// let left = Messenger::builder().on_lag(LagPolicy::DropOldest(2)).build()?;
     /// let mut heard = left.join().subscribe();
     /// for n in 0..9 {
     ///     left.send(n).wait()?;

@@ -1,7 +1,7 @@
 //! One direction of a port pair: a [`DirectionState`] behind a lock. Wake-ups, and drops of the
 //! users' values, happen after the lock's release.
 //!
-//! The futures in this folder (`Sending`, `Receiving`, `WaitFor`, `Closed`) are thin wrappers
+//! The futures in this folder (`SendFuture`, `Recv`, `WaitFor`, `Closed`) are thin wrappers
 //! around a [`Direction`]. So is the handler in `pool/handlers/port.rs`.
 
 use super::{

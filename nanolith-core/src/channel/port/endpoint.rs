@@ -3,8 +3,8 @@
 use super::{
     channel::{Direction, Observers},
     error::{TryRecvError, TrySendError},
-    recv::{Receiving, ReceivingWithin},
-    send::Sending,
+    recv::{ReceivingWithin, Recv},
+    send::SendFuture,
 };
 use crate::wake::{Registration, WaitTicket};
 use std::{fmt, sync::Arc, time::Duration};
@@ -60,8 +60,8 @@ impl<S, R> Port<S, R> {
     /// # Cancel safety
     ///
     /// If the future is dropped before it is ready, nothing was sent, and the message is dropped.
-    pub fn send(&self, message: S) -> Sending<'_, S> {
-        Sending::new(&self.outward, message)
+    pub fn send(&self, message: S) -> SendFuture<'_, S> {
+        SendFuture::new(&self.outward, message)
     }
 
     /// Sends a message without waiting.
@@ -104,8 +104,8 @@ impl<S, R> Port<S, R> {
     /// # Cancel safety
     ///
     /// If the future is dropped before it is ready, no message was received.
-    pub fn recv(&self) -> Receiving<'_, R> {
-        Receiving::new(&self.inward)
+    pub fn recv(&self) -> Recv<'_, R> {
+        Recv::new(&self.inward)
     }
 
     /// Receives the next message without waiting.

@@ -65,8 +65,8 @@ pub use self::{
     endpoint::Port,
     error::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError},
     iter::{IntoIter, Iter, TryIter},
-    recv::{Receiving, ReceivingWithin},
-    send::Sending,
+    recv::{ReceivingWithin, Recv},
+    send::SendFuture,
     wait_for::WaitFor,
 };
 

@@ -16,10 +16,10 @@ use std::{
 /// A future that waits for the next message. Created by [`Port::recv`](super::Port::recv).
 ///
 /// ```
-/// use nanolith::port::{self, Receiving};
+/// use nanolith::port::{self, Recv};
 /// let (ours, theirs) = port::pair::<(), i64>();
 /// theirs.send(4).wait()?;
-/// let next: Receiving<'_, i64> = ours.recv();
+/// let next: Recv<'_, i64> = ours.recv();
 /// # pollster::block_on(async {
 /// assert_eq!(next.await, Ok(4)); // or `next.wait()`, which blocks
 /// # });
@@ -31,12 +31,12 @@ use std::{
 /// If the future is dropped before it is ready, no message was received: the message stays for the
 /// next receive.
 #[must_use = "receives nothing until awaited or waited on"]
-pub struct Receiving<'a, R> {
+pub struct Recv<'a, R> {
     channel: &'a Direction<R>,
     waiter: Registration<Receivers<&'a Direction<R>>>,
 }
 
-impl<'a, R> Receiving<'a, R> {
+impl<'a, R> Recv<'a, R> {
     pub(super) fn new(channel: &'a Direction<R>) -> Self {
         Self { channel, waiter: Receivers::at(channel) }
     }
@@ -64,7 +64,7 @@ impl<'a, R> Receiving<'a, R> {
     }
 }
 
-impl<R> Future for Receiving<'_, R> {
+impl<R> Future for Recv<'_, R> {
     type Output = Result<R, RecvError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -72,9 +72,9 @@ impl<R> Future for Receiving<'_, R> {
     }
 }
 
-impl<R> fmt::Debug for Receiving<'_, R> {
+impl<R> fmt::Debug for Recv<'_, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiving").finish_non_exhaustive()
+        f.debug_struct("Recv").finish_non_exhaustive()
     }
 }
 
@@ -93,16 +93,16 @@ impl<R> fmt::Debug for Receiving<'_, R> {
 ///
 /// # Cancel safety
 ///
-/// The same as for [`Receiving`].
+/// The same as for [`Recv`].
 #[must_use = "receives nothing until awaited or waited on"]
 #[derive(Debug)]
 pub struct ReceivingWithin<'a, R> {
-    receiving: Receiving<'a, R>,
+    receiving: Recv<'a, R>,
     limit: Limit,
 }
 
 impl<'a, R> ReceivingWithin<'a, R> {
-    pub(super) fn new(receiving: Receiving<'a, R>, limit: Duration) -> Self {
+    pub(super) fn new(receiving: Recv<'a, R>, limit: Duration) -> Self {
         Self { receiving, limit: Limit::new(limit) }
     }
 

@@ -18,9 +18,9 @@ use std::{
 /// [`Port::send`](super::Port::send).
 ///
 /// ```
-/// use nanolith::port::{self, Sending};
+/// use nanolith::port::{self, SendFuture};
 /// let (ours, theirs) = port::bounded::<i64, ()>(1);
-/// let sending: Sending<'_, i64> = ours.send(4);
+/// let sending: SendFuture<'_, i64> = ours.send(4);
 /// # pollster::block_on(async {
 /// sending.await?; // or `sending.wait()?`, which blocks
 /// # Ok::<(), port::SendError<i64>>(()) })?;
@@ -33,24 +33,24 @@ use std::{
 /// If the future is dropped before it is ready, the message is taken back and dropped: nothing was
 /// sent.
 #[must_use = "sends nothing until awaited or waited on"]
-pub struct Sending<'a, S> {
+pub struct SendFuture<'a, S> {
     channel: &'a Direction<S>,
     state: State<S>,
 }
 
 enum State<S> {
-    Unsent(S),
+    SendError(S),
     /// The message is in the line of blocked senders.
     Waits(WaitTicket),
     Done,
 }
 
 // No field is pinned: the message may move until it is sent.
-impl<S> Unpin for Sending<'_, S> {}
+impl<S> Unpin for SendFuture<'_, S> {}
 
-impl<'a, S> Sending<'a, S> {
+impl<'a, S> SendFuture<'a, S> {
     pub(super) fn new(channel: &'a Direction<S>, message: S) -> Self {
-        Self { channel, state: State::Unsent(message) }
+        Self { channel, state: State::SendError(message) }
     }
 
     /// Blocks until the message is sent. Inside a task, the task's slot is released while this
@@ -104,12 +104,12 @@ impl<'a, S> Sending<'a, S> {
     /// Sends the message if that needs no wait. Returns `Some(Err)` with the message when the other
     /// port is closed, and `None` when the queue is full.
     fn at_once(&mut self) -> Option<Result<(), S>> {
-        let State::Unsent(message) = mem::replace(&mut self.state, State::Done) else { return None };
+        let State::SendError(message) = mem::replace(&mut self.state, State::Done) else { return None };
         match self.channel.send_now(message) {
             Ok(()) => Some(Ok(())),
             Err(TrySendError::Closed(message)) => Some(Err(message)),
             Err(TrySendError::Full(message)) => {
-                self.state = State::Unsent(message);
+                self.state = State::SendError(message);
                 None
             }
         }
@@ -118,24 +118,24 @@ impl<'a, S> Sending<'a, S> {
     /// Takes back the message if it was not sent.
     fn take_back(&mut self) -> Option<S> {
         match mem::replace(&mut self.state, State::Done) {
-            State::Unsent(message) => Some(message),
+            State::SendError(message) => Some(message),
             State::Waits(ticket) => self.channel.leave_line(ticket),
             State::Done => None,
         }
     }
 }
 
-impl<S> Future for Sending<'_, S> {
+impl<S> Future for SendFuture<'_, S> {
     type Output = Result<(), SendError<S>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if matches!(self.state, State::Unsent(_)) {
+        if matches!(self.state, State::SendError(_)) {
             if let Some(sent) = self.at_once() {
                 return Poll::Ready(sent.map_err(SendError)); // the waker was not cloned
             }
         }
         let ticket = match mem::replace(&mut self.state, State::Done) {
-            State::Unsent(message) => match self.channel.send(message, cx.waker()) {
+            State::SendError(message) => match self.channel.send(message, cx.waker()) {
                 Ok(None) => return Poll::Ready(Ok(())),
                 Ok(Some(ticket)) => ticket,
                 Err(message) => return Poll::Ready(Err(SendError(message))),
@@ -145,21 +145,21 @@ impl<S> Future for Sending<'_, S> {
                 Poll::Ready(sent) => return Poll::Ready(sent.map_err(SendError)),
             },
             // The contract of `Future` forbids another poll after `Ready`.
-            State::Done => panic!("`Sending` was polled after it was ready"),
+            State::Done => panic!("`SendFuture` was polled after it was ready"),
         };
         self.state = State::Waits(ticket);
         Poll::Pending
     }
 }
 
-impl<S> Drop for Sending<'_, S> {
+impl<S> Drop for SendFuture<'_, S> {
     fn drop(&mut self) {
         drop(self.take_back());
     }
 }
 
-impl<S> fmt::Debug for Sending<'_, S> {
+impl<S> fmt::Debug for SendFuture<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sending").finish_non_exhaustive()
+        f.debug_struct("SendFuture").finish_non_exhaustive()
     }
 }

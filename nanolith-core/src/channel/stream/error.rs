@@ -160,12 +160,12 @@ impl From<WriteError> for io::Error {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "holds what was not written"]
-pub struct Unsent<T> {
+pub struct SendError<T> {
     value: T,
     error: WriteError,
 }
 
-impl<T> Unsent<T> {
+impl<T> SendError<T> {
     #[cold]
     pub(super) fn new(value: T, error: WriteError) -> Self {
         Self { value, error }
@@ -190,26 +190,26 @@ impl<T> Unsent<T> {
     }
 }
 
-impl<T> fmt::Display for Unsent<T> {
+impl<T> fmt::Display for SendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.error.fmt(f)
     }
 }
 
-impl<T> fmt::Debug for Unsent<T> {
+impl<T> fmt::Debug for SendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Unsent").field("error", &self.error).finish_non_exhaustive()
+        f.debug_struct("SendError").field("error", &self.error).finish_non_exhaustive()
     }
 }
 
-impl<T> Error for Unsent<T> {
+impl<T> Error for SendError<T> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.error.source()
     }
 }
 
-impl<T> From<Unsent<T>> for WriteError {
-    fn from(unsent: Unsent<T>) -> Self {
+impl<T> From<SendError<T>> for WriteError {
+    fn from(unsent: SendError<T>) -> Self {
         unsent.error
     }
 }

@@ -3,11 +3,11 @@
 use super::{
     consumer::ReadHalf,
     credits::{self, CreditError},
-    error::{StreamError, Unsent, WriteError},
-    finished::Finished,
+    drained::Drained,
+    error::{SendError, StreamError, WriteError},
     producer::{self, WriteHalf},
-    recv::{Receiving, ReceivingWithin},
-    send::Sending,
+    recv::{ReceivingWithin, Recv},
+    send::SendFuture,
     shared::{ReaderEnd, WriterEnd},
 };
 use crate::error::BoxError;
@@ -95,8 +95,8 @@ impl<T> ItemSender<T> {
     ///
     /// If the future is dropped before it is ready, nothing is sent, and the value is dropped.
     #[inline]
-    pub fn send(&mut self, value: T) -> Sending<'_, T> {
-        Sending::new(&mut self.inlet, value, 0)
+    pub fn send(&mut self, value: T) -> SendFuture<'_, T> {
+        SendFuture::new(&mut self.inlet, value, 0)
     }
 
     /// Sends a value, if there is capacity for it now.
@@ -114,7 +114,7 @@ impl<T> ItemSender<T> {
     /// Returns the value: with [`WriteError::Full`] if there is no capacity, otherwise with the
     /// same errors as [`ItemSender::send`].
     #[inline]
-    pub fn try_send(&mut self, value: T) -> Result<(), Unsent<T>> {
+    pub fn try_send(&mut self, value: T) -> Result<(), SendError<T>> {
         self.inlet.try_push(value, 0)
     }
 
@@ -156,14 +156,14 @@ impl<T> ItemSender<T> {
     /// # use nanolith::stream;
     /// let (mut sender, mut receiver) = stream::items(4)?;
     /// sender.send(9).wait()?;
-    /// let finished = sender.finished();
+    /// let drained = sender.drained();
     /// assert_eq!(receiver.recv().wait()?, Some(9));
-    /// finished.wait()?;
+    /// drained.wait()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn finished(mut self) -> Finished<T> {
+    pub fn drained(mut self) -> Drained<T> {
         self.inlet.end(WriterEnd::Finished);
-        Finished::new(self.inlet)
+        Drained::new(self.inlet)
     }
 
     /// Ends the stream with an error. The receiver gets it as [`StreamError::Failed`], after the
@@ -258,8 +258,8 @@ impl<T> ItemReceiver<T> {
     ///
     /// If the future is dropped before it is ready, no value is taken.
     #[inline]
-    pub fn recv(&mut self) -> Receiving<'_, T> {
-        Receiving::new(&mut self.outlet)
+    pub fn recv(&mut self) -> Recv<'_, T> {
+        Recv::new(&mut self.outlet)
     }
 
     /// Receives the next value, if it is available now.

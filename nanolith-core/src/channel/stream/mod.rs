@@ -15,7 +15,7 @@
 //!     writer.write("hello ").wait()?;
 //!     writer.write("world").wait()?;
 //!     writer.finish();
-//!     Ok::<(), stream::Unsent<stream::Bytes>>(())
+//!     Ok::<(), stream::SendError<stream::Bytes>>(())
 //! });
 //! assert_eq!(*reader.metadata(), "greeting.txt");
 //! let mut text = Vec::new();
@@ -44,8 +44,8 @@
 // are the public types around them.
 mod consumer;
 mod credits;
+mod drained;
 mod error;
-mod finished;
 mod items;
 mod notify;
 mod offer;
@@ -61,13 +61,13 @@ mod writer_io;
 
 pub use bytes::Bytes;
 pub use credits::{CreditError, Credits};
-pub use error::{StreamError, Unsent, WriteError};
-pub use finished::Finished;
+pub use drained::Drained;
+pub use error::{SendError, StreamError, WriteError};
 pub use items::{ItemReceiver, ItemSender, Items, items};
 pub use offer::{StreamOffer, offer};
 pub use reader::{Chunks, StreamReader};
-pub use recv::{Receiving, ReceivingWithin};
-pub use send::Sending;
+pub use recv::{ReceivingWithin, Recv};
+pub use send::SendFuture;
 pub use writer::{StreamWriter, pipe};
 
 pub(crate) use writer::pipe_or_back;

@@ -22,7 +22,7 @@ use std::{
 /// ```
 /// use nanolith::{messenger::Messenger, stream::{self, Credits, StreamOffer}};
 /// use std::io::Read;
-/// let uploads = Messenger::<StreamOffer<&'static str>>::named("uploads")?;
+/// let uploads = Messenger::<StreamOffer<&'static str>>::open("uploads")?;
 /// let mut heard = uploads.join().subscribe();
 ///
 /// let (mut writer, offer) = stream::offer("points.txt", Credits::new())?;

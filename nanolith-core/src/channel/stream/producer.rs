@@ -6,7 +6,7 @@
 
 use super::{
     consumer::ReadHalf,
-    error::{Unsent, WriteError},
+    error::{SendError, WriteError},
     shared::{Link, ReaderEnd, WriterEnd},
     wait::{self, WaitBackoff},
 };
@@ -129,14 +129,14 @@ impl<T> WriteHalf<T> {
 
     /// Pushes a value, if there is credit now.
     #[inline]
-    pub(super) fn try_push(&mut self, value: T, weight: usize) -> Result<(), Unsent<T>> {
+    pub(super) fn try_push(&mut self, value: T, weight: usize) -> Result<(), SendError<T>> {
         match self.is_ready(weight) {
             Ok(true) => {
                 self.push(value, weight);
                 Ok(())
             }
-            Ok(false) => Err(Unsent::new(value, WriteError::Full)),
-            Err(error) => Err(Unsent::new(value, error)),
+            Ok(false) => Err(SendError::new(value, WriteError::Full)),
+            Err(error) => Err(SendError::new(value, error)),
         }
     }
 

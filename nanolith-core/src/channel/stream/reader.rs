@@ -3,7 +3,7 @@
 use super::{
     consumer::ReadHalf,
     error::StreamError,
-    recv::{Receiving, ReceivingWithin},
+    recv::{ReceivingWithin, Recv},
     shared::ReaderEnd,
     writer::StreamWriter,
 };
@@ -85,8 +85,8 @@ impl<M> StreamReader<M> {
     ///
     /// If the future is dropped before it is ready, no chunk is taken.
     #[inline]
-    pub fn read(&mut self) -> Receiving<'_, Bytes> {
-        Receiving::new(&mut self.outlet)
+    pub fn read(&mut self) -> Recv<'_, Bytes> {
+        Recv::new(&mut self.outlet)
     }
 
     /// Reads the next chunk, if it is available now.

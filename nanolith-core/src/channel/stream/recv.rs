@@ -32,11 +32,11 @@ use std::{
 ///
 /// If the future is dropped before it is ready, nothing is taken.
 #[must_use = "nothing is read until this is awaited or waited on"]
-pub struct Receiving<'a, T> {
+pub struct Recv<'a, T> {
     outlet: &'a mut ReadHalf<T>,
 }
 
-impl<'a, T> Receiving<'a, T> {
+impl<'a, T> Recv<'a, T> {
     #[inline]
     pub(super) fn new(outlet: &'a mut ReadHalf<T>) -> Self {
         Self { outlet }
@@ -64,7 +64,7 @@ impl<'a, T> Receiving<'a, T> {
     }
 }
 
-impl<T> Future for Receiving<'_, T> {
+impl<T> Future for Recv<'_, T> {
     type Output = Result<Option<T>, StreamError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -72,15 +72,15 @@ impl<T> Future for Receiving<'_, T> {
     }
 }
 
-impl<T> Drop for Receiving<'_, T> {
+impl<T> Drop for Recv<'_, T> {
     fn drop(&mut self) {
         self.outlet.stop_waiting();
     }
 }
 
-impl<T> fmt::Debug for Receiving<'_, T> {
+impl<T> fmt::Debug for Recv<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiving").finish_non_exhaustive()
+        f.debug_struct("Recv").finish_non_exhaustive()
     }
 }
 
@@ -107,12 +107,12 @@ impl<T> fmt::Debug for Receiving<'_, T> {
 #[must_use = "nothing is read until this is awaited or waited on"]
 #[derive(Debug)]
 pub struct ReceivingWithin<'a, T> {
-    receiving: Receiving<'a, T>,
+    receiving: Recv<'a, T>,
     limit: Limit,
 }
 
 impl<'a, T> ReceivingWithin<'a, T> {
-    pub(super) fn new(receiving: Receiving<'a, T>, limit: Duration) -> Self {
+    pub(super) fn new(receiving: Recv<'a, T>, limit: Duration) -> Self {
         Self { receiving, limit: Limit::new(limit) }
     }
 
@@ -129,7 +129,7 @@ impl<'a, T> ReceivingWithin<'a, T> {
     /// # Errors
     ///
     /// Returns [`StreamError::Empty`] when the time has elapsed, otherwise the same errors as
-    /// [`Receiving::wait`].
+    /// [`Recv::wait`].
     pub fn wait(self) -> Result<Option<T>, StreamError> {
         if self.limit.is_polled_here() {
             return block_on::block_on_any(self);

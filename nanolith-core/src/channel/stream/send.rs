@@ -1,7 +1,7 @@
 //! The future that writes a chunk or an item to a stream.
 
 use super::{
-    error::{Unsent, WriteError},
+    error::{SendError, WriteError},
     producer::WriteHalf,
 };
 use crate::time::clock;
@@ -32,7 +32,7 @@ use std::{
 /// If the future is dropped before it is ready, nothing is written, and the chunk or the item is
 /// dropped.
 #[must_use = "nothing is written until this is awaited or waited on"]
-pub struct Sending<'a, T> {
+pub struct SendFuture<'a, T> {
     inlet: &'a mut WriteHalf<T>,
     /// The value to write. `None` when the write has completed.
     value: Option<T>,
@@ -40,9 +40,9 @@ pub struct Sending<'a, T> {
 }
 
 // No field is pinned.
-impl<T> Unpin for Sending<'_, T> {}
+impl<T> Unpin for SendFuture<'_, T> {}
 
-impl<'a, T> Sending<'a, T> {
+impl<'a, T> SendFuture<'a, T> {
     #[inline]
     pub(super) fn new(inlet: &'a mut WriteHalf<T>, value: T, weight: usize) -> Self {
         Self { inlet, value: Some(value), weight }
@@ -66,7 +66,7 @@ impl<'a, T> Sending<'a, T> {
     /// Returns the chunk or the item when the reader is gone or has cancelled. [`WriteError`] holds
     /// the reason.
     #[inline]
-    pub fn wait(mut self) -> Result<(), Unsent<T>> {
+    pub fn wait(mut self) -> Result<(), SendError<T>> {
         self.block_until(None)
     }
 
@@ -85,13 +85,13 @@ impl<'a, T> Sending<'a, T> {
     /// # Errors
     ///
     /// Returns the chunk or the item: with [`WriteError::Full`] when the time has elapsed,
-    /// otherwise with the same errors as [`Sending::wait`].
-    pub fn wait_timeout(mut self, limit: Duration) -> Result<(), Unsent<T>> {
+    /// otherwise with the same errors as [`SendFuture::wait`].
+    pub fn wait_timeout(mut self, limit: Duration) -> Result<(), SendError<T>> {
         self.block_until(clock::after(limit))
     }
 
     #[inline]
-    fn block_until(&mut self, deadline: Option<Instant>) -> Result<(), Unsent<T>> {
+    fn block_until(&mut self, deadline: Option<Instant>) -> Result<(), SendError<T>> {
         let value = self.value.take().expect("it is consumed when it is over");
         match self.inlet.try_push(value, self.weight) {
             Err(unsent) if unsent.is_full() => self.wait_until(deadline, unsent.into_inner()),
@@ -100,19 +100,19 @@ impl<'a, T> Sending<'a, T> {
     }
 
     #[inline(never)]
-    fn wait_until(&mut self, deadline: Option<Instant>, value: T) -> Result<(), Unsent<T>> {
+    fn wait_until(&mut self, deadline: Option<Instant>, value: T) -> Result<(), SendError<T>> {
         let mut value = Some(value);
         let weight = self.weight;
         let outcome = self.inlet.block_until(deadline, |inlet, cx| inlet.poll_push(&mut value, weight, cx));
         match outcome.unwrap_or(Err(WriteError::Full)) {
             Ok(()) => Ok(()),
-            Err(error) => Err(Unsent::new(value.expect("it was not pushed"), error)),
+            Err(error) => Err(SendError::new(value.expect("it was not pushed"), error)),
         }
     }
 }
 
-impl<T> Future for Sending<'_, T> {
-    type Output = Result<(), Unsent<T>>;
+impl<T> Future for SendFuture<'_, T> {
+    type Output = Result<(), SendError<T>>;
 
     /// # Panics
     ///
@@ -121,18 +121,18 @@ impl<T> Future for Sending<'_, T> {
         let Self { inlet, value, weight } = &mut *self;
         assert!(value.is_some(), "a write to a stream was polled after it was ready");
         let outcome = ready!(inlet.poll_push(value, *weight, cx));
-        Poll::Ready(outcome.map_err(|error| Unsent::new(value.take().expect("it was not pushed"), error)))
+        Poll::Ready(outcome.map_err(|error| SendError::new(value.take().expect("it was not pushed"), error)))
     }
 }
 
-impl<T> Drop for Sending<'_, T> {
+impl<T> Drop for SendFuture<'_, T> {
     fn drop(&mut self) {
         self.inlet.stop_waiting();
     }
 }
 
-impl<T> fmt::Debug for Sending<'_, T> {
+impl<T> fmt::Debug for SendFuture<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sending").finish_non_exhaustive()
+        f.debug_struct("SendFuture").finish_non_exhaustive()
     }
 }

@@ -2,11 +2,11 @@
 
 use super::{
     credits::{CreditError, Credits},
-    error::{Unsent, WriteError},
-    finished::Finished,
+    drained::Drained,
+    error::{SendError, WriteError},
     producer::{self, WriteHalf},
     reader::StreamReader,
-    send::Sending,
+    send::SendFuture,
     shared::WriterEnd,
 };
 use crate::error::BoxError;
@@ -132,11 +132,11 @@ impl<M> StreamWriter<M> {
     ///
     /// If the future is dropped before it is ready, nothing is written, and the chunk is dropped.
     #[inline]
-    pub fn write(&mut self, chunk: impl Into<Bytes>) -> Sending<'_, Bytes> {
+    pub fn write(&mut self, chunk: impl Into<Bytes>) -> SendFuture<'_, Bytes> {
         self.flush_buffer();
         let chunk = chunk.into();
         let weight = chunk.len();
-        Sending::new(&mut self.inlet, chunk, weight)
+        SendFuture::new(&mut self.inlet, chunk, weight)
     }
 
     /// Moves a chunk into the stream, if there is credit for it now.
@@ -156,7 +156,7 @@ impl<M> StreamWriter<M> {
     /// Returns the chunk: with [`WriteError::Full`] if there is no credit, otherwise with the same
     /// errors as [`StreamWriter::write`].
     #[inline]
-    pub fn try_write(&mut self, chunk: impl Into<Bytes>) -> Result<(), Unsent<Bytes>> {
+    pub fn try_write(&mut self, chunk: impl Into<Bytes>) -> Result<(), SendError<Bytes>> {
         self.flush_buffer();
         let chunk = chunk.into();
         let weight = chunk.len();
@@ -201,14 +201,14 @@ impl<M> StreamWriter<M> {
     /// # use nanolith::stream::{self, Credits};
     /// let (mut writer, mut reader) = stream::pipe((), Credits::new())?;
     /// writer.write("hello").wait()?;
-    /// let finished = writer.finished();
+    /// let drained = writer.drained();
     /// assert_eq!(reader.read().wait()?.expect("a chunk"), "hello");
-    /// finished.wait()?;
+    /// drained.wait()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn finished(mut self) -> Finished<Bytes> {
+    pub fn drained(mut self) -> Drained<Bytes> {
         self.end(WriterEnd::Finished);
-        Finished::new(self.inlet)
+        Drained::new(self.inlet)
     }
 
     /// Ends the stream with an error. The reader gets it as [`StreamError::Failed`], after the

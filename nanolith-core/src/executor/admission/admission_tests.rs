@@ -26,7 +26,7 @@ impl TaskSet for Idle {
     const IDENTIFIER: &'static str = "gate::Idle";
     const TASKS: &'static [TaskInfo] = &[TaskInfo::new("Idle", "idle", "gate::Idle::idle")];
 
-    fn info((): &()) -> &'static TaskInfo {
+    fn task_info((): &()) -> &'static TaskInfo {
         &Self::TASKS[0]
     }
 
@@ -61,13 +61,13 @@ fn a_place_whose_call_is_being_ended_goes_to_the_next_in_line() {
     pool.pause();
     let held = job();
     let first_in = held.slot().clone();
-    assert!(crate::executor::Executor::execute(&pool, held).is_ok());
+    assert!(crate::executor::Executor::try_execute(&pool, held).is_ok());
     let (ending, next) = (job(), job());
     let ending_call = ending.slot().clone();
     let called = Arc::new(Called::default());
     let waker = Waker::from(called.clone());
     let (mut ending, mut next) =
-        (crate::executor::Executor::admit(&pool, ending), crate::executor::Executor::admit(&pool, next));
+        (crate::executor::Executor::execute(&pool, ending), crate::executor::Executor::execute(&pool, next));
     assert!(ending.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     assert!(next.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     assert!(ending_call.claim());

@@ -1,14 +1,14 @@
 //! Admission of calls to a bounded queue, with backpressure, for pools and services.
 //!
-//! [`execute`] admits a call without waiting: the call enters the ring, or the queue under its
-//! lock. A call that finds the queue full is subject to [`OnFull`]. [`admit`] and [`poll_admit`]
+//! [`try_execute`] admits a call without waiting: the call enters the ring, or the queue under its
+//! lock. A call that finds the queue full is subject to [`OnFull`]. [`execute`] and [`poll_admit`]
 //! wait for room.
 
 mod on_full;
 mod wait_for_room;
 
 pub use on_full::OnFull;
-pub(crate) use wait_for_room::{admit, cancel_admit, poll_admit};
+pub(crate) use wait_for_room::{cancel_admit, execute, poll_admit};
 
 use crate::{
     call::{
@@ -94,7 +94,7 @@ pub(crate) trait Admit<S: TaskSet>: Backend {
 }
 
 /// Admits the job by the policy of the queue, without waiting.
-pub(crate) fn execute<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
+pub(crate) fn try_execute<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
     // A task inside the executor waits for an exempt job, wherever the job comes from. So the job
     // counts as inside.
     let inside = is_inside(gate) || is_exempt(&job);

@@ -68,7 +68,7 @@ pub(super) fn on_queue_full<S: TaskSet, G: Admit<S> + ?Sized>(
 ) -> Result<(), SubmitError<Job<S>>> {
     gate.record_full();
     match gate.on_full() {
-        OnFull::CallerRuns if !timer::on_timer_thread() && gate.reserve_limit(job.info()) => run_on_caller(gate, job),
+        OnFull::CallerRuns if !timer::on_timer_thread() && gate.reserve_limit(job.task()) => run_on_caller(gate, job),
         OnFull::Wait | OnFull::Reject | OnFull::CallerRuns => return Err(full_error(job)),
         OnFull::DropOldest => evict_for(gate, job),
         OnFull::DropNewest => job.end(EndReason::Dropped),

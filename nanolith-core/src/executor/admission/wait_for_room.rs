@@ -1,6 +1,6 @@
 //! Waiting in line for queue room, first come first served.
 
-use super::{Admit, OnFull, closed, enter, execute, is_exempt, is_inside, is_still_queued};
+use super::{Admit, OnFull, closed, enter, is_exempt, is_inside, is_still_queued, try_execute};
 use crate::{
     call::wait_graph::Wait,
     deadlock::{self, Keeper},
@@ -19,14 +19,14 @@ use std::{
 
 /// Waits for queue room, if the executor's policy is to wait. Otherwise admits or refuses the job
 /// at once.
-pub(crate) fn admit<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) -> Admission<'_, S> {
+pub(crate) fn execute<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) -> Admission<'_, S> {
     let waits = gate.on_full() == OnFull::Wait || gate.on_full() == OnFull::CallerRuns && timer::on_timer_thread();
     // A job from inside is admitted at once, even if a layer delayed it before.
     let inside = is_inside(gate) || is_exempt(&job);
     if waits && !inside {
         Box::pin(WaitForRoom { gate, job: Some(job), ticket: None })
     } else {
-        Box::pin(std::future::ready(execute(gate, job)))
+        Box::pin(std::future::ready(try_execute(gate, job)))
     }
 }
 

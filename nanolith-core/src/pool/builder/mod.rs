@@ -133,16 +133,16 @@ impl PoolBuilder {
 
     /// Sets how long calls of this priority may be kept waiting by other calls on this pool,
     /// instead of
-    /// [`Priority::timeout`]: the call with the earliest expiration goes first. For
+    /// [`Priority::max_wait`]: the call with the earliest expiration goes first. For
     /// [`Priority::Immediate`], zero counts as expired one millisecond before the call arrives.
     /// With `Duration::MAX` a call goes after all calls that expire.
     ///
     /// ```
     /// # use nanolith::{prelude::*, time::SECOND};
-    /// let pool = Pool::builder().expiration(Priority::Low, 2 * SECOND).build()?;
+    /// let pool = Pool::builder().max_wait(Priority::Low, 2 * SECOND).build()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn expiration(mut self, priority: Priority, timeout: Duration) -> Self {
+    pub fn max_wait(mut self, priority: Priority, timeout: Duration) -> Self {
         self.config.schedule.expirations.set(priority, timeout);
         self
     }

@@ -20,7 +20,7 @@ impl PoolBuilder {
     ///         }
     ///     }
     /// }
-    /// let sums = Messenger::<i64>::named("sums")?;
+    /// let sums = Messenger::<i64>::open("sums")?;
     /// let mut heard = sums.subscribe();
     /// let pool = Pool::builder().messenger(&sums).build()?;
     /// Geometry::on(&pool).add_and_tell(4, 5).wait()?;
@@ -39,7 +39,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     ///
     /// ```
     /// use nanolith::messenger::Messenger;
-    /// let (waiter, kitchen) = (Messenger::<&str>::named("orders")?, Messenger::<&str>::named("orders")?);
+    /// let (waiter, kitchen) = (Messenger::<&str>::open("orders")?, Messenger::<&str>::open("orders")?);
     /// let (tell, told) = std::sync::mpsc::channel();
     /// let cooking = kitchen.on_message(move |order| drop(tell.send(format!("{order} is ready"))))?;
     /// waiter.send("tea").wait()?;
@@ -63,7 +63,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     ///
     /// ```
     /// use nanolith::messenger::{LagPolicy, Messenger};
-    /// let ticks = Messenger::<u32>::builder().slow_receiver(LagPolicy::DropOldest(16)).build()?;
+    /// let ticks = Messenger::<u32>::builder().on_lag(LagPolicy::DropOldest(16)).build()?;
     /// let (tell, told) = std::sync::mpsc::channel();
     /// let watching = ticks.join().on_message_or_lost(move |tick| drop(tell.send(match tick {
     ///     Ok(tick) => format!("tick {tick}"),

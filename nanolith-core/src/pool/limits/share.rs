@@ -279,16 +279,16 @@ impl Share {
 }
 
 impl<S: TaskSet> Executor<S> for Share {
-    fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
+    fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
         self.place.inner.look_at_limits(&job);
         job.slot().header.set_share(self.place.number);
-        admission::execute(&self.place, job).map_err(outside)
+        admission::try_execute(&self.place, job).map_err(outside)
     }
 
-    fn admit(&self, job: Job<S>) -> Admission<'_, S> {
+    fn execute(&self, job: Job<S>) -> Admission<'_, S> {
         self.place.inner.look_at_limits(&job);
         job.slot().header.set_share(self.place.number);
-        let admission = admission::admit(&self.place, job);
+        let admission = admission::execute(&self.place, job);
         Box::pin(async { admission.await.map_err(outside) })
     }
 

@@ -40,13 +40,13 @@ impl ThreadKey {
 }
 
 /// A closure that each thread is to run once.
-pub(in crate::pool) struct Broadcast {
+pub(in crate::pool) struct BroadcastShared {
     /// The threads that have not run the closure, and the index of each thread's result.
     pending: Mutex<Vec<(ThreadKey, usize)>>,
     run: Box<dyn Fn(usize) + Send + Sync>,
 }
 
-impl Broadcast {
+impl BroadcastShared {
     fn pending(&self) -> MutexGuard<'_, Vec<(ThreadKey, usize)>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -66,7 +66,7 @@ impl Broadcast {
 /// A run that the current thread has taken.
 #[must_use = "the thread is to run it"]
 pub(in crate::pool) struct BroadcastRun {
-    roll: Arc<Broadcast>,
+    roll: Arc<BroadcastShared>,
     number: usize,
 }
 
@@ -74,7 +74,8 @@ impl PoolState {
     /// Takes the next run of the worker's thread, if there is one.
     pub(in crate::pool) fn next_broadcast(&self, generation: Option<u64>) -> Option<BroadcastRun> {
         let who = ThreadKey::here(generation)?;
-        let turn = |roll: &Arc<Broadcast>| roll.take(who).map(|number| BroadcastRun { roll: roll.clone(), number });
+        let turn =
+            |roll: &Arc<BroadcastShared>| roll.take(who).map(|number| BroadcastRun { roll: roll.clone(), number });
         self.broadcasts.iter().find_map(turn)
     }
 }
@@ -88,7 +89,7 @@ impl PoolShared {
     }
 
     /// Runs the closure on an idle thread. A worker's thread runs it after its task instead.
-    pub(in crate::pool) fn run_if_pending(&self, roll: &Arc<Broadcast>, who: ThreadKey) {
+    pub(in crate::pool) fn run_if_pending(&self, roll: &Arc<BroadcastShared>, who: ThreadKey) {
         if thread_context::holds_permit() {
             return;
         }
@@ -97,7 +98,7 @@ impl PoolShared {
         }
     }
 
-    fn forget_if_taken(&self, roll: &Arc<Broadcast>) {
+    fn forget_if_taken(&self, roll: &Arc<BroadcastShared>) {
         if roll.is_taken() {
             let known = {
                 let rolls = &mut self.lock().broadcasts;
@@ -109,7 +110,7 @@ impl PoolShared {
 
     /// Requests the run on every existing thread. Passes the number of threads to `begin` before
     /// the first thread can start the run.
-    fn call_on_all(self: &Arc<Self>, roll: &Arc<Broadcast>, begin: impl FnOnce(usize)) {
+    fn call_on_all(self: &Arc<Self>, roll: &Arc<BroadcastShared>, begin: impl FnOnce(usize)) {
         let rayon = self.rayon();
         let generation = self.lock().rayon.generation;
         let threads = rayon.clone();
@@ -142,7 +143,7 @@ struct Results<T> {
 }
 
 /// A future that ends when each thread of a pool has run the closure, made by
-/// [`Pool::run_on_all`](crate::pool::Pool::run_on_all).
+/// [`Pool::broadcast`](crate::pool::Pool::broadcast).
 ///
 /// Its output has a result for each thread. If the closure panicked on a thread, the panic is that
 /// thread's result.
@@ -151,7 +152,7 @@ struct Results<T> {
 /// use nanolith::{pool::Concurrency, prelude::*};
 /// # let pool = Pool::builder().concurrency(Concurrency::Exact(2)).build()?;
 /// # pollster::block_on(async {
-/// let results = pool.run_on_all(|| std::thread::current().id()).await?;
+/// let results = pool.broadcast(|| std::thread::current().id()).await?;
 /// assert!(results.iter().all(|result| result.is_ok()));
 /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -161,21 +162,21 @@ struct Results<T> {
 ///
 /// If this is dropped, the threads still run the closure.
 #[must_use = "the threads run it all the same; this tells when they have"]
-pub struct RunOnAll<T> {
+pub struct Broadcast<T> {
     inner: Arc<PoolShared>,
     results: Arc<Deferred<Results<T>>>,
 }
 
-/// The error of a wait for [`Pool::run_on_all`](crate::pool::Pool::run_on_all).
+/// The error of a wait for [`Pool::broadcast`](crate::pool::Pool::broadcast).
 ///
 /// ```
-/// use nanolith::{pool::RunOnAllError, prelude::*};
+/// use nanolith::{pool::BroadcastError, prelude::*};
 /// # pub struct Geometry;
 /// #[define]
 /// impl Geometry {
 ///     pub fn set_up() -> bool {
 ///         let pool = nanolith::pool::GlobalPool.get().expect("it runs this task");
-///         matches!(pool.run_on_all(|| {}).wait(), Err(RunOnAllError::WouldDeadlock))
+///         matches!(pool.broadcast(|| {}).wait(), Err(BroadcastError::WouldDeadlock))
 ///     }
 /// }
 /// assert!(Geometry::tasks().set_up().wait()?);
@@ -183,26 +184,26 @@ pub struct RunOnAll<T> {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum RunOnAllError {
+pub enum BroadcastError {
     /// A task of the pool would block its own thread in this wait, and that thread could not run
     /// the closure. The threads still run the closure.
     WouldDeadlock,
 }
 
-impl fmt::Display for RunOnAllError {
+impl fmt::Display for BroadcastError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a task waits for a run on its own thread, which cannot begin before the task is over")
     }
 }
 
-impl std::error::Error for RunOnAllError {}
+impl std::error::Error for BroadcastError {}
 
-impl<T: Send + 'static> RunOnAll<T> {
+impl<T: Send + 'static> Broadcast<T> {
     pub(in crate::pool) fn begin(inner: Arc<PoolShared>, run: impl Fn() -> T + Send + Sync + 'static) -> Self {
         let results = Arc::new(Deferred::new(Results { of: Vec::new(), left: 0, waiter: SingleWaiter::default() }));
         let told = results.clone();
         let run = move |number| tell(&told, number, unwind::catch(&run));
-        let roll = Arc::new(Broadcast { pending: Mutex::default(), run: Box::new(run) });
+        let roll = Arc::new(BroadcastShared { pending: Mutex::default(), run: Box::new(run) });
         inner.call_on_all(&roll, |threads| {
             results.with(|results, _| {
                 results.of.resize_with(threads, || None);
@@ -217,16 +218,16 @@ impl<T: Send + 'static> RunOnAll<T> {
     /// ```
     /// # use nanolith::{pool::Concurrency, prelude::*};
     /// let pool = Pool::builder().concurrency(Concurrency::Exact(2)).build()?;
-    /// assert_eq!(pool.run_on_all(|| 9).wait()?.len(), 2);
+    /// assert_eq!(pool.broadcast(|| 9).wait()?.len(), 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// [`RunOnAllError::WouldDeadlock`] on a thread of the pool.
-    pub fn wait(self) -> Result<Vec<Result<T, Panic>>, RunOnAllError> {
+    /// [`BroadcastError::WouldDeadlock`] on a thread of the pool.
+    pub fn wait(self) -> Result<Vec<Result<T, Panic>>, BroadcastError> {
         let host = Backend::id(&*self.inner);
-        block_on::block_on(self, Some(host)).unwrap_or(Err(RunOnAllError::WouldDeadlock))
+        block_on::block_on(self, Some(host)).unwrap_or(Err(BroadcastError::WouldDeadlock))
     }
 }
 
@@ -240,8 +241,8 @@ fn tell<T>(results: &Deferred<Results<T>>, number: usize, result: Result<T, Pani
     });
 }
 
-impl<T: Send + 'static> Future for RunOnAll<T> {
-    type Output = Result<Vec<Result<T, Panic>>, RunOnAllError>;
+impl<T: Send + 'static> Future for Broadcast<T> {
+    type Output = Result<Vec<Result<T, Panic>>, BroadcastError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let stands_still =
@@ -257,21 +258,21 @@ impl<T: Send + 'static> Future for RunOnAll<T> {
         });
         match results {
             Some(results) => Poll::Ready(Ok(results.into_iter().flatten().collect())),
-            None if stands_still => Poll::Ready(Err(RunOnAllError::WouldDeadlock)),
+            None if stands_still => Poll::Ready(Err(BroadcastError::WouldDeadlock)),
             None => Poll::Pending,
         }
     }
 }
 
 /// Removes the waker.
-impl<T> Drop for RunOnAll<T> {
+impl<T> Drop for Broadcast<T> {
     fn drop(&mut self) {
         self.results.with(|results, after| results.waiter.remove(after));
     }
 }
 
-impl<T> fmt::Debug for RunOnAll<T> {
+impl<T> fmt::Debug for Broadcast<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunOnAll").field("left", &self.results.with(|results, _| results.left)).finish_non_exhaustive()
+        f.debug_struct("Broadcast").field("left", &self.results.with(|results, _| results.left)).finish_non_exhaustive()
     }
 }

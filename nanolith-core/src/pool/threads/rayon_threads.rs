@@ -1,7 +1,7 @@
 //! The rayon threads of a pool, on which its workers run. Only this file and `parallel` name rayon.
 
 use super::{
-    broadcast::{Broadcast, ThreadKey},
+    broadcast::{BroadcastShared, ThreadKey},
     roster::{Present, Roster},
     simulated::{self, SimThreads},
 };
@@ -236,7 +236,12 @@ pub(in crate::pool) fn count(threads: &Threads) -> usize {
 }
 
 /// Has every thread run `roll` when the thread is idle.
-pub(in crate::pool) fn broadcast(threads: &Threads, inner: &Arc<PoolShared>, roll: &Arc<Broadcast>, generation: u64) {
+pub(in crate::pool) fn broadcast(
+    threads: &Threads,
+    inner: &Arc<PoolShared>,
+    roll: &Arc<BroadcastShared>,
+    generation: u64,
+) {
     match threads {
         Threads::Rayon(rayon) => {
             let (keep, pool, roll) = (rayon.clone(), inner.clone(), roll.clone());

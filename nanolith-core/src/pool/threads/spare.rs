@@ -2,7 +2,7 @@
 //! beyond the threads that it keeps.
 
 use super::{
-    broadcast::{Broadcast, ThreadKey},
+    broadcast::{BroadcastShared, ThreadKey},
     rayon_threads,
 };
 use crate::{
@@ -28,7 +28,7 @@ pub(in crate::pool) enum SpareJob {
     /// Runs a claimed call for its waiter.
     RunCall(Arc<PoolShared>, CallRef<dyn ErasedCall>),
     /// Runs the closure of a broadcast on the spare thread of this number.
-    Broadcast(Arc<PoolShared>, Arc<Broadcast>, usize),
+    Broadcast(Arc<PoolShared>, Arc<BroadcastShared>, usize),
 }
 
 impl SpareJob {

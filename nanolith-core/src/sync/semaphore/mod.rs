@@ -35,7 +35,7 @@ use std::{fmt, sync::Arc};
 /// for job in jobs {
 ///     job.wait()?;
 /// }
-/// assert_eq!(permits.available(), 2);
+/// assert_eq!(permits.available_permits(), 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
@@ -44,11 +44,11 @@ pub struct Semaphore {
 }
 
 impl Semaphore {
-    /// Creates `count` permits. With a `count` of zero, [`Semaphore::add`] makes the first permit.
+    /// Creates `count` permits. With a `count` of zero, [`Semaphore::add_permits`] makes the first permit.
     ///
     /// ```
     /// use nanolith::sync::Semaphore;
-    /// assert_eq!(Semaphore::new(3).available(), 3);
+    /// assert_eq!(Semaphore::new(3).available_permits(), 3);
     /// ```
     #[must_use]
     pub fn new(count: usize) -> Self {
@@ -62,9 +62,9 @@ impl Semaphore {
     /// use nanolith::sync::Semaphore;
     /// let permits = Semaphore::new(1);
     /// let permit = permits.acquire().wait()?;
-    /// assert_eq!(permits.available(), 0);
+    /// assert_eq!(permits.available_permits(), 0);
     /// drop(permit);
-    /// assert_eq!(permits.available(), 1);
+    /// assert_eq!(permits.available_permits(), 1);
     /// # Ok::<(), nanolith::sync::AcquireError>(())
     /// ```
     ///
@@ -83,14 +83,14 @@ impl Semaphore {
     /// Takes `count` permits at once, as one [`Permit`].
     ///
     /// No later caller is served before, so a large `count` is not starved. If `count` is greater
-    /// than the number of permits, the call waits until [`Semaphore::add`] makes more.
+    /// than the number of permits, the call waits until [`Semaphore::add_permits`] makes more.
     ///
     /// ```
     /// use nanolith::sync::Semaphore;
     /// let permits = Semaphore::new(8);
     /// # pollster::block_on(async {
     /// let many = permits.acquire_many(5).await?;
-    /// assert_eq!((many.count(), permits.available()), (5, 3));
+    /// assert_eq!((many.count(), permits.available_permits()), (5, 3));
     /// # Ok::<(), nanolith::sync::AcquireError>(()) }).unwrap();
     /// ```
     ///
@@ -150,10 +150,10 @@ impl Semaphore {
     /// ```
     /// use nanolith::sync::Semaphore;
     /// let permits = Semaphore::new(0);
-    /// permits.add(2);
-    /// assert_eq!(permits.available(), 2);
+    /// permits.add_permits(2);
+    /// assert_eq!(permits.available_permits(), 2);
     /// ```
-    pub fn add(&self, count: usize) {
+    pub fn add_permits(&self, count: usize) {
         self.core.with(|core, after| core.add(count, after));
     }
 
@@ -183,7 +183,7 @@ impl Semaphore {
     /// Returns the number of permits that are neither taken nor granted to a waiter. The number is
     /// true at the moment when it is read.
     #[must_use]
-    pub fn available(&self) -> usize {
+    pub fn available_permits(&self) -> usize {
         self.core.with(|core, _| core.available())
     }
 
@@ -213,7 +213,7 @@ impl fmt::Debug for Semaphore {
 /// let permits = Semaphore::new(1);
 /// let permit: Permit = permits.try_acquire()?;
 /// std::thread::spawn(move || drop(permit)).join().expect("no panic");
-/// assert_eq!(permits.available(), 1);
+/// assert_eq!(permits.available_permits(), 1);
 /// # Ok::<(), nanolith::sync::TryAcquireError>(())
 /// ```
 #[must_use = "dropped, it is given back at once"]
@@ -230,13 +230,13 @@ impl Permit {
     }
 
     /// Never gives the permits back: the semaphore has fewer permits from now on, until
-    /// [`Semaphore::add`] makes others.
+    /// [`Semaphore::add_permits`] makes others.
     ///
     /// ```
     /// use nanolith::sync::Semaphore;
     /// let permits = Semaphore::new(3);
     /// permits.try_acquire()?.forget();
-    /// assert_eq!(permits.available(), 2);
+    /// assert_eq!(permits.available_permits(), 2);
     /// # Ok::<(), nanolith::sync::TryAcquireError>(())
     /// ```
     pub fn forget(mut self) {
@@ -263,7 +263,7 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         if self.count > 0 {
-            self.permits.add(self.count);
+            self.permits.add_permits(self.count);
         }
     }
 }

@@ -121,7 +121,7 @@ impl<S: TaskSet> Delay<S> {
         };
         if due <= clock::instant() {
             arm(&job, self.executor.host());
-            return self.executor.execute(job);
+            return self.executor.try_execute(job);
         }
         meta.delay(true);
         let (slot, executor) = (job.slot().clone(), self.executor.clone());
@@ -157,10 +157,10 @@ fn fall_due<S: TaskSet>(job: Job<S>, executor: Arc<dyn Executor<S>>) {
 /// thread blocks.
 fn dispatch<S: TaskSet>(job: Job<S>, executor: Arc<dyn Executor<S>>) {
     let host = executor.host();
-    match executor.execute(job) {
+    match executor.try_execute(job) {
         Ok(()) => {}
         Err(refused) if refused.is_full() => inline::spawn(host, async move {
-            if let Err(refused) = executor.admit(refused.into_inner()).await {
+            if let Err(refused) = executor.execute(refused.into_inner()).await {
                 fail_job(refused);
             }
         }),

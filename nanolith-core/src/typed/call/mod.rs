@@ -91,12 +91,12 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// # use nanolith::prelude::*;
     /// # use nanolith_doc_sets::*;
     /// let call = Geometry::tasks().add(4, 5);
-    /// assert_eq!(call.info().map(|task| task.name()), Some("add"));
+    /// assert_eq!(call.task().map(|task| task.name()), Some("add"));
     /// ```
     #[must_use]
-    pub fn info(&self) -> Option<&'static TaskInfo> {
+    pub fn task(&self) -> Option<&'static TaskInfo> {
         match &self.stage {
-            CallState::Lazy(task) => Some(S::info(task)),
+            CallState::Lazy(task) => Some(S::task_info(task)),
             _ => None,
         }
     }
@@ -142,9 +142,9 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
             return submit_rare(executor, extract, &CallOptions { submitted, priority, rare: Some(rare) }, task);
         }
         let meta =
-            Header::new(ParentCall { task: S::info(&task), submitted }, priority, None, thread_context::origin());
+            Header::new(ParentCall { task: S::task_info(&task), submitted }, priority, None, thread_context::origin());
         let (job, handle) = new_job(executor, extract, meta, task, None);
-        match executor.execute(job) {
+        match executor.try_execute(job) {
             Ok(()) => handle,
             Err(refused) => block_for_admission(executor, refused, handle),
         }
@@ -252,7 +252,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, V, X> Call<'a, S, E, Result<V, X>>
 impl<S: TaskSet, E: Executor<S> + ?Sized, T> fmt::Debug for Call<'_, S, E, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call")
-            .field("task", &self.info())
+            .field("task", &self.task())
             .field("priority", &self.terms.priority)
             .finish_non_exhaustive()
     }

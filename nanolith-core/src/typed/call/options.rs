@@ -128,7 +128,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     ///         }
     ///     }
     /// }
-    /// let sums = Messenger::<i64>::named("sums")?;
+    /// let sums = Messenger::<i64>::open("sums")?;
     /// let mut heard = sums.subscribe();
     /// Geometry::tasks().add_and_tell(4, 5).messenger(&sums).wait()?;
     /// assert_eq!(heard.recv().wait()?, 9);

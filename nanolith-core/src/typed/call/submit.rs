@@ -83,7 +83,7 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Call<'_, S, E, T> {
             }
         };
         let (job, handle) = prepare_job(self.executor, self.extract, &self.terms, task);
-        match self.executor.execute(job) {
+        match self.executor.try_execute(job) {
             Ok(()) => {}
             Err(refused) if refused.is_full() => {
                 if let Some(task) = refused.into_inner().into_task() {
@@ -132,7 +132,7 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Call<'_, S, E, T> {
         self.stage = match dispatch(self.executor, &self.terms, job) {
             Ok(()) => CallState::Submitted(handle),
             Err(refused) if refused.is_full() => {
-                CallState::Admitting(handle, self.executor.admit(refused.into_inner()))
+                CallState::Admitting(handle, self.executor.execute(refused.into_inner()))
             }
             Err(refused) => {
                 fail_job(refused);
@@ -201,7 +201,7 @@ pub(super) fn prepare_job<S: TaskSet, E: Executor<S> + ?Sized, T>(
     terms: &CallOptions<S>,
     task: S::Task,
 ) -> (Job<S>, Handle<S, T>) {
-    let caller = ParentCall { task: S::info(&task), submitted: terms.submitted };
+    let caller = ParentCall { task: S::task_info(&task), submitted: terms.submitted };
     match &terms.rare {
         None => {
             new_job(executor, extract, Header::new(caller, terms.priority, None, thread_context::origin()), task, None)
@@ -261,7 +261,7 @@ pub(super) fn block_for_admission<S: TaskSet, E: Executor<S> + ?Sized, T>(
                 return handle;
             }
         };
-        let mut admission = executor.admit(refused.into_inner());
+        let mut admission = executor.execute(refused.into_inner());
         let entering = Admitting { admission: &mut admission, handle: &mut handle };
         if let Err(WouldDeadlock) = block_on::block_on(entering, executor.host()) {
             // The call is over here. So it has no effect that the drop of the admission drops the
@@ -289,7 +289,7 @@ pub(super) fn dispatch<S: TaskSet, E: Executor<S> + ?Sized>(
 ) -> Result<(), SubmitError<Job<S>>> {
     match &terms.rare {
         Some(rare) => dispatch_delayed(executor, rare, job),
-        None => executor.execute(job),
+        None => executor.try_execute(job),
     }
 }
 
@@ -304,7 +304,7 @@ fn dispatch_delayed<S: TaskSet, E: Executor<S> + ?Sized>(
         // error.
         _ if job.is_over() => Ok(()),
         Some(later) => later.keep(job),
-        None => executor.execute(job),
+        None => executor.try_execute(job),
     }
 }
 

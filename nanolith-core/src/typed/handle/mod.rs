@@ -3,7 +3,7 @@
 mod progressing;
 mod wait;
 
-pub use progressing::Progressing;
+pub use progressing::ProgressReceiver;
 
 use super::Flatten;
 use crate::{
@@ -282,17 +282,17 @@ impl<S: TaskSet, T> Handle<S, T> {
     /// # use nanolith::prelude::*;
     /// # use nanolith_doc_sets::*;
     /// let job = Geometry::tasks().add(4, 5).submit();
-    /// assert_eq!(job.info().to_string(), "Geometry::add");
+    /// assert_eq!(job.task().to_string(), "Geometry::add");
     /// # job.wait()?;
     /// # Ok::<(), CallError>(())
     /// ```
     #[must_use]
-    pub fn info(&self) -> &'static TaskInfo {
+    pub fn task(&self) -> &'static TaskInfo {
         self.slot.header.task()
     }
 
-    /// Returns a view of the task's progress, to read ([`Progressing::latest`]) or to await
-    /// ([`Progressing::next`]).
+    /// Returns a view of the task's progress, to read ([`ProgressReceiver::latest`]) or to await
+    /// ([`ProgressReceiver::next`]).
     ///
     /// ```
     /// use nanolith::{call::Progress, prelude::*};
@@ -314,8 +314,8 @@ impl<S: TaskSet, T> Handle<S, T> {
     /// # assert_eq!(job.wait()?, 9);
     /// # Ok::<(), CallError>(())
     /// ```
-    pub fn progress(&self) -> Progressing<'_, S> {
-        Progressing::new(&self.slot)
+    pub fn progress(&self) -> ProgressReceiver<'_, S> {
+        ProgressReceiver::new(&self.slot)
     }
 
     pub(crate) fn end(&self, how: EndReason) {
@@ -364,7 +364,7 @@ impl<S: TaskSet, T> Handle<S, T> {
 impl<S: TaskSet, T> fmt::Debug for Handle<S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle")
-            .field("task", self.info())
+            .field("task", self.task())
             .field("finished", &self.is_finished())
             .finish_non_exhaustive()
     }

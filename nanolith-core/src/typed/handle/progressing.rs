@@ -1,4 +1,4 @@
-//! [`Progressing`]: reads or awaits what the task of a call reports of its progress.
+//! [`ProgressReceiver`]: reads or awaits what the task of a call reports of its progress.
 
 use crate::{
     call::{Progress, call_ref::CallRef, header::ProgressWait},
@@ -24,18 +24,18 @@ use std::{fmt, task::Poll};
 /// # Cancel safety
 ///
 /// `next` may be dropped at any time. Only reports that a later report replaces are lost.
-pub struct Progressing<'a, S: TaskSet> {
+pub struct ProgressReceiver<'a, S: TaskSet> {
     slot: &'a CallRef<CallSlot<S>>,
     seen: u64,
 }
 
-impl<'a, S: TaskSet> Progressing<'a, S> {
+impl<'a, S: TaskSet> ProgressReceiver<'a, S> {
     pub(super) fn new(slot: &'a CallRef<CallSlot<S>>) -> Self {
         Self { slot, seen: 0 }
     }
 }
 
-impl<S: TaskSet> Progressing<'_, S> {
+impl<S: TaskSet> ProgressReceiver<'_, S> {
     /// Returns the latest report of the task, if there is one.
     ///
     /// ```
@@ -91,8 +91,8 @@ impl<S: TaskSet> Progressing<'_, S> {
     }
 }
 
-impl<S: TaskSet> fmt::Debug for Progressing<'_, S> {
+impl<S: TaskSet> fmt::Debug for ProgressReceiver<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Progressing").field("latest", &self.latest()).finish_non_exhaustive()
+        f.debug_struct("ProgressReceiver").field("latest", &self.latest()).finish_non_exhaustive()
     }
 }

@@ -4,7 +4,7 @@ pub struct Set;
 
 #[define]
 impl Set {
-    pub fn up_to(n: u8) -> impl Iterator<Item = u8> {
+    pub fn max_delay(n: u8) -> impl Iterator<Item = u8> {
         0..n
     }
 }

@@ -9,8 +9,8 @@ use std::{
 };
 
 /// A future that waits until the reader has taken all that was written. Created by
-/// [`StreamWriter::finished`](super::StreamWriter::finished) and
-/// [`ItemSender::finished`](super::ItemSender::finished).
+/// [`StreamWriter::drained`](super::StreamWriter::drained) and
+/// [`ItemSender::drained`](super::ItemSender::drained).
 ///
 /// Both methods have already finished the stream, so dropping this future changes nothing.
 ///
@@ -18,10 +18,10 @@ use std::{
 /// use nanolith::stream::{self, Credits};
 /// let (mut writer, mut reader) = stream::pipe((), Credits::new())?;
 /// writer.write("hello").wait()?;
-/// let finished = writer.finished();
+/// let drained = writer.drained();
 /// let reads = std::thread::spawn(move || while let Ok(Some(_)) = reader.read().wait() {});
 /// # pollster::block_on(async {
-/// finished.await?; // or `.wait()`, which blocks
+/// drained.await?; // or `.wait()`, which blocks
 /// # Ok::<(), stream::WriteError>(()) })?;
 /// # reads.join().expect("no panic");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -31,11 +31,11 @@ use std::{
 ///
 /// This future can be polled by reference, and dropped at any time.
 #[must_use = "the stream is finished; await this, or wait on it, to see that all was taken"]
-pub struct Finished<T> {
+pub struct Drained<T> {
     inlet: WriteHalf<T>,
 }
 
-impl<T> Finished<T> {
+impl<T> Drained<T> {
     pub(super) fn new(inlet: WriteHalf<T>) -> Self {
         Self { inlet }
     }
@@ -48,7 +48,7 @@ impl<T> Finished<T> {
     /// let (mut sender, receiver) = stream::items(16)?;
     /// sender.send(4).wait()?;
     /// drop(receiver);
-    /// assert!(matches!(sender.finished().wait(), Err(WriteError::Dropped)), "the 4 was not read");
+    /// assert!(matches!(sender.drained().wait(), Err(WriteError::Dropped)), "the 4 was not read");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -64,7 +64,7 @@ impl<T> Finished<T> {
     }
 }
 
-impl<T> Future for Finished<T> {
+impl<T> Future for Drained<T> {
     type Output = Result<(), WriteError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -72,7 +72,7 @@ impl<T> Future for Finished<T> {
     }
 }
 
-impl<T> fmt::Debug for Finished<T> {
+impl<T> fmt::Debug for Drained<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Finished").finish_non_exhaustive()
     }
