@@ -57,7 +57,7 @@ fn publish(topic: &str, line: &str) -> Result<(), Box<dyn Error>> {
 fn main() -> Result<(), Box<dyn Error>> {
     let anna = Reader::service(Reader::default()).name("anna").launch().wait()?;
     let ben = Reader::service(Reader::default()).name("ben").launch().wait()?;
-    publish("tea", "nobody reads this")?;
+    publish("tea", "no reader is left")?;
 
     anna.subscribe("tea".into()).wait()??;
     anna.subscribe("ships".into()).wait()??;

@@ -122,7 +122,7 @@ fn unordered_results_are_all_there() {
 }
 
 #[test]
-fn no_input_gives_no_result_and_no_call() {
+fn bulk_without_inputs_has_no_result_and_no_call() {
     let pool = pool(1);
     let geometry = Geometry::on(&pool);
     let mut none = each(&geometry, [0; 0], |geometry, n| geometry.add(n, 1));
@@ -152,7 +152,7 @@ fn watched(taken: &Cell<usize>) -> impl Iterator<Item = i64> {
 }
 
 #[test]
-fn no_input_is_taken_before_a_result_is_asked_for() {
+fn inputs_are_not_taken_before_the_first_result_is_polled() {
     let taken = Cell::new(0);
     let sums = each(Geometry::tasks(), watched(&taken), |geometry, n| geometry.add(n, 1));
     assert_eq!(taken.get(), 0);
@@ -160,7 +160,7 @@ fn no_input_is_taken_before_a_result_is_asked_for() {
 }
 
 #[test]
-fn no_more_inputs_are_taken_ahead_than_may_be_in_flight() {
+fn inputs_taken_ahead_stay_within_in_flight() {
     let geometry = Geometry::on(&pool(2));
     for (bound, batch) in [(1, None), (7, None), (100, None), (100, Some(1)), (100, Some(30)), (10, Some(64))] {
         for unordered in [false, true] {
@@ -178,7 +178,7 @@ fn no_more_inputs_are_taken_ahead_than_may_be_in_flight() {
 }
 
 #[test]
-fn a_batch_may_be_as_large_as_there_are_inputs() {
+fn batch_may_hold_all_inputs() {
     let pool = pool(2);
     let geometry = Geometry::on(&pool);
     let sums: Vec<i64> =
@@ -187,7 +187,7 @@ fn a_batch_may_be_as_large_as_there_are_inputs() {
 }
 
 #[test]
-fn by_default_some_thousand_inputs_are_taken_ahead_and_no_more() {
+fn default_in_flight_is_a_few_thousand_inputs() {
     let taken = Cell::new(0);
     let geometry = Geometry::on(&pool(2));
     let mut most = 0;
@@ -199,7 +199,7 @@ fn by_default_some_thousand_inputs_are_taken_ahead_and_no_more() {
 }
 
 #[test]
-fn a_full_queue_holds_back_the_inputs_and_loses_none() {
+fn full_queue_holds_back_inputs_and_loses_none() {
     let pool = Pool::builder().max_queue(MaxQueue::Bounded(2)).build().expect("it starts");
     for on_their_own in [false, true] {
         let geometry = Geometry::on(&pool);
@@ -214,7 +214,7 @@ fn a_full_queue_holds_back_the_inputs_and_loses_none() {
 }
 
 #[test]
-fn a_queue_that_refuses_fails_no_input_while_others_are_under_way() {
+fn rejecting_queue_fails_no_input_while_others_run() {
     let pool = Pool::builder().max_queue(MaxQueue::Bounded(2)).on_full(OnFull::Reject).build().expect("it starts");
     let geometry = Geometry::on(&pool);
     let sums: Vec<i64> = each(&geometry, 0..5_000, |geometry, n| geometry.add(n, 1)).try_collect().expect("they run");
@@ -222,7 +222,7 @@ fn a_queue_that_refuses_fails_no_input_while_others_are_under_way() {
 }
 
 #[test]
-fn nothing_stands_in_line_for_room_while_nobody_takes_results() {
+fn bulk_takes_no_place_while_no_result_is_polled() {
     let pool =
         Pool::builder().concurrency(Concurrency::Exact(1)).max_queue(MaxQueue::Bounded(1)).build().expect("it starts");
     let geometry = Geometry::on(&pool);
@@ -235,7 +235,7 @@ fn nothing_stands_in_line_for_room_while_nobody_takes_results() {
 }
 
 #[test]
-fn tiny_tasks_share_a_call_of_the_pool_and_long_ones_do_not() {
+fn tiny_tasks_share_a_call_and_long_tasks_do_not() {
     let pool = pool(2);
     let geometry = Geometry::on(&pool);
     assert_eq!(each(&geometry, 0..20_000, |geometry, n| geometry.add(n, 1)).count(), 20_000);
@@ -248,7 +248,7 @@ fn tiny_tasks_share_a_call_of_the_pool_and_long_ones_do_not() {
 }
 
 #[test]
-fn a_batch_that_turns_out_long_is_shared_with_the_other_threads() {
+fn long_batch_is_shared_with_other_threads() {
     let geometry = Geometry::on(&pool(2));
     let stands = each(&geometry, 0..200, |geometry, _| geometry.stand(500_000)).batch(200);
     let threads: HashSet<_> = stands.map(|thread| thread.expect("it runs")).collect();
@@ -256,7 +256,7 @@ fn a_batch_that_turns_out_long_is_shared_with_the_other_threads() {
 }
 
 #[test]
-fn what_a_batch_gives_away_keeps_its_place() {
+fn inputs_given_to_another_thread_keep_their_position() {
     let geometry = Geometry::on(&pool(3));
     let log = Arc::new(Mutex::new(Vec::new()));
     let numbers = each(&geometry, 0..300, |geometry, n| {
@@ -271,21 +271,21 @@ fn what_a_batch_gives_away_keeps_its_place() {
 
 /// Returns a receiver whose word comes after some milliseconds.
 fn later(millis: u32) -> mpsc::Receiver<()> {
-    let (tell, told) = mpsc::channel();
+    let (tell, reports) = mpsc::channel();
     std::thread::spawn(move || {
         std::thread::sleep(millis * MILLISECOND); // the duration of the task that waits for it; nothing is awaited
         let _ = tell.send(());
     });
-    told
+    reports
 }
 
 #[test]
-fn a_pool_that_closes_finishes_what_was_given_away() {
+fn closing_pool_finishes_inputs_given_to_other_threads() {
     let pool = pool(1);
     let geometry = Geometry::on(&pool);
-    let (tell, told) = mpsc::channel();
-    let mut told = Some(told);
-    let numbers = each(&geometry, 0..100, |geometry, n| geometry.hold_on(told.take(), n)).batch(100);
+    let (tell, reports) = mpsc::channel();
+    let mut reports = Some(reports);
+    let numbers = each(&geometry, 0..100, |geometry, n| geometry.hold_on(reports.take(), n)).batch(100);
     std::thread::scope(|scope| {
         let all = scope.spawn(move || numbers.try_collect::<Vec<_>>());
         while pool.in_flight() == 0 {
@@ -301,7 +301,7 @@ fn a_pool_that_closes_finishes_what_was_given_away() {
 // ----- errors
 
 #[test]
-fn a_panic_ends_its_input_alone_and_says_which_it_was() {
+fn panic_fails_its_input_alone_with_its_index() {
     let geometry = Geometry::on(&pool(2));
     for batch in [1, 7, 100] {
         let sums = each(&geometry, 0..100, |geometry, n| geometry.add(if n % 30 == 7 { i64::MAX } else { n }, 1));
@@ -326,7 +326,7 @@ fn a_panic_ends_its_input_alone_and_says_which_it_was() {
 }
 
 #[test]
-fn the_first_error_stops_and_cancels_the_rest() {
+fn first_error_stops_and_cancels_the_rest() {
     let pool = pool(2);
     let geometry = Geometry::on(&pool);
     let taken = Cell::new(0);
@@ -339,7 +339,7 @@ fn the_first_error_stops_and_cancels_the_rest() {
 }
 
 #[test]
-fn errors_can_be_collected() {
+fn bulk_errors_can_be_collected() {
     let geometry = Geometry::on(&pool(2));
     let sums = each(&geometry, 0..1_000, |geometry, n| geometry.add(if n % 10 == 0 { i64::MAX } else { n }, 1));
     let (sums, errors): (Vec<_>, Vec<_>) = sums.partition(Result::is_ok);
@@ -349,7 +349,7 @@ fn errors_can_be_collected() {
 }
 
 #[test]
-fn a_tasks_own_errors_are_its_outputs() {
+fn task_errors_are_outputs_of_a_bulk() {
     let texts = (0..100).map(|n| if n == 60 { "sixty".to_owned() } else { n.to_string() });
     let numbers = each(Geometry::tasks(), texts, |geometry, text| geometry.parse(text));
     let failed: Vec<_> =
@@ -358,7 +358,7 @@ fn a_tasks_own_errors_are_its_outputs() {
 }
 
 #[test]
-fn a_closed_pool_refuses_every_input() {
+fn closed_pool_refuses_every_input() {
     let pool = pool(1);
     pool.close();
     let geometry = Geometry::on(&pool);
@@ -368,7 +368,7 @@ fn a_closed_pool_refuses_every_input() {
 }
 
 #[test]
-fn what_is_queued_when_the_pool_is_shut_down_ends_as_cancelled() {
+fn shutdown_cancels_queued_inputs() {
     let pool = pool(1);
     let geometry = Geometry::on(&pool);
     let mut numbers =
@@ -397,7 +397,7 @@ fn what_is_queued_when_the_pool_is_shut_down_ends_as_cancelled() {
 // ----- the end
 
 #[test]
-fn dropped_midway_it_cancels_what_is_queued_and_stops_what_runs() {
+fn dropped_bulk_cancels_queued_and_stops_running_calls() {
     for batch in [1, 5] {
         let pool = pool(1);
         let geometry = Geometry::on(&pool);
@@ -412,7 +412,7 @@ fn dropped_midway_it_cancels_what_is_queued_and_stops_what_runs() {
 }
 
 #[test]
-fn inputs_that_are_not_run_are_dropped() {
+fn inputs_without_a_run_are_dropped() {
     let geometry = Geometry::on(&pool(1));
     let log = Arc::new(Mutex::new(Vec::new()));
     let mut numbers = each(&geometry, 0.., |geometry, n| geometry.note(log.clone(), n));
@@ -428,7 +428,7 @@ fn inputs_that_are_not_run_are_dropped() {
 // ----- where it runs
 
 #[test]
-fn a_task_may_work_in_bulk_on_its_own_pool_of_one() {
+fn task_may_use_bulk_on_its_own_pool_of_one() {
     let pool = pool(1);
     let geometry = Geometry::on(&pool);
     assert_eq!(geometry.sum(pool.clone(), 10_000).wait().expect("it runs").expect("they run"), (1..=10_000).sum());
@@ -440,7 +440,7 @@ fn a_task_may_work_in_bulk_on_its_own_pool_of_one() {
 }
 
 #[test]
-fn a_task_among_many_may_wait_for_a_call_of_its_pool() {
+fn bulk_task_may_wait_for_a_call_of_its_pool() {
     let pool = pool(1);
     let geometry = Geometry::on(&pool);
     let twice = each(&geometry, 0..1_000, |geometry, n| geometry.twice(pool.clone(), n)).batch(100);
@@ -449,7 +449,7 @@ fn a_task_among_many_may_wait_for_a_call_of_its_pool() {
 }
 
 #[test]
-fn a_task_among_many_knows_its_name_and_place() {
+fn bulk_task_has_its_name_and_position() {
     let pool = Pool::builder().name("crew").build().expect("it starts");
     let geometry = Geometry::on(&pool);
     for who in each(&geometry, 0..50, |geometry, _| geometry.who()).batch(10) {
@@ -458,7 +458,7 @@ fn a_task_among_many_knows_its_name_and_place() {
 }
 
 #[test]
-fn calls_with_a_limit_keep_it() {
+fn calls_of_a_bulk_keep_their_limit() {
     let geometry = Geometry::on(&pool(1));
     let (tell, _began) = mpsc::channel();
     let spins = each(&geometry, 0..3, |geometry, _| geometry.spin(tell.clone()).timeout(5 * MILLISECOND));
@@ -484,7 +484,7 @@ impl Counter {
 }
 
 #[test]
-fn a_service_takes_its_inputs_one_by_one_in_order() {
+fn service_takes_its_inputs_one_by_one_in_order() {
     let counter = Counter::service(Counter { total: 0 }).queue(4).launch().wait().expect("it starts");
     let totals: Vec<i64> = each(&counter, 1..=1_000, |counter, by| counter.bump(by)).try_collect().expect("they run");
     assert_eq!(totals, (1..=1_000).map(|n| n * (n + 1) / 2).collect::<Vec<_>>());
@@ -492,14 +492,14 @@ fn a_service_takes_its_inputs_one_by_one_in_order() {
 }
 
 #[test]
-fn services_that_wait_for_each_other_in_bulk_are_told() {
+fn services_that_wait_for_each_other_in_bulk_fail() {
     let counter = Counter::service(Counter { total: 0 }).launch().wait().expect("it starts");
-    let told = counter.ask(counter.clone(), 3).wait().expect("it runs");
-    assert!(told.iter().all(|end| matches!(end, Err(CallError::WouldDeadlock(_)))), "{told:?}");
+    let reports = counter.ask(counter.clone(), 3).wait().expect("it runs");
+    assert!(reports.iter().all(|end| matches!(end, Err(CallError::WouldDeadlock(_)))), "{reports:?}");
 }
 
 #[test]
-fn a_cluster_takes_inputs() {
+fn bulk_runs_on_a_cluster() {
     let cluster = Cluster::launch(3, Geometry::service).wait().expect("it starts");
     let sums: Vec<i64> = each(&cluster, 0..500, |cluster, n| cluster.add(n, 1)).try_collect().expect("they run");
     assert_eq!(sums, (1..=500).collect::<Vec<_>>());
@@ -518,7 +518,7 @@ impl<S: TaskSet, E: Executor<S>> Executor<S> for Counted<E> {
 }
 
 #[test]
-fn a_layer_sees_each_call() {
+fn layer_sees_each_call_of_a_bulk() {
     let counted = Arc::new(Counted(pool(2), AtomicUsize::new(0)));
     let geometry = Geometry::calls(counted.clone());
     let sums: Vec<i64> = each(&geometry, 0..100, |geometry, n| geometry.add(n, 1)).try_collect().expect("they run");
@@ -527,7 +527,7 @@ fn a_layer_sees_each_call() {
 }
 
 #[test]
-fn an_executor_of_no_known_type_takes_batches_if_it_is_a_pool() {
+fn dyn_executor_takes_batches_if_it_is_a_pool() {
     let pool = pool(2);
     let any: Arc<dyn Executor<Geometry>> = Arc::new(pool.clone());
     let geometry = Geometry::calls(any);
@@ -565,7 +565,7 @@ impl Shared {
 }
 
 #[test]
-fn a_batch_shares_the_state_and_runs_the_hooks_of_each() {
+fn batch_shares_the_state_and_runs_the_hooks_of_each() {
     let state = Arc::new(Shared { total: AtomicI64::new(0), log: Mutex::default() });
     let pool = pool(1);
     let shared = Shared::shared(state.clone()).on(&pool);
@@ -594,7 +594,7 @@ impl Slow {
 }
 
 #[test]
-fn asynchronous_hooks_and_tasks_wait_side_by_side() {
+fn async_hooks_and_tasks_of_a_bulk_wait_concurrently() {
     let pool = pool(1);
     let (slow, geometry) = (Slow::on(&pool), Geometry::on(&pool));
     let began = std::time::Instant::now();
@@ -606,7 +606,7 @@ fn asynchronous_hooks_and_tasks_wait_side_by_side() {
 }
 
 #[test]
-fn the_priority_is_that_of_every_call() {
+fn bulk_priority_applies_to_every_call() {
     let pool = pool(1);
     let geometry = Geometry::on(&pool);
     let log = Arc::new(Mutex::new(Vec::new()));
@@ -625,11 +625,11 @@ fn the_priority_is_that_of_every_call() {
 }
 
 #[test]
-fn a_slow_input_does_not_hold_up_unordered_results() {
+fn slow_input_does_not_delay_unordered_results() {
     let geometry = Geometry::on(&pool(2));
-    let (tell, told) = mpsc::channel();
-    let mut told = Some(told);
-    let numbers = each(&geometry, 0..1_000, |geometry, n| geometry.hold_on(told.take(), n)).unordered();
+    let (tell, reports) = mpsc::channel();
+    let mut reports = Some(reports);
+    let numbers = each(&geometry, 0..1_000, |geometry, n| geometry.hold_on(reports.take(), n)).unordered();
     let mut came = 0;
     for number in numbers {
         let number = number.expect("it runs");
@@ -643,16 +643,16 @@ fn a_slow_input_does_not_hold_up_unordered_results() {
 }
 
 #[test]
-fn inputs_of_batches_of_one_may_wait_for_each_other() {
+fn inputs_in_batches_of_one_may_wait_for_each_other() {
     let geometry = Geometry::on(&pool(2));
-    let (tell, told) = mpsc::channel();
-    let mut told = Some(told);
+    let (tell, reports) = mpsc::channel();
+    let mut reports = Some(reports);
     let mut tell = Some(tell);
     let numbers = each(&geometry, 0..2, |geometry, n| {
         if n == 1 {
             drop(tell.take());
         }
-        geometry.hold_on(told.take(), n)
+        geometry.hold_on(reports.take(), n)
     });
     assert_eq!(numbers.batch(1).try_collect::<Vec<_>>().expect("they run"), [0, 1]);
 }
@@ -660,7 +660,7 @@ fn inputs_of_batches_of_one_may_wait_for_each_other() {
 // ----- streams
 
 #[test]
-fn a_stream_goes_in_and_a_stream_comes_out() {
+fn bulk_maps_a_stream_to_a_stream() {
     let geometry = Geometry::on(&pool(2));
     pollster::block_on(async {
         let sums = each_stream(&geometry, stream::iter(0..10_000), |geometry, n| geometry.add(n, 1));
@@ -673,7 +673,7 @@ fn a_stream_goes_in_and_a_stream_comes_out() {
 }
 
 #[test]
-fn an_input_goes_out_though_the_next_is_not_there_yet() {
+fn input_is_submitted_before_the_next_one_arrives() {
     let geometry = Geometry::on(&pool(2));
     let (give, take) = numbers_by_hand();
     let mut sums = each_stream(&geometry, take, |geometry, n| geometry.add(n, 1)).batch(100);
@@ -695,7 +695,7 @@ fn numbers_by_hand() -> (impl Fn(Option<i64>), impl futures_util::Stream<Item = 
 }
 
 #[test]
-fn an_async_consumer_waits_on_a_pool_of_one_without_holding_it() {
+fn async_consumer_does_not_block_a_pool_of_one() {
     let pool = pool(1);
     let geometry = Geometry::on(&pool);
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("it starts");
@@ -709,7 +709,7 @@ fn an_async_consumer_waits_on_a_pool_of_one_without_holding_it() {
 }
 
 #[test]
-fn it_moves_between_threads() {
+fn bulk_moves_between_threads() {
     fn check<T: Send>(it: T) -> T {
         it
     }
@@ -722,7 +722,7 @@ fn it_moves_between_threads() {
 // ----- a function over a `Vec`
 
 #[test]
-fn map_gives_what_the_function_makes_of_each_in_order() {
+fn map_returns_results_in_order() {
     let pool = pool(4);
     for count in [0, 1, 2, 100_000] {
         let numbers: Vec<u64> = (0..count).collect();
@@ -734,7 +734,7 @@ fn map_gives_what_the_function_makes_of_each_in_order() {
 }
 
 #[test]
-fn map_runs_on_all_threads_of_its_pool_and_on_no_other() {
+fn map_runs_on_the_threads_of_its_pool_only() {
     let pool = Pool::builder().name("crew").concurrency(Concurrency::Exact(2)).build().expect("it starts");
     let meet = Barrier::new(2);
     let places = map(&pool, vec![(); 2], move |()| {
@@ -745,7 +745,7 @@ fn map_runs_on_all_threads_of_its_pool_and_on_no_other() {
 }
 
 #[test]
-fn reduce_joins_all_in_order() {
+fn reduce_joins_results_in_order() {
     let pool = pool(4);
     let letters: Vec<char> = ('a'..='z').cycle().take(10_000).collect();
     let text: String = letters.iter().collect();
@@ -755,7 +755,7 @@ fn reduce_joins_all_in_order() {
 }
 
 #[test]
-fn a_panic_within_map_tells_the_item_and_the_pool_lives_on() {
+fn panic_within_map_names_its_item_and_spares_the_pool() {
     let pool = pool(2);
     let numbers: Vec<i64> = (0..10_000).collect();
     let error = map(&pool, numbers.clone(), |n| Geometry::add(if n == 777 { i64::MAX } else { n }, 1)).wait();
@@ -775,7 +775,7 @@ fn a_panic_within_map_tells_the_item_and_the_pool_lives_on() {
 }
 
 #[test]
-fn map_that_is_cancelled_stops_and_drops_what_is_left() {
+fn cancelled_map_stops_and_drops_the_rest() {
     let pool = pool(2);
     let (tell, began) = mpsc::channel();
     let (items, ran) = (Arc::new(()), Arc::new(AtomicUsize::new(0)));
@@ -801,7 +801,7 @@ fn map_that_is_cancelled_stops_and_drops_what_is_left() {
 }
 
 #[test]
-fn map_has_a_priority_and_a_limit() {
+fn map_takes_a_priority_and_a_limit() {
     let pool = pool(1);
     pool.pause();
     let log = Arc::new(Mutex::new(Vec::new()));
@@ -819,7 +819,7 @@ fn map_has_a_priority_and_a_limit() {
 }
 
 #[test]
-fn map_where_its_caller_runs_it_starts_no_other_threads() {
+fn map_run_by_its_caller_starts_no_other_threads() {
     let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::CallerRuns).build().expect("it starts");
     pool.pause();
     Geometry::on(&pool).add(1, 2).submit().detach(); // fills the queue
@@ -833,7 +833,7 @@ fn map_where_its_caller_runs_it_starts_no_other_threads() {
 // ----- what calls are made of, by value and by reference
 
 #[test]
-fn calls_are_taken_by_value_and_by_reference() {
+fn bulk_takes_calls_by_value_and_by_reference() {
     let pool = pool(2);
     let expected: Vec<i64> = (1..=100).collect();
     let sums = each(Geometry::on(&pool), 0..100, |geometry, n| geometry.add(n, 1));
@@ -846,7 +846,7 @@ fn calls_are_taken_by_value_and_by_reference() {
 }
 
 #[test]
-fn a_stream_of_inputs_takes_calls_by_value() {
+fn stream_bulk_takes_calls_by_value() {
     let pool = pool(2);
     pollster::block_on(async {
         let sums = each_stream(Geometry::on(&pool), stream::iter(0..100), |geometry, n| geometry.add(n, 1));
@@ -857,7 +857,7 @@ fn a_stream_of_inputs_takes_calls_by_value() {
 }
 
 #[test]
-fn a_service_taken_by_value_lives_as_long_as_its_results() {
+fn service_moved_into_a_bulk_lives_as_long_as_its_results() {
     let counter = Counter::service(Counter { total: 10 }).launch().wait().expect("it starts");
     let closed = counter.clone();
     let mut totals = each(counter, 1..=1_000, |counter, by| counter.bump(by));
@@ -867,7 +867,7 @@ fn a_service_taken_by_value_lives_as_long_as_its_results() {
 }
 
 #[test]
-fn a_panic_of_the_inputs_passes_through_and_the_rest_comes() {
+fn panic_of_the_input_iterator_reaches_the_consumer() {
     let pool = pool(2);
     let inputs = (0..10).inspect(|n| assert_ne!(*n, 5, "no five"));
     let mut sums = each(Geometry::on(&pool), inputs, |geometry, n| geometry.add(n, 1)).batch(1).in_flight(1);

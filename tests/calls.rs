@@ -114,26 +114,26 @@ fn calls_are_awaited_on_any_executor() {
 }
 
 #[test]
-fn a_running_task_sees_that_it_is_cancelled() {
-    let (began, told) = mpsc::channel();
+fn running_task_sees_its_cancellation() {
+    let (began, reports) = mpsc::channel();
     let job = Geometry::tasks().count(began).submit();
-    told.recv().expect("it began");
+    reports.recv().expect("it began");
     job.cancel();
     assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
-    told.recv().expect("it stopped");
+    reports.recv().expect("it stopped");
 }
 
 #[test]
-fn a_task_that_times_out_is_asked_to_stop() {
-    let (began, told) = mpsc::channel();
+fn timed_out_task_is_asked_to_stop() {
+    let (began, reports) = mpsc::channel();
     let job = Geometry::tasks().count(began).timeout(Duration::from_millis(10)).submit();
     assert!(matches!(job.wait(), Err(CallError::TimedOut(_))));
-    told.recv().expect("it began");
-    told.recv().expect("it stopped");
+    reports.recv().expect("it began");
+    reports.recv().expect("it stopped");
 }
 
 #[test]
-fn progress_is_seen_and_the_latest_wins() {
+fn latest_progress_value_is_seen() {
     let (go, next) = mpsc::channel();
     let job = Geometry::tasks().climb(3, next).submit();
     let seen = pollster::block_on(async {
@@ -151,7 +151,7 @@ fn progress_is_seen_and_the_latest_wins() {
 }
 
 #[test]
-fn a_context_knows_deadline_and_data() {
+fn context_has_deadline_and_data() {
     let pool = Pool::builder().data(String::from("hello")).data(7_u8).build().expect("sound");
     let geometry = Geometry::on(&pool);
     assert_eq!(geometry.greeting().wait().expect("it runs").as_deref(), Some("hello"));
@@ -161,7 +161,7 @@ fn a_context_knows_deadline_and_data() {
 }
 
 #[test]
-fn an_asynchronous_task_is_dropped_when_its_call_is_cancelled() {
+fn cancel_drops_an_async_task() {
     let pool = Pool::builder().build().expect("sound");
     let job = Geometry::on(&pool).outlive().timeout(Duration::from_millis(5)).submit();
     assert!(matches!(job.wait(), Err(CallError::TimedOut(_))));
@@ -169,7 +169,7 @@ fn an_asynchronous_task_is_dropped_when_its_call_is_cancelled() {
 }
 
 #[test]
-fn an_error_names_the_line_of_the_call() {
+fn error_names_the_source_line_of_its_call() {
     let pool = Pool::builder().build().expect("sound");
     pool.terminate();
     let error = Geometry::on(&pool).add(1, 2).wait().expect_err("the pool is closed");
@@ -191,7 +191,7 @@ impl Journal {
 }
 
 #[test]
-fn a_service_with_a_short_queue_runs_the_calls_of_one_thread_in_order() {
+fn short_service_queue_keeps_the_order_of_one_thread() {
     for _ in 0..200 {
         let journal = Journal::service(Journal(Vec::new())).queue(4).launch().wait().expect("it starts");
         let mut jobs = std::collections::VecDeque::new();

@@ -41,7 +41,7 @@ fn totals_by_type_agree_with_find_and_wc() {
 }
 
 #[test]
-fn the_total_is_the_sum_of_the_types() {
+fn total_is_the_sum_of_the_types() {
     let tree = tree();
     let report = json(&["--all".as_ref(), tree.path().as_os_str()]);
     let mut sum = [0; 4];
@@ -51,7 +51,7 @@ fn the_total_is_the_sum_of_the_types() {
 }
 
 #[test]
-fn words_are_those_of_wc_on_text() {
+fn word_counts_agree_with_wc() {
     let tree = tree();
     let report = json(&[tree.path().join("text").as_os_str()]);
     let files = find(&tree.path().join("text"), &["-not", "-name", "*.log"]);
@@ -80,7 +80,7 @@ fn hidden_and_ignored_files_are_left_out() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_listed_and_the_rest_is_counted() {
+fn unreadable_file_is_listed_and_the_rest_is_counted() {
     let tree = folder();
     fs::write(tree.path().join("fine.txt"), "two words\n").expect("written");
     let unreachable = bury_a_file(tree.path());
@@ -95,7 +95,7 @@ fn a_file_that_cannot_be_read_is_listed_and_the_rest_is_counted() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_file_that_opens_and_cannot_be_read_is_listed() {
+fn file_that_fails_while_read_is_listed() {
     let report = json(&["/proc/self/mem".as_ref()]);
     assert_eq!(counts_of(&report["total"]), [0; 4]);
     assert_eq!(report["unreadable"][0]["path"], "/proc/self/mem");
@@ -103,7 +103,7 @@ fn a_file_that_opens_and_cannot_be_read_is_listed() {
 
 /// Each of these may replace a file between the walk and the time at which the task opens it.
 #[test]
-fn what_has_replaced_a_file_is_refused_and_blocks_no_worker() {
+fn replaced_file_is_refused_and_blocks_no_worker() {
     let tree = folder();
     let path = |name: &str| tree.path().join(name);
     run("mkfifo", &[path("fifo").as_os_str()], &[]);
@@ -128,25 +128,25 @@ fn what_has_replaced_a_file_is_refused_and_blocks_no_worker() {
 }
 
 #[test]
-fn fifo_that_is_given_by_name_ends_the_program() {
+fn fifo_argument_ends_the_program() {
     let tree = folder();
     let fifo = tree.path().join("pipe.png");
     run("mkfifo", &[fifo.as_os_str()], &[]);
     assert_eq!(counts_of(&json(&[fifo.as_os_str()])["total"]), [0; 4]);
     let (pipeline, out) = (program::build("pipeline"), tree.path().join("small"));
     let arguments = [fifo.as_os_str(), "--out".as_ref(), out.as_os_str()];
-    let told = text(&Command::new(pipeline).args(arguments).output().expect("it runs"));
-    assert!(told.contains("not a regular file, but a FIFO"), "{told}");
+    let message = text(&Command::new(pipeline).args(arguments).output().expect("it runs"));
+    assert!(message.contains("not a regular file, but a FIFO"), "{message}");
 }
 
 #[test]
-fn file_that_grows_while_it_is_read_is_counted_to_its_former_end() {
+fn growing_file_is_counted_to_its_former_end() {
     let endless = |size| count::read(io::repeat(b'x'), size, |_| true).expect("it is readable").bytes;
     assert_eq!((endless(LARGE + 5), endless(5), endless(0)), (LARGE + 5, LARGE, LARGE));
 }
 
 #[test]
-fn an_empty_folder_has_a_census() {
+fn empty_folder_has_a_census() {
     let tree = folder();
     let report = json(&[tree.path().as_os_str()]);
     assert_eq!(counts_of(&report["total"]), [0; 4]);
@@ -154,7 +154,7 @@ fn an_empty_folder_has_a_census() {
 }
 
 #[test]
-fn more_files_than_are_on_their_way_at_once_are_all_counted() {
+fn census_counts_more_files_than_it_opens_at_once() {
     let tree = folder();
     fs::write(tree.path().join("0.large"), vec![b'x'; 40_000_000]).expect("written");
     (0..3_000).for_each(|n| fs::write(tree.path().join(format!("{n}.small")), n.to_string()).expect("written"));
@@ -164,7 +164,7 @@ fn more_files_than_are_on_their_way_at_once_are_all_counted() {
 }
 
 #[test]
-fn the_table_shows_every_type_and_the_total() {
+fn table_shows_every_type_and_the_total() {
     let tree = tree();
     let table = text(&census(&["--all".as_ref(), tree.path().as_os_str()]));
     for line in ["type ", "txt ", "(none) ", "total ", "Groups of duplicates: 3;"] {
@@ -173,18 +173,18 @@ fn the_table_shows_every_type_and_the_total() {
 }
 
 #[test]
-fn a_wrong_command_line_is_told_with_exit_code_2() {
+fn wrong_command_line_exits_with_code_2() {
     for wrong in [&["no/such/path"][..], &["--jsno"], &[".", "."]] {
         let output = census(&wrong.iter().map(OsStr::new).collect::<Vec<_>>());
         assert_eq!(output.status.code(), Some(2));
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(told.starts_with("census: ") && told.contains(wrong[wrong.len() - 1]), "{told}");
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(message.starts_with("census: ") && message.contains(wrong[wrong.len() - 1]), "{message}");
         assert!(output.stdout.is_empty());
     }
 }
 
 #[test]
-fn a_reader_that_went_away_is_no_failure() {
+fn closed_output_pipe_is_no_failure() {
     let (ours, theirs) = UnixStream::pair().expect("a pair");
     drop(ours);
     let mut command = Command::new(program());

@@ -42,7 +42,7 @@ impl Door {
         let shut = self.0.0.lock().expect("no holder panics");
         let (shut, limit) = self.0.1.wait_timeout_while(shut, LONG, |open| !*open).expect("no holder panics");
         drop(shut);
-        assert!(!limit.timed_out(), "nobody opened the door");
+        assert!(!limit.timed_out(), "the door stayed closed");
     }
 }
 
@@ -263,7 +263,7 @@ fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
 // ----- launch and close
 
 #[test]
-fn typed_methods_stand_on_the_cluster_itself_and_clones_share_it() {
+fn cluster_has_the_typed_methods_and_clones_share_it() {
     let cluster = workers(1, Balance::LeastBusy);
     assert_eq!(cluster.add(5).wait().expect("it runs"), 5);
     let again = cluster.clone();
@@ -273,7 +273,7 @@ fn typed_methods_stand_on_the_cluster_itself_and_clones_share_it() {
 }
 
 #[test]
-fn any_executors_code_takes_a_cluster() {
+fn generic_executor_code_takes_a_cluster() {
     fn six(worker: &WorkerCalls<impl Executor<Worker>>) -> Result<i64, CallError> {
         worker.double(3).wait()
     }
@@ -306,7 +306,7 @@ impl Executor<Worker> for Layer {
 }
 
 #[test]
-fn a_member_that_does_not_start_is_told_and_the_others_are_closed() {
+fn failed_member_fails_the_launch_and_closes_the_others() {
     let alive = Arc::new(AtomicI64::new(0));
     let count = alive.clone();
     let launch = Cluster::builder().launch_numbered(4, move |id| {
@@ -329,7 +329,7 @@ fn settles(mut condition: impl FnMut() -> bool) {
 }
 
 #[test]
-fn wrong_settings_of_a_member_come_back_from_the_launch() {
+fn launch_returns_wrong_member_settings_as_errors() {
     let launch = Cluster::launch(2, || Worker::service(0).queue(0));
     assert!(matches!(
         launch.wait().map_err(nanolith::cluster::ClusterLaunchError::into_inner),
@@ -338,7 +338,7 @@ fn wrong_settings_of_a_member_come_back_from_the_launch() {
 }
 
 #[test]
-fn dropping_the_last_handle_closes_the_members_and_what_was_accepted_finishes() {
+fn drop_of_the_last_handle_finishes_accepted_calls() {
     let cluster = workers(2, Balance::RoundRobin);
     let ends: Vec<_> = [0, 1].map(|number| member(&cluster, number).control().closed()).into_iter().collect();
     let jobs: Vec<_> = (0..10).map(|x| cluster.double(x).submit()).collect();
@@ -350,7 +350,7 @@ fn dropping_the_last_handle_closes_the_members_and_what_was_accepted_finishes() 
 }
 
 #[test]
-fn a_closed_cluster_refuses_calls_and_members() {
+fn closed_cluster_refuses_calls_and_members() {
     let cluster = workers(2, Balance::LeastBusy);
     cluster.close().wait().expect("they close");
     assert!(matches!(cluster.double(1).wait(), Err(CallError::Closed(_))));
@@ -362,7 +362,7 @@ fn a_closed_cluster_refuses_calls_and_members() {
 }
 
 #[test]
-fn a_close_waits_for_members_that_were_removed_before() {
+fn close_waits_for_members_removed_before() {
     let cluster = workers(2, Balance::LeastBusy);
     let door = Door::default();
     let held = occupy(&member(&cluster, 0), &door);
@@ -381,7 +381,7 @@ fn member_ends(cluster: &Cluster<Worker>) {
 }
 
 #[test]
-fn terminate_ends_queued_and_running_calls_of_every_sort() {
+fn terminate_ends_queued_and_running_calls_of_every_kind() {
     let cluster = workers(1, Balance::LeastBusy);
     let door = Door::default();
     let held = occupy(&member(&cluster, 0), &door);
@@ -397,16 +397,16 @@ fn terminate_ends_queued_and_running_calls_of_every_sort() {
 }
 
 #[test]
-fn a_task_that_waits_for_its_own_clusters_end_is_told_so() {
+fn wait_for_the_end_of_the_own_cluster_fails() {
     let cluster = workers(2, Balance::LeastBusy);
-    let told = cluster.close_everybody(cluster.clone()).wait().expect("it runs");
-    assert!(matches!(told, Err(CloseError::WouldDeadlock)));
+    let outcome = cluster.close_everybody(cluster.clone()).wait().expect("it runs");
+    assert!(matches!(outcome, Err(CloseError::WouldDeadlock)));
 }
 
 // ----- the empty cluster
 
 #[test]
-fn an_empty_cluster_gives_no_member_until_one_is_added() {
+fn empty_cluster_refuses_calls_until_a_member_is_added() {
     let cluster = workers(0, Balance::LeastBusy);
     for outcome in [cluster.double(1).wait(), cluster.triple(1).wait(), cluster.double(1).submit().wait()] {
         let error = outcome.expect_err("the cluster is empty");
@@ -426,7 +426,7 @@ fn an_empty_cluster_gives_no_member_until_one_is_added() {
 }
 
 #[test]
-fn resized_to_zero_all_finish_what_they_have_and_nobody_takes_more() {
+fn resize_to_zero_finishes_accepted_calls_and_refuses_more() {
     let cluster = workers(3, Balance::RoundRobin);
     let jobs: Vec<_> = (0..30).map(|x| cluster.double(x).submit()).collect();
     cluster.control().resize(0).wait().expect("they close");
@@ -439,7 +439,7 @@ fn resized_to_zero_all_finish_what_they_have_and_nobody_takes_more() {
 // ----- members that join and leave
 
 #[test]
-fn members_are_numbered_in_the_order_of_their_launch_and_no_number_comes_twice() {
+fn member_numbers_follow_launch_order_without_reuse() {
     let cluster = workers(2, Balance::LeastBusy);
     let control = cluster.control();
     assert_eq!(control.add().wait().expect("it starts").number(), 2);
@@ -449,7 +449,7 @@ fn members_are_numbered_in_the_order_of_their_launch_and_no_number_comes_twice()
 }
 
 #[test]
-fn resize_adds_and_closes_the_newest() {
+fn resize_adds_members_and_closes_the_newest() {
     let cluster = workers(2, Balance::LeastBusy);
     cluster.control().resize(5).wait().expect("they start");
     assert_eq!(ids(&cluster), [0, 1, 2, 3, 4]);
@@ -460,7 +460,7 @@ fn resize_adds_and_closes_the_newest() {
 }
 
 #[test]
-fn two_who_resize_at_once_do_not_add_twice() {
+fn concurrent_resizes_add_members_once() {
     let cluster = workers(0, Balance::LeastBusy);
     let (one, other) = (cluster.control().resize(3), cluster.control().resize(3));
     one.wait().expect("they start");
@@ -469,7 +469,7 @@ fn two_who_resize_at_once_do_not_add_twice() {
 }
 
 #[test]
-fn a_member_that_was_not_waited_for_is_not_added() {
+fn member_is_not_added_when_the_wait_is_dropped() {
     let cluster = workers(1, Balance::LeastBusy);
     drop(cluster.control().add());
     drop(cluster.control().resize(4));
@@ -479,7 +479,7 @@ fn a_member_that_was_not_waited_for_is_not_added() {
 }
 
 #[test]
-fn an_added_member_that_does_not_start_is_told_with_its_inits_error() {
+fn failed_add_returns_the_init_error() {
     let made = Arc::new(AtomicU64::new(0));
     let number = move || if made.fetch_add(1, Ordering::Relaxed) == 1 { 13 } else { 0 };
     let cluster = Cluster::launch(1, move || Worker::service(number())).wait().expect("the first starts");
@@ -491,7 +491,7 @@ fn an_added_member_that_does_not_start_is_told_with_its_inits_error() {
 }
 
 #[test]
-fn a_removed_member_finishes_what_it_has_and_gets_no_more() {
+fn removed_member_finishes_its_calls_and_gets_no_more() {
     let cluster = workers(2, Balance::RoundRobin);
     let door = Door::default();
     let held = occupy(&member(&cluster, 0), &door);
@@ -505,17 +505,17 @@ fn a_removed_member_finishes_what_it_has_and_gets_no_more() {
 }
 
 #[test]
-fn a_member_that_is_closed_from_outside_leaves_at_once() {
+fn member_closed_from_outside_leaves_at_once() {
     let cluster = workers(3, Balance::RoundRobin);
     let closing = member(&cluster, 1).close();
-    assert_eq!(ids(&cluster), [0, 2], "nobody had to look");
+    assert_eq!(ids(&cluster), [0, 2], "the cluster removed the member by itself");
     closing.wait().expect("it closes");
     let numbers: BTreeSet<_> = (0..6).map(|_| cluster.number().wait().expect("it runs")).collect();
     assert_eq!(numbers, [0, 2].into());
 }
 
 #[test]
-fn a_member_that_its_handler_closes_leaves() {
+fn member_closed_by_its_handler_leaves() {
     let builder = Cluster::builder().balance(Balance::RoundRobin);
     let careful = |id: MemberId| Worker::service(id.number()).on_panic(|_| OnPanic::Close);
     let cluster = builder.launch_numbered(2, careful).wait().expect("they start");
@@ -527,7 +527,7 @@ fn a_member_that_its_handler_closes_leaves() {
 }
 
 #[test]
-fn close_idle_closes_those_with_nothing_to_do_and_counts_them() {
+fn close_idle_closes_idle_members_and_returns_their_number() {
     let cluster = workers(4, Balance::LeastBusy);
     let door = Door::default();
     let (held, pending) = (occupy(&member(&cluster, 1), &door), member(&cluster, 2).rest(MINUTE).submit());
@@ -540,7 +540,7 @@ fn close_idle_closes_those_with_nothing_to_do_and_counts_them() {
 }
 
 #[test]
-fn close_idle_finds_members_idle_that_were_busy() {
+fn close_idle_finds_members_that_became_idle() {
     let cluster = workers(2, Balance::RoundRobin);
     let jobs: Vec<_> = (0..5_000).map(|x| cluster.double(x).submit()).collect();
     all_run(jobs);
@@ -550,7 +550,7 @@ fn close_idle_finds_members_idle_that_were_busy() {
 // ----- one member
 
 #[test]
-fn a_key_keeps_its_member_while_the_members_stay_and_few_move_when_one_goes() {
+fn key_keeps_its_member_and_few_keys_move_on_removal() {
     let cluster = workers(5, Balance::LeastBusy);
     let of = |key: u32| cluster.control().use_key(&key).expect("there are members").number().wait().expect("it runs");
     let before: Vec<_> = (0..500).map(of).collect();
@@ -568,7 +568,7 @@ fn a_key_keeps_its_member_while_the_members_stay_and_few_move_when_one_goes() {
 }
 
 #[test]
-fn the_next_member_is_the_one_a_call_would_go_to() {
+fn use_next_returns_the_member_of_the_next_call() {
     let cluster = workers(2, Balance::LeastBusy);
     let door = Door::default();
     let held = occupy(&member(&cluster, 0), &door);
@@ -579,7 +579,7 @@ fn the_next_member_is_the_one_a_call_would_go_to() {
 }
 
 #[test]
-fn a_member_is_used_by_its_number() {
+fn use_member_returns_a_member_by_its_number() {
     let cluster = workers(3, Balance::LeastBusy);
     for number in 0..3 {
         assert_eq!(member(&cluster, number).number().wait().expect("it runs"), number);
@@ -600,7 +600,7 @@ fn notify_all_reaches_every_member_once() {
 }
 
 #[test]
-fn call_all_gives_one_result_each_in_the_order_of_their_numbers() {
+fn call_all_returns_results_in_the_order_of_member_numbers() {
     let cluster = workers(3, Balance::LeastBusy);
     let numbers = pollster::block_on(cluster.control().call_all(|worker| worker.number()));
     let numbers: Vec<_> = numbers.into_iter().map(|(id, number)| (id.number(), number.expect("it runs"))).collect();
@@ -610,14 +610,14 @@ fn call_all_gives_one_result_each_in_the_order_of_their_numbers() {
 }
 
 #[test]
-fn call_all_is_lazy_keeps_what_was_asked_of_the_call_and_cancels_when_dropped() {
+fn call_all_is_lazy_keeps_options_and_cancels_on_drop() {
     fn send<T: Send>(value: T) -> T {
         value
     }
     let cluster = workers(2, Balance::LeastBusy);
     drop(cluster.control().call_all(|worker| worker.add(1)));
     let sums = cluster.control().call_all(|worker| worker.add(0)).wait();
-    assert!(sums.into_iter().all(|(_, sum)| matches!(sum, Ok(0))), "nobody was called");
+    assert!(sums.into_iter().all(|(_, sum)| matches!(sum, Ok(0))), "no member was called");
     let late = send(cluster.control().call_all(|worker| worker.rest(MINUTE).timeout(MILLISECOND))).wait();
     assert!(late.into_iter().all(|(_, end)| matches!(end, Err(CallError::TimedOut(_)))));
     let mut all = cluster.control().call_all(|worker| worker.rest(MINUTE));
@@ -627,7 +627,7 @@ fn call_all_is_lazy_keeps_what_was_asked_of_the_call_and_cancels_when_dropped() 
 }
 
 #[test]
-fn a_member_that_calls_everybody_is_told_that_it_cannot_wait_for_itself() {
+fn call_all_from_a_member_fails_for_itself() {
     let cluster = workers(3, Balance::LeastBusy);
     let all = member(&cluster, 1).call_everybody(cluster.clone()).wait().expect("it runs");
     let ends: Vec<_> = all.iter().map(|(id, end)| (*id, end.is_ok())).collect();
@@ -638,7 +638,7 @@ fn a_member_that_calls_everybody_is_told_that_it_cannot_wait_for_itself() {
 // ----- figures
 
 #[test]
-fn figures_tell_of_each_member_and_in_sum() {
+fn info_reports_each_member_and_the_sum() {
     let cluster = Cluster::builder().name("workers").launch_numbered(2, |id| Worker::service(id.number()));
     let cluster = cluster.wait().expect("they start");
     let door = Door::default();
@@ -664,12 +664,12 @@ fn numbers(cluster: &Cluster<Worker>, calls: usize) -> Vec<u64> {
 }
 
 #[test]
-fn round_robin_takes_each_in_turn() {
+fn round_robin_uses_each_member_in_turn() {
     assert_eq!(numbers(&workers(3, Balance::RoundRobin), 7), [0, 1, 2, 0, 1, 2, 0]);
 }
 
 #[test]
-fn the_least_busy_gets_the_call_and_equals_take_turns() {
+fn least_busy_member_gets_the_call_and_ties_alternate() {
     let cluster = workers(3, Balance::LeastBusy);
     let (door, (started, _starts)) = (Door::default(), mpsc::channel());
     let _held: Vec<_> = (0..30).map(|_| cluster.hold(started.clone(), door.clone()).submit()).collect();
@@ -686,7 +686,7 @@ fn the_least_busy_gets_the_call_and_equals_take_turns() {
 }
 
 #[test]
-fn futures_that_are_pending_count_as_busy() {
+fn pending_futures_count_as_busy() {
     let cluster = workers(2, Balance::LeastBusy);
     let pending: Vec<_> = (0..4).map(|_| member(&cluster, 0).rest(MINUTE).submit().cancel_on_drop()).collect();
     settles(|| member(&cluster, 0).info().active_calls == 4);
@@ -695,7 +695,7 @@ fn futures_that_are_pending_count_as_busy() {
 }
 
 #[test]
-fn the_better_of_two_is_never_the_busier() {
+fn power_of_two_picks_the_less_busy_member() {
     let cluster = workers(2, Balance::PowerOfTwo);
     let door = Door::default();
     let held = occupy(&member(&cluster, 0), &door);
@@ -715,12 +715,12 @@ fn the_better_of_two_is_never_the_busier() {
 }
 
 #[test]
-fn a_power_of_two_of_one_is_that_one() {
+fn power_of_two_works_with_one_member() {
     assert_eq!(numbers(&workers(1, Balance::PowerOfTwo), 3), [0, 0, 0]);
 }
 
 #[test]
-fn by_affinity_all_calls_of_a_task_go_to_one_member() {
+fn key_affinity_sends_calls_of_a_task_to_one_member() {
     let cluster = workers(4, Balance::KeyAffinity);
     let sums: Vec<_> = (0..5).map(|_| cluster.add(1).wait().expect("it runs")).collect();
     assert_eq!(sums, [1, 2, 3, 4, 5]);
@@ -728,7 +728,7 @@ fn by_affinity_all_calls_of_a_task_go_to_one_member() {
 }
 
 #[test]
-fn ones_own_way_to_choose_sees_the_loads_and_the_call() {
+fn custom_balance_sees_the_loads_and_the_call() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let sees = seen.clone();
     let choose = move |members: &[MemberLoad], call: &RouteRequest| {
@@ -754,7 +754,7 @@ fn ones_own_way_to_choose_sees_the_loads_and_the_call() {
 }
 
 #[test]
-fn a_way_to_choose_that_panics_leaves_the_cluster_whole() {
+fn custom_balance_that_panics_leaves_the_cluster_usable() {
     let builder = Cluster::builder().choose_by(|_: &[MemberLoad], call: &RouteRequest| {
         assert!(call.turn() > 0, "not the first");
         0
@@ -766,7 +766,7 @@ fn a_way_to_choose_that_panics_leaves_the_cluster_whole() {
 }
 
 #[test]
-fn under_load_the_work_spreads_over_all_members() {
+fn load_is_spread_over_all_members() {
     let cluster = workers(2, Balance::LeastBusy);
     let jobs: Vec<_> = (0..400).map(|_| cluster.work(Duration::from_micros(200)).submit()).collect();
     let mut done = [0; 2];
@@ -775,7 +775,7 @@ fn under_load_the_work_spreads_over_all_members() {
 }
 
 #[test]
-fn a_second_member_takes_half_of_what_is_yet_to_come() {
+fn second_member_takes_half_of_the_later_calls() {
     let cluster = workers(1, Balance::LeastBusy);
     let door = Door::default();
     let held = occupy(&member(&cluster, 0), &door);
@@ -791,7 +791,7 @@ fn a_second_member_takes_half_of_what_is_yet_to_come() {
 // ----- full queues
 
 #[test]
-fn a_call_whose_member_is_full_goes_to_another() {
+fn call_goes_past_a_full_member() {
     let cluster = narrow(3, OnFull::Wait);
     let door = Door::default();
     let _held = occupy_all(&cluster, &door);
@@ -820,7 +820,7 @@ impl TaskInfoName for nanolith::task::TaskInfo {
 }
 
 #[test]
-fn a_call_waits_for_room_in_whichever_member_has_some_first() {
+fn call_takes_the_first_free_place_of_any_member() {
     let cluster = narrow(3, OnFull::Wait);
     let doors: [Door; 3] = Default::default();
     let held: Vec<_> = (0..3).map(|n| occupy(&member(&cluster, n as u64), &doors[n])).collect();
@@ -838,7 +838,7 @@ fn a_call_waits_for_room_in_whichever_member_has_some_first() {
 }
 
 #[test]
-fn many_threads_wait_for_room_and_all_come_in() {
+fn every_thread_that_waits_for_room_gets_a_place() {
     let cluster = narrow(2, OnFull::Wait);
     thread::scope(|scope| {
         for _ in 0..4 {
@@ -849,7 +849,7 @@ fn many_threads_wait_for_room_and_all_come_in() {
 }
 
 #[test]
-fn a_member_that_comes_takes_those_who_wait_for_room() {
+fn new_member_takes_callers_that_wait_for_room() {
     let cluster = narrow(1, OnFull::Wait);
     let door = Door::default();
     let held = occupy(&member(&cluster, 0), &door);
@@ -866,7 +866,7 @@ fn a_member_that_comes_takes_those_who_wait_for_room() {
 }
 
 #[test]
-fn those_who_wait_for_room_are_told_when_the_last_member_goes() {
+fn callers_that_wait_for_room_fail_when_the_last_member_ends() {
     for (close, closed) in [(false, false), (true, true)] {
         let cluster = narrow(2, OnFull::Wait);
         let door = Door::default();
@@ -889,7 +889,7 @@ fn those_who_wait_for_room_are_told_when_the_last_member_goes() {
 }
 
 #[test]
-fn one_who_waits_for_room_gets_it_where_nobody_waits_when_the_others_go() {
+fn waiting_caller_uses_a_free_member_after_others_end() {
     let on_full = |id: MemberId| if id.number() == 0 { OnFull::Wait } else { OnFull::Reject };
     let service = move |id: MemberId| Worker::service(id.number()).queue(1).on_full(on_full(id));
     let cluster = Cluster::builder().launch_numbered(2, service).wait().expect("they start");
@@ -909,7 +909,7 @@ fn one_who_waits_for_room_gets_it_where_nobody_waits_when_the_others_go() {
 }
 
 #[test]
-fn why_a_member_does_not_start_goes_on_as_any_error() {
+fn member_launch_error_converts_to_any_error() {
     fn add(cluster: &Cluster<Worker>) -> Result<MemberId, Box<dyn std::error::Error + Send + Sync>> {
         Ok(cluster.control().add().wait()?)
     }
@@ -919,7 +919,7 @@ fn why_a_member_does_not_start_goes_on_as_any_error() {
 }
 
 #[test]
-fn one_who_gives_up_waiting_for_room_leaves_every_line() {
+fn cancelled_wait_for_room_leaves_every_member_queue() {
     let cluster = narrow(2, OnFull::Wait);
     let door = Door::default();
     let held = occupy_all(&cluster, &door);
@@ -943,7 +943,7 @@ fn one_who_gives_up_waiting_for_room_leaves_every_line() {
 }
 
 #[test]
-fn where_members_reject_so_does_the_cluster() {
+fn cluster_rejects_calls_where_its_members_reject() {
     let cluster = narrow(2, OnFull::Reject);
     let door = Door::default();
     let held = occupy_all(&cluster, &door);
@@ -958,7 +958,7 @@ fn where_members_reject_so_does_the_cluster() {
 // ----- the end of a call frees its capacity
 
 #[test]
-fn a_queued_call_that_is_cancelled_frees_its_place_at_once() {
+fn cancelled_queued_call_frees_its_place_at_once() {
     let cluster = narrow(1, OnFull::Reject);
     let door = Door::default();
     let held = occupy(&member(&cluster, 0), &door);
@@ -979,7 +979,7 @@ fn a_queued_call_that_is_cancelled_frees_its_place_at_once() {
 }
 
 #[test]
-fn a_queued_call_that_times_out_frees_its_place_at_once() {
+fn timed_out_queued_call_frees_its_place_at_once() {
     let cluster = narrow(1, OnFull::Reject);
     let door = Door::default();
     let held = occupy(&member(&cluster, 0), &door);
@@ -995,7 +995,7 @@ fn a_queued_call_that_times_out_frees_its_place_at_once() {
 }
 
 #[test]
-fn a_running_call_that_is_cancelled_asks_its_task_to_stop() {
+fn cancelled_running_call_asks_its_task_to_stop() {
     let cluster = workers(2, Balance::LeastBusy);
     for twice in [false, true] {
         let call = if twice { cluster.rest_again(MINUTE).submit() } else { cluster.rest(MINUTE).submit() };
@@ -1008,7 +1008,7 @@ fn a_running_call_that_is_cancelled_asks_its_task_to_stop() {
 }
 
 #[test]
-fn a_call_through_a_layer_that_is_cancelled_frees_its_place_too() {
+fn call_cancelled_through_a_layer_frees_its_place() {
     struct Plain<E>(E);
     impl<S: TaskSet, E: Executor<S>> Executor<S> for Plain<E> {
         fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
@@ -1030,7 +1030,7 @@ fn a_call_through_a_layer_that_is_cancelled_frees_its_place_too() {
 // ----- a member's own task
 
 #[test]
-fn a_members_task_that_waits_for_its_cluster_gets_another_member() {
+fn member_that_calls_its_cluster_gets_another_member() {
     let cluster = workers(2, Balance::LeastBusy);
     for _ in 0..20 {
         assert_eq!(member(&cluster, 1).ask(cluster.clone()).wait().expect("it runs").expect("the other is free"), 2);
@@ -1039,7 +1039,7 @@ fn a_members_task_that_waits_for_its_cluster_gets_another_member() {
 }
 
 #[test]
-fn a_task_that_waits_for_a_call_in_its_own_member_is_told_so() {
+fn wait_for_a_call_in_the_own_member_fails() {
     let cluster = workers(1, Balance::LeastBusy);
     let plain = cluster.ask(cluster.clone()).wait().expect("it runs");
     assert!(matches!(plain, Err(CallError::WouldDeadlock(_))));
@@ -1050,7 +1050,7 @@ fn a_task_that_waits_for_a_call_in_its_own_member_is_told_so() {
 }
 
 #[test]
-fn members_whose_tasks_wait_for_each_other_are_told_so() {
+fn members_that_wait_for_each_other_fail() {
     let cluster = workers(3, Balance::LeastBusy);
     let jobs: Vec<_> = (0..600)
         .map(|n| match n % 2 {
@@ -1059,13 +1059,13 @@ fn members_whose_tasks_wait_for_each_other_are_told_so() {
         })
         .collect();
     for job in jobs {
-        let end = job.wait_timeout(LONG).expect("nobody waits for ever").expect("it runs");
+        let end = job.wait_timeout(LONG).expect("no wait is endless").expect("it runs");
         assert!(matches!(end, Ok(_) | Err(CallError::WouldDeadlock(_))), "{end:?}");
     }
 }
 
 #[test]
-fn services_in_a_ring_are_told_so_and_a_wait_with_a_limit_is_none() {
+fn ring_of_waiting_members_fails_or_times_out() {
     let cluster = workers(3, Balance::LeastBusy);
     let [a, b, c] = [0, 1, 2].map(|number| member(&cluster, number));
     let end = a.ask_round(vec![a.clone(), c.clone(), b.clone()], None).wait().expect("it runs");
@@ -1079,7 +1079,7 @@ fn services_in_a_ring_are_told_so_and_a_wait_with_a_limit_is_none() {
 }
 
 #[test]
-fn a_reader_that_awaits_calls_in_its_own_member_is_served_ahead_of_a_writer() {
+fn awaited_call_of_a_reader_precedes_a_queued_writer() {
     let cluster = workers(1, Balance::LeastBusy);
     let ((started, starts), go_on) = (mpsc::channel(), flag::Flag::default());
     let asks = cluster.ask_later(cluster.clone(), started, go_on.clone()).submit();
@@ -1098,7 +1098,7 @@ fn terminated(cluster: &Cluster<Worker>, number: u64) -> nanolith::service::Clos
 }
 
 #[test]
-fn calls_of_a_member_that_ends_are_told_or_go_on_elsewhere_if_they_may_run_twice() {
+fn ended_member_fails_its_calls_unless_idempotent() {
     let cluster = workers(3, Balance::RoundRobin);
     let (door, (started, starts)) = (Door::default(), mpsc::channel());
     // Six calls run or are queued at each member, of both kinds. The first call of each member
@@ -1112,13 +1112,13 @@ fn calls_of_a_member_that_ends_are_told_or_go_on_elsewhere_if_they_may_run_twice
     assert_eq!(cluster.info().moved, 3);
     door.open();
     end.wait().expect("it ends");
-    let told = once.into_iter().map(Handle::wait).filter(|end| matches!(end, Err(CallError::Closed(_)))).count();
-    assert_eq!(told, 3, "those of the one that ended");
+    let closed = once.into_iter().map(Handle::wait).filter(|end| matches!(end, Err(CallError::Closed(_)))).count();
+    assert_eq!(closed, 3, "those of the one that ended");
     assert!(twice.into_iter().all(|call| matches!(call.wait(), Ok(0 | 2))));
 }
 
 #[test]
-fn a_call_that_runs_when_its_member_ends_runs_again_elsewhere() {
+fn running_idempotent_call_restarts_on_another_member() {
     let cluster = workers(2, Balance::RoundRobin);
     let (door, (started, starts)) = (Door::default(), mpsc::channel());
     let call = cluster.hold_again(started, door.clone()).submit();
@@ -1134,7 +1134,7 @@ fn a_call_that_runs_when_its_member_ends_runs_again_elsewhere() {
 }
 
 #[test]
-fn futures_of_a_member_that_ends_go_on_elsewhere() {
+fn idempotent_futures_restart_on_another_member() {
     let cluster = workers(2, Balance::RoundRobin);
     let once = cluster.rest(MINUTE).submit(); // on member 0, then in turn
     let still = cluster.rest(MINUTE).submit().cancel_on_drop();
@@ -1148,7 +1148,7 @@ fn futures_of_a_member_that_ends_go_on_elsewhere() {
 }
 
 #[test]
-fn a_call_goes_on_as_often_as_there_were_members_and_not_more() {
+fn call_moves_at_most_once_per_member() {
     let cluster = workers(3, Balance::RoundRobin);
     let (door, (started, starts)) = (Door::default(), mpsc::channel());
     let call = cluster.hold_again(started, door.clone()).submit();
@@ -1165,7 +1165,7 @@ fn a_call_goes_on_as_often_as_there_were_members_and_not_more() {
 }
 
 #[test]
-fn a_call_that_was_cancelled_or_timed_out_does_not_go_on() {
+fn cancelled_or_timed_out_call_does_not_move() {
     let cluster = workers(2, Balance::RoundRobin);
     let (door, (started, starts)) = (Door::default(), mpsc::channel());
     let cancelled = member_call(&cluster, &started, &door, &starts);
@@ -1192,7 +1192,7 @@ fn member_call(
 }
 
 #[test]
-fn a_call_that_moved_can_be_cancelled_and_times_out() {
+fn moved_call_can_be_cancelled_and_time_out() {
     let cluster = workers(3, Balance::RoundRobin);
     let (door, (started, starts)) = (Door::default(), mpsc::channel());
     let _busy = [1, 2].map(|number| occupy(&member(&cluster, number), &door));
@@ -1221,7 +1221,7 @@ fn member_queue(cluster: &Cluster<Worker>, started: Sender<u64>, door: &Door) ->
 }
 
 #[test]
-fn a_call_that_moves_finds_room_beyond_the_bound() {
+fn moved_call_is_admitted_beyond_the_bound() {
     let cluster = narrow(2, OnFull::Reject);
     let door = Door::default();
     let _held = occupy_all(&cluster, &door);
@@ -1233,7 +1233,7 @@ fn a_call_that_moves_finds_room_beyond_the_bound() {
 }
 
 #[test]
-fn a_call_does_not_move_to_the_member_whose_task_may_wait_for_it() {
+fn call_does_not_move_to_the_member_that_waits_for_it() {
     let cluster = workers(2, Balance::RoundRobin);
     let door = Door::default();
     let held = occupy(&member(&cluster, 1), &door);
@@ -1248,7 +1248,7 @@ fn a_call_does_not_move_to_the_member_whose_task_may_wait_for_it() {
 }
 
 #[test]
-fn progress_is_told_of_a_call_that_moved() {
+fn moved_call_reports_progress() {
     let cluster = workers(2, Balance::RoundRobin);
     let (door, (started, starts)) = (Door::default(), mpsc::channel());
     let call = cluster.hold_and_tell(started, door.clone()).submit();
@@ -1262,8 +1262,8 @@ fn progress_is_told_of_a_call_that_moved() {
     door.open();
     let mut seen = Vec::new();
     pollster::block_on(async {
-        while let Some(told) = progress.next().await {
-            seen.push(told.done);
+        while let Some(update) = progress.next().await {
+            seen.push(update.done);
         }
     });
     assert!(seen == [2] || seen == [1, 2], "{seen:?}");
@@ -1271,7 +1271,7 @@ fn progress_is_told_of_a_call_that_moved() {
 }
 
 #[test]
-fn arguments_of_calls_that_are_told_are_dropped() {
+fn failed_calls_drop_their_arguments() {
     let cluster = workers(2, Balance::RoundRobin);
     let door = Door::default();
     let held = occupy_all(&cluster, &door);
@@ -1288,7 +1288,7 @@ fn arguments_of_calls_that_are_told_are_dropped() {
 // ----- everything at once
 
 #[test]
-fn whoever_comes_goes_or_is_killed_every_call_ends_once() {
+fn every_call_ends_once_while_members_come_and_go() {
     let alive = Arc::new(AtomicI64::new(0));
     let (count, stop) = (alive.clone(), AtomicBool::new(false));
     let launch =
@@ -1307,8 +1307,8 @@ fn whoever_comes_goes_or_is_killed_every_call_ends_once() {
         stop.store(true, Ordering::SeqCst);
         callers.into_iter().map(|caller| caller.join().expect("no call is left waiting")).collect::<Vec<_>>()
     });
-    let (done, told): (u64, u64) = totals.into_iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-    assert!(done > 100, "{done} were done, {told} were told");
+    let (done, failed): (u64, u64) = totals.into_iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    assert!(done > 100, "{done} were done, {failed} failed");
     assert!(cluster.info().moved > 0, "some went on elsewhere");
     cluster.close().wait().expect("they close");
     settles(|| alive.load(Ordering::SeqCst) == 0);
@@ -1335,7 +1335,7 @@ fn disturb(cluster: &Cluster<Worker>, times: u32) {
 /// Returns how many calls gave their output, and how many an error.
 fn call_at_random(cluster: &Cluster<Worker>, seed: u64, stop: &AtomicBool) -> (u64, u64) {
     let mut random = fastrand::Rng::with_seed(seed);
-    let (mut done, mut told) = (0, 0);
+    let (mut done, mut failed) = (0, 0);
     let mut kept = Vec::new();
     while !stop.load(Ordering::SeqCst) {
         let time = Duration::from_micros(random.u64(..100));
@@ -1350,7 +1350,7 @@ fn call_at_random(cluster: &Cluster<Worker>, seed: u64, stop: &AtomicBool) -> (u
                 Ok(call) => call,
                 Err(refused) => {
                     assert!(matches!(refused.error(), CallError::Full(_) | CallError::NoMember(_)), "{refused}");
-                    told += 1;
+                    failed += 1;
                     continue;
                 }
             },
@@ -1362,22 +1362,22 @@ fn call_at_random(cluster: &Cluster<Worker>, seed: u64, stop: &AtomicBool) -> (u
         kept.push(call);
         if kept.len() > 20 {
             let end = kept.swap_remove(random.usize(..kept.len()));
-            count(end, &mut done, &mut told);
+            count(end, &mut done, &mut failed);
         }
     }
-    kept.into_iter().for_each(|end| count(end, &mut done, &mut told));
-    (done, told)
+    kept.into_iter().for_each(|end| count(end, &mut done, &mut failed));
+    (done, failed)
 }
 
-fn count(call: Handle<Worker, u64>, done: &mut u64, told: &mut u64) {
+fn count(call: Handle<Worker, u64>, done: &mut u64, failed: &mut u64) {
     let twice = call.task().is_idempotent();
     match call.wait_timeout(LONG).expect("every call ends") {
         Ok(_) => *done += 1,
-        Err(CallError::Closed(_)) if !twice => *told += 1,
-        Err(CallError::Cancelled(_) | CallError::TimedOut(_) | CallError::NoMember(_)) => *told += 1,
+        Err(CallError::Closed(_)) if !twice => *failed += 1,
+        Err(CallError::Cancelled(_) | CallError::TimedOut(_) | CallError::NoMember(_)) => *failed += 1,
         // If there was no other member, or the members ended one after another, the call is also
         // closed.
-        Err(CallError::Closed(_)) => *told += 1,
+        Err(CallError::Closed(_)) => *failed += 1,
         Err(other) => panic!("{other}"),
     }
 }

@@ -36,7 +36,7 @@ fn settle(schedule: &Schedule, runs: u64) {
 }
 
 #[test]
-fn it_runs_on_weekdays_only() {
+fn cron_schedule_runs_on_weekdays_only() {
     mocked(|clock| {
         let schedule = start(Cron::utc("0 30 9 * * Mon-Fri").expect("it is sound"), MissedTick::Burst);
         let monday = now() + 2 * DAY + 9 * HOUR + 30 * MINUTE;
@@ -49,7 +49,7 @@ fn it_runs_on_weekdays_only() {
 }
 
 #[test]
-fn it_goes_by_the_time_of_its_zone_over_a_change_of_clocks() {
+fn cron_schedule_follows_its_zone_over_a_change_of_clocks() {
     mocked(|clock| {
         // 2024-03-30 12:00 in Zurich, where the clocks went forward in the following night.
         clock.set_wall(SystemTime::UNIX_EPOCH + Duration::from_secs(1_711_796_400));
@@ -63,7 +63,7 @@ fn it_goes_by_the_time_of_its_zone_over_a_change_of_clocks() {
 }
 
 #[test]
-fn a_calendar_that_is_set_is_followed_once_the_alarm_rings() {
+fn cron_schedule_follows_a_changed_wall_clock() {
     mocked(|clock| {
         let schedule = start(Cron::utc("0 * * * *").expect("it is sound"), MissedTick::Skip);
         clock.set_wall(clock.wall() - 30 * MINUTE);
@@ -79,7 +79,7 @@ fn a_calendar_that_is_set_is_followed_once_the_alarm_rings() {
 }
 
 #[test]
-fn it_starts_at_a_moment_and_ends_with_its_last() {
+fn cron_schedule_has_a_start_and_an_end() {
     mocked(|clock| {
         let plan = cron(Cron::utc("0 0 * * *").expect("it is sound"), Work::tasks(), |work| work.value(7));
         let schedule = plan.expect("it is sound").starting_at(now() + 10 * DAY).start().expect("it starts");
@@ -96,7 +96,7 @@ fn it_starts_at_a_moment_and_ends_with_its_last() {
 }
 
 #[test]
-fn start_beyond_the_clock_is_waited_for() {
+fn cron_schedule_waits_for_a_start_beyond_the_clock() {
     mocked(|clock| {
         for years in [1_000, 11_000_000] {
             let plan = cron("* * * * *", Work::tasks(), |work| work.value(7)).expect("it is sound");
@@ -109,7 +109,7 @@ fn start_beyond_the_clock_is_waited_for() {
 }
 
 #[test]
-fn beats_that_a_leap_missed_are_all_counted() {
+fn ticks_that_a_leap_missed_are_all_counted() {
     mocked(|clock| {
         let schedule = start(Cron::utc("* * * * * *").expect("it is sound"), MissedTick::Skip);
         clock.jump(48 * HOUR);
@@ -131,7 +131,7 @@ fn beats_that_a_leap_missed_are_all_counted() {
 }
 
 #[test]
-fn pause_over_decades_misses_no_beat_and_counts_none() {
+fn pause_over_decades_counts_no_missed_tick() {
     mocked(|clock| {
         let schedule = start(Cron::utc("* * * * * *").expect("it is sound"), MissedTick::Burst);
         schedule.pause();
@@ -143,14 +143,14 @@ fn pause_over_decades_misses_no_beat_and_counts_none() {
 }
 
 #[test]
-fn expression_that_never_fires_is_no_plan() {
+fn expression_that_never_fires_is_refused() {
     let error = cron("0 0 30 2 *", Work::tasks(), |work| work.value(7)).expect_err("no year has that day");
     assert_eq!(error.to_string(), "`0 0 30 2 *` is no cron expression: it never fires");
     assert!(Cron::utc("0 0 29 2 *").is_ok());
 }
 
 #[test]
-fn what_is_no_expression_is_told() {
+fn malformed_expression_is_an_error() {
     let read_as_something_else = ["Mon * * * *", "0 0 * JanFeb *", "0,,5 * * * *", "0 0 15W3 * *", "*/90 * * * *"];
     let unreadable = ["", "every day", "60 * * * *", "* * *", "0 30 9 * * Mon-Fry", "* * * * * * * *"];
     for bad in unreadable.into_iter().chain(read_as_something_else) {

@@ -91,11 +91,11 @@ impl Work {
 }
 
 #[derive(Clone)]
-pub struct Told(pub u32);
+pub struct Reported(pub u32);
 
 pub struct Counter;
 
-#[define(inbox = u32, outbox = Told)]
+#[define(inbox = u32, outbox = Reported)]
 impl Counter {
     #[init]
     fn start() -> Self {
@@ -128,7 +128,7 @@ impl Slow {
 }
 
 #[test]
-fn waits_for_pools() {
+fn dropped_pool_waits_leave_no_waker() {
     let pool = Pool::builder().concurrency(Concurrency::Exact(2)).max_queue(MaxQueue::Bounded(1)).build().unwrap();
     let work = Work::on(&pool);
     let (begun, has_begun) = mpsc::channel();
@@ -149,7 +149,7 @@ fn waits_for_pools() {
 }
 
 #[test]
-fn waits_for_runs_on_all_threads() {
+fn dropped_run_on_all_waits_leave_no_waker() {
     let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().unwrap();
     let ((begun, has_begun), (go, until)) = (mpsc::channel(), mpsc::channel());
     Work::on(&pool).block(begun, until).submit().detach();
@@ -160,12 +160,12 @@ fn waits_for_runs_on_all_threads() {
 }
 
 #[test]
-fn waits_within_tasks() {
+fn dropped_waits_within_tasks_leave_no_waker() {
     assert_eq!(Work::tasks().wait_within().wait().unwrap(), 0);
 }
 
 #[test]
-fn waits_for_services() {
+fn dropped_service_waits_leave_no_waker() {
     let counter = Counter::service().queue(1).launch().wait().unwrap();
     let control = counter.control();
     assert_no_waker_stays!(control.closed());
@@ -183,7 +183,7 @@ fn waits_for_services() {
 }
 
 #[test]
-fn waits_for_launches() {
+fn dropped_launch_waits_leave_no_waker() {
     for _ in 0..20 {
         let (go, until) = mpsc::channel();
         assert_eq!(kept(Slow::service(until).launch()), 0);
@@ -192,7 +192,7 @@ fn waits_for_launches() {
 }
 
 #[test]
-fn waits_for_clusters() {
+fn dropped_cluster_waits_leave_no_waker() {
     let work = Cluster::launch(2, Work::service).wait().unwrap();
     let _jobs = [work.listen().submit(), work.listen().submit()];
     assert_no_waker_stays!(work.close());
@@ -200,7 +200,7 @@ fn waits_for_clusters() {
 }
 
 #[test]
-fn waits_for_messages() {
+fn dropped_message_waits_leave_no_waker() {
     let messenger = Messenger::<u32>::new();
     let other = messenger.join();
     let mut subscriber = other.subscribe();
@@ -211,7 +211,7 @@ fn waits_for_messages() {
 }
 
 #[test]
-fn waits_for_room_in_messengers() {
+fn dropped_messenger_room_waits_leave_no_waker() {
     use nanolith::messenger::LagPolicy;
     let messenger = Messenger::builder().on_lag(LagPolicy::Wait(1)).build().unwrap();
     let subscriber = messenger.join().subscribe();
@@ -221,7 +221,7 @@ fn waits_for_room_in_messengers() {
 }
 
 #[test]
-fn waits_for_ports() {
+fn dropped_port_waits_leave_no_waker() {
     let (left, right) = port::bounded::<u32, u32>(1);
     assert_no_waker_stays!(right.recv());
     assert_no_waker_stays!(right.recv_timeout(60 * SECOND));
@@ -234,7 +234,7 @@ fn waits_for_ports() {
 }
 
 #[test]
-fn waits_for_streams() {
+fn dropped_stream_waits_leave_no_waker() {
     let (mut sender, mut receiver) = stream::items::<u32>(1).unwrap();
     assert_no_waker_stays!(receiver.recv());
     assert_no_waker_stays!(receiver.recv_timeout(60 * SECOND));
@@ -245,14 +245,14 @@ fn waits_for_streams() {
 }
 
 #[test]
-fn waits_for_tokens() {
+fn dropped_token_waits_leave_no_waker() {
     let token = CancelToken::new();
     assert_no_waker_stays!(token.cancelled());
     assert_no_waker_stays!(token.run_until_cancelled(pending::<()>()));
 }
 
 #[test]
-fn waits_for_permits() {
+fn dropped_permit_waits_leave_no_waker() {
     let permits = Semaphore::new(1);
     let held = permits.try_acquire().unwrap();
     assert_no_waker_stays!(permits.acquire());
@@ -260,7 +260,7 @@ fn waits_for_permits() {
 }
 
 #[test]
-fn waits_for_groups() {
+fn dropped_group_waits_leave_no_waker() {
     let mut group = TaskGroup::new();
     group.spawn(Work::tasks().listen());
     assert_no_waker_stays!(group.join_next());
@@ -275,7 +275,7 @@ fn waits_for_groups() {
 }
 
 #[test]
-fn waits_for_locals() {
+fn dropped_local_waits_leave_no_waker() {
     let local = Local::new();
     assert_no_waker_stays!(local.work_available());
     let job = Work::on(&local).add(1, 2).submit();
@@ -284,19 +284,19 @@ fn waits_for_locals() {
 }
 
 #[test]
-fn waits_for_schedules() {
+fn dropped_schedule_waits_leave_no_waker() {
     let schedule = every(3_600 * SECOND, Work::tasks(), |work| work.add(1, 2)).start().unwrap();
     assert_no_waker_stays!(schedule.closed());
 }
 
 #[test]
-fn waits_for_time() {
+fn dropped_time_waits_leave_no_waker() {
     assert_no_waker_stays!(time::sleep(60 * SECOND));
     assert_no_waker_stays!(time::timeout(60 * SECOND, pending::<()>()));
 }
 
 #[test]
-fn waits_for_circuit_breakers() {
+fn dropped_circuit_breaker_waits_leave_no_waker() {
     let breaker = CircuitBreaker::new();
     let mut transitions = breaker.transitions();
     assert_no_waker_stays!(transitions.recv());

@@ -102,7 +102,7 @@ fn question_mark_gives_a_boxed_error_the_whole_chain() {
 }
 
 #[test]
-fn the_own_error_is_reached_by_value_and_by_reference() {
+fn own_error_downcasts_by_value_and_by_reference() {
     let Err(TaskError::Task(error)) = Rows::tasks().own("x".into()).flatten().wait() else { unreachable!() };
     assert_eq!(error, BadRow("x".parse::<i64>().unwrap_err()));
     let Err(TaskError::Task(error)) = Rows::tasks().anyhow("x".into()).flatten().wait() else { unreachable!() };
@@ -112,7 +112,7 @@ fn the_own_error_is_reached_by_value_and_by_reference() {
 }
 
 #[test]
-fn an_error_of_the_call_keeps_its_text() {
+fn call_error_keeps_its_text() {
     let pool = Pool::builder().build().expect("a pool");
     pool.close();
     let error: anyhow::Error = Rows::on(&pool).anyhow("7".into()).flatten().wait().unwrap_err().into();
@@ -120,7 +120,7 @@ fn an_error_of_the_call_keeps_its_text() {
 }
 
 #[test]
-fn error_made_by_hand_has_its_source() {
+fn handmade_error_has_its_source() {
     let of_io: TaskError<io::Error> = TaskError::Task(io::Error::other(BadRow("x".parse::<i64>().unwrap_err())));
     assert_eq!(chain(&of_io), BAD_ROW);
     let boxed: TaskError<BoxError> = TaskError::Task(BadRow("x".parse::<i64>().unwrap_err()).into());
@@ -128,7 +128,7 @@ fn error_made_by_hand_has_its_source() {
 }
 
 #[test]
-fn a_group_gives_errors_with_their_sources() {
+fn group_returns_errors_with_their_sources() {
     let mut group: TaskGroup<i64, anyhow::Error> = TaskGroup::default();
     for call in [Rows::tasks().own("x".into()).flatten(), Rows::tasks().own("y".into()).flatten()] {
         group.spawn(call);
@@ -200,7 +200,7 @@ fn question_mark_on_a_cluster_gives_the_whole_chain() {
 }
 
 #[test]
-fn a_member_that_did_not_start_says_why() {
+fn failed_member_reports_its_init_error() {
     use std::sync::atomic::{AtomicBool, Ordering};
     static FAILS: AtomicBool = AtomicBool::new(false);
     let text = || if FAILS.load(Ordering::Relaxed) { "x".to_owned() } else { "7".to_owned() };
@@ -229,7 +229,7 @@ impl<T: fmt::Debug + Send> Stack<T> {
 }
 
 #[test]
-fn a_generic_set_flattens_errors_and_what_is_none() {
+fn generic_set_flattens_errors_and_other_types() {
     assert!(matches!(Stack::<u8>::tasks().push(5).flatten().wait(), Err(TaskError::Task(5))));
     let error: anyhow::Error = Stack::<u8>::tasks().row(5).flatten().wait().unwrap_err().into();
     assert_eq!(error.chain().map(ToString::to_string).collect::<Vec<_>>(), BAD_ROW);

@@ -12,7 +12,7 @@ use std::{
 };
 
 #[test]
-fn no_example_is_left_out() {
+fn every_example_has_a_test() {
     let tests: String = sources("tests").map(|file| fs::read_to_string(file).expect("a test is text")).collect();
     let names = sources("examples").map(|file| file.file_stem().expect("it has a name").to_string_lossy().into_owned());
     let missing: Vec<_> = names.filter(|name| !tests.contains(&format!("(\"{name}\""))).collect();
@@ -29,42 +29,42 @@ fn sources(folder: &str) -> impl Iterator<Item = PathBuf> {
 // ----- patterns
 
 #[test]
-fn two_workers_talk_with_each_other() {
-    let told = run("worker_to_worker", &[]);
-    assert_eq!(told[0], "keeper: 50? it is less");
+fn worker_to_worker_exchanges_messages() {
+    let printed = run("worker_to_worker", &[]);
+    assert_eq!(printed[0], "keeper: 50? it is less");
     assert_eq!(
-        told[told.len() - 3..],
+        printed[printed.len() - 3..],
         ["keeper: 42? that is it", "keeper: the other port is closed", "found Some(42) after 7 guesses"]
     );
 }
 
 #[test]
-fn a_managed_port_loses_no_page_and_tidies_up() {
-    let told = run("ports_managed", &[]);
-    let pages: Vec<_> = after(&told, "printer ").filter_map(|line| line.split_once(": page ")).collect();
+fn ports_managed_loses_no_page_and_removes_its_files() {
+    let printed = run("ports_managed", &[]);
+    let pages: Vec<_> = after(&printed, "printer ").filter_map(|line| line.split_once(": page ")).collect();
     assert_eq!(pages, [("1", "1"), ("1", "2"), ("2", "3"), ("2", "4"), ("3", "5")]);
-    let off: Vec<_> = told.iter().filter(|line| line.contains(": off after ")).collect();
-    assert_eq!(off.len(), 3, "each printer ends: {told:#?}");
-    assert_eq!(told.last().map(String::as_str), Some("five pages took 3 printers"));
+    let off: Vec<_> = printed.iter().filter(|line| line.contains(": off after ")).collect();
+    assert_eq!(off.len(), 3, "each printer ends: {printed:#?}");
+    assert_eq!(printed.last().map(String::as_str), Some("five pages took 3 printers"));
 }
 
 #[test]
-fn a_pipeline_loses_nothing_and_no_stage_runs_far_ahead() {
-    let told = run("pipeline_services", &[]);
+fn pipeline_services_bounds_the_lead_of_each_stage() {
+    let printed = run("pipeline_services", &[]);
     for stage in ["drawn   ", "blurred ", "packed  "] {
-        let numbers: Vec<_> = after(&told, stage).map(|line| &line[..1]).collect();
-        assert_eq!(numbers, ["0", "1", "2", "3", "4", "5", "6", "7"], "{stage}: {told:#?}");
+        let numbers: Vec<_> = after(&printed, stage).map(|line| &line[..1]).collect();
+        assert_eq!(numbers, ["0", "1", "2", "3", "4", "5", "6", "7"], "{stage}: {printed:#?}");
     }
     let mut ahead = 0;
-    for line in &told {
+    for line in &printed {
         ahead += i32::from(line.starts_with("drawn")) - i32::from(line.starts_with("blurred"));
-        assert!(ahead <= 4, "one is drawn, two wait, one is blurred: {told:#?}");
+        assert!(ahead <= 4, "one is drawn, two wait, one is blurred: {printed:#?}");
     }
-    assert_eq!(told.last().map(String::as_str), Some("came out: [0, 1, 2, 3, 4, 5, 6, 7]"));
+    assert_eq!(printed.last().map(String::as_str), Some("came out: [0, 1, 2, 3, 4, 5, 6, 7]"));
 }
 
 #[test]
-fn a_late_answer_is_told_and_not_taken_for_the_next() {
+fn request_response_discards_a_late_answer() {
     assert_eq!(
         run("request_response", &[]),
         [
@@ -78,10 +78,10 @@ fn a_late_answer_is_told_and_not_taken_for_the_next() {
 }
 
 #[test]
-fn batches_are_sent_by_count_by_bytes_by_time_and_at_the_close_with_nothing_lost() {
-    let told = run("batched_transfer", &[]);
+fn batched_transfer_flushes_by_count_bytes_time_and_close() {
+    let printed = run("batched_transfer", &[]);
     assert_eq!(
-        told[..3],
+        printed[..3],
         [
             "4 records, 32 bytes, sent by Count",
             "3 records, 168 bytes, sent by Bytes",
@@ -91,30 +91,30 @@ fn batches_are_sent_by_count_by_bytes_by_time_and_at_the_close_with_nothing_lost
     // If the machine stalls for a quarter of a second, the batch's time is over before the close is
     // seen.
     assert!(
-        told[3..].iter().any(|line| line.ends_with("sent by Close") || line.ends_with("sent by Time")),
-        "{told:#?}"
+        printed[3..].iter().any(|line| line.ends_with("sent by Close") || line.ends_with("sent by Time")),
+        "{printed:#?}"
     );
-    assert!(told.contains(&"11 records, in order: true".to_owned()), "{told:#?}");
+    assert!(printed.contains(&"11 records, in order: true".to_owned()), "{printed:#?}");
 }
 
 #[test]
-fn all_hands_hear_a_broadcast_and_one_alone_what_is_sent_to_it() {
-    let told = run("broadcast", &[]);
-    assert_eq!(told[..3], ["anna: on deck", "ben: on deck", "cleo: on deck"]);
-    assert_eq!(told[3], "captain, to 3: set sail");
-    assert_eq!(told[4..7], ["anna, with all: set sail", "ben, with all: set sail", "cleo, with all: set sail"]);
-    assert_eq!(told[8], "ben alone: look out");
-    let heard_of_land: Vec<_> = told.iter().filter_map(|line| line.strip_suffix(", with all: land ahead")).collect();
+fn broadcast_reaches_all_and_send_to_reaches_one() {
+    let printed = run("broadcast", &[]);
+    assert_eq!(printed[..3], ["anna: on deck", "ben: on deck", "cleo: on deck"]);
+    assert_eq!(printed[3], "captain, to 3: set sail");
+    assert_eq!(printed[4..7], ["anna, with all: set sail", "ben, with all: set sail", "cleo, with all: set sail"]);
+    assert_eq!(printed[8], "ben alone: look out");
+    let heard_of_land: Vec<_> = printed.iter().filter_map(|line| line.strip_suffix(", with all: land ahead")).collect();
     assert_eq!(heard_of_land, ["captain", "anna", "cleo"], "not ben, who said it");
-    assert_eq!(told.last().map(String::as_str), Some("heard by each: [2, 2, 2]"));
+    assert_eq!(printed.last().map(String::as_str), Some("heard by each: [2, 2, 2]"));
 }
 
 #[test]
-fn a_topic_reaches_those_who_subscribe_until_they_unsubscribe() {
+fn publish_subscribe_reaches_current_subscribers() {
     assert_eq!(
         run("publish_subscribe", &[]),
         [
-            "tea: nobody reads this (to 0)",
+            "tea: no reader is left (to 0)",
             "tea: Assam is in (to 2)",
             "ships: the Cutty Sark is late (to 1)",
             r#"anna reads ["ships: the Cutty Sark is late", "tea: Assam is in"]"#,
@@ -128,8 +128,8 @@ fn a_topic_reaches_those_who_subscribe_until_they_unsubscribe() {
 }
 
 #[test]
-fn the_round_goes_on_without_the_one_who_leaves() {
-    let told = run("round_robin", &[]);
+fn round_robin_continues_without_a_removed_worker() {
+    let printed = run("round_robin", &[]);
     for line in [
         "customer 1 paid 10 euros to cashier 0",
         "customer 2 paid 20 euros to cashier 1",
@@ -140,56 +140,57 @@ fn the_round_goes_on_without_the_one_who_leaves() {
         "cheese is 6 euros, says cashier 2",
         "1 calls went on to another cashier",
     ] {
-        assert!(told.iter().any(|told| told == line), "`{line}` is missing: {told:#?}");
+        assert!(printed.iter().any(|other| other == line), "`{line}` is missing: {printed:#?}");
     }
-    let tea = told.iter().find(|line| line.starts_with("tea is 3 euros, says cashier "));
-    assert!(tea.is_some_and(|line| !line.ends_with('0')), "{told:#?}");
-    let till = |n: u64| after(&told, &format!("till {n} has ")).find_map(|line| line.split(' ').next()?.parse().ok());
+    let tea = printed.iter().find(|line| line.starts_with("tea is 3 euros, says cashier "));
+    assert!(tea.is_some_and(|line| !line.ends_with('0')), "{printed:#?}");
+    let till =
+        |n: u64| after(&printed, &format!("till {n} has ")).find_map(|line| line.split(' ').next()?.parse().ok());
     let tills: (Option<u64>, Option<u64>) = (till(0), till(1).zip(till(2)).map(|(one, two): (u64, u64)| one + two));
-    assert_eq!(tills, (None, Some(180)), "{told:#?}");
-    let closed = told.iter().filter(|line| line.contains("closes with")).count();
-    assert_eq!(closed, 2, "who is ended does not close: {told:#?}");
+    assert_eq!(tills, (None, Some(180)), "{printed:#?}");
+    let closed = printed.iter().filter(|line| line.contains("closes with")).count();
+    assert_eq!(closed, 2, "who is ended does not close: {printed:#?}");
 }
 
 #[test]
-fn a_writer_goes_as_far_as_its_credit_and_then_as_the_reader_takes() {
-    let told = run("credit_flow", &[]);
-    let at_once = told.iter().take_while(|line| line.ends_with("written at once")).count();
-    assert_eq!(at_once, 4, "{told:#?}");
-    assert_eq!(told.iter().filter(|line| line.starts_with("chunk")).count(), 12, "{told:#?}");
-    assert!(told.iter().any(|line| line.ends_with("when the reader had taken one")), "{told:#?}");
+fn credit_flow_writer_waits_for_credit() {
+    let printed = run("credit_flow", &[]);
+    let at_once = printed.iter().take_while(|line| line.ends_with("written at once")).count();
+    assert_eq!(at_once, 4, "{printed:#?}");
+    assert_eq!(printed.iter().filter(|line| line.starts_with("chunk")).count(), 12, "{printed:#?}");
+    assert!(printed.iter().any(|line| line.ends_with("when the reader had taken one")), "{printed:#?}");
     for line in ["`report` is read: 12288 bytes", "all is taken"] {
-        assert!(told.iter().any(|told| told == line), "`{line}` is missing: {told:#?}");
+        assert!(printed.iter().any(|other| other == line), "`{line}` is missing: {printed:#?}");
     }
 }
 
 #[test]
-fn a_bounded_hand_off_gives_ten_primes_and_gets_one_back() {
-    let told = run("bounded_handoff", &[]);
-    let taken: Vec<_> = after(&told, "taken: ").collect();
+fn bounded_handoff_delivers_ten_primes_and_returns_one() {
+    let printed = run("bounded_handoff", &[]);
+    let taken: Vec<_> = after(&printed, "taken: ").collect();
     assert_eq!(taken, ["2", "3", "5", "7", "11", "13", "17", "19", "23", "29"]);
-    assert!(told.iter().any(|line| line.ends_with("comes back: ten are enough")), "{told:#?}");
+    assert!(printed.iter().any(|line| line.ends_with("comes back: ten are enough")), "{printed:#?}");
 }
 
 #[test]
-fn pictures_flow_through_three_stages_and_few_are_in_memory_at_once() {
-    let told = run("pipeline", &["--count", "24"]);
-    let quarters: Vec<_> = told.iter().filter_map(|line| line.split_once(" of 24, waiting and at work: ")).collect();
+fn pipeline_example_keeps_few_pictures_in_memory() {
+    let printed = run("pipeline", &["--count", "24"]);
+    let quarters: Vec<_> = printed.iter().filter_map(|line| line.split_once(" of 24, waiting and at work: ")).collect();
     assert_eq!(quarters.iter().map(|(came, _)| *came).collect::<Vec<_>>(), ["6", "12", "18", "24"]);
-    assert!(quarters[0].1.starts_with("decode ") && quarters[0].1.contains(", encode "), "{told:#?}");
+    assert!(quarters[0].1.starts_with("decode ") && quarters[0].1.contains(", encode "), "{printed:#?}");
     for stage in ["decode", "shrink", "encode"] {
-        let line = told.iter().find(|line| line.starts_with(stage)).expect("each stage has a line");
+        let line = printed.iter().find(|line| line.starts_with(stage)).expect("each stage has a line");
         assert_eq!(line.split_whitespace().nth(3), Some("24"), "all are done: {line}");
     }
-    assert!(told[told.len() - 2].starts_with("24 small pictures, "), "{told:#?}");
-    let last = &told[told.len() - 1];
+    assert!(printed[printed.len() - 2].starts_with("24 small pictures, "), "{printed:#?}");
+    let last = &printed[printed.len() - 1];
     let numbers: Vec<u32> = last.split(' ').filter_map(|word| word.parse().ok()).collect();
     let [ahead, 24, most] = numbers[..] else { panic!("{last}") };
     assert!(0 < ahead && ahead <= most && most < 30, "{last}");
 }
 
 #[test]
-fn pictures_of_ones_own_are_shrunk_and_what_is_none_is_told() -> Result<(), Box<dyn std::error::Error>> {
+fn pipeline_example_shrinks_pictures_and_reports_bad_files() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let large = folder.path().join("large.png");
     let mut encoder = png::Encoder::new(fs::File::create(&large)?, 300, 200);
@@ -200,9 +201,9 @@ fn pictures_of_ones_own_are_shrunk_and_what_is_none_is_told() -> Result<(), Box<
     let out = folder.path().join("small");
     let paths = [&large, &text].map(|path| path.to_str().expect("it is text"));
     let arguments = [paths[0], paths[1], "--out", out.to_str().expect("it is text")];
-    let told = run("pipeline", &arguments);
+    let printed = run("pipeline", &arguments);
     let problem = format!("item 1 failed at stage `decode`: `{}`: ", paths[1]);
-    assert!(told.iter().any(|line| line.starts_with(&problem)), "{told:#?}");
+    assert!(printed.iter().any(|line| line.starts_with(&problem)), "{printed:#?}");
     let decoder = png::Decoder::new(std::io::BufReader::new(fs::File::open(out.join("large.png"))?));
     let mut reader = decoder.read_info()?;
     let mut samples = vec![0; reader.output_buffer_size().ok_or("it is small")?];
@@ -217,28 +218,28 @@ fn pictures_of_ones_own_are_shrunk_and_what_is_none_is_told() -> Result<(), Box<
 // ----- states
 
 #[test]
-fn a_map_is_shared_by_tasks_and_by_who_holds_the_arc() {
-    let told = run("shared_map", &[]);
+fn map_is_shared_by_tasks_and_the_holder_of_the_arc() {
+    let printed = run("shared_map", &[]);
     assert_eq!(
-        told[told.len() - 3..],
+        printed[printed.len() - 3..],
         [r#"most often: [("the", 6), ("and", 4), ("in", 3)]"#, "`in` was seen 3 times", "51 different words",]
     );
 }
 
 #[test]
-fn an_undo_tree_lives_on_its_service() {
-    let told = run("undo", &[]);
+fn undo_tree_lives_on_its_service() {
+    let printed = run("undo", &[]);
     let words = |line: &str| line.split(' ').map(str::to_owned).collect::<BTreeSet<_>>();
-    assert_eq!(words(&told[0]), words("once upon a time there"));
-    assert!(told[0].starts_with(&told[1]) && words(&told[1]).len() == 4, "{told:#?}");
-    assert_eq!(told[2..], ["closed with 4 versions"]);
+    assert_eq!(words(&printed[0]), words("once upon a time there"));
+    assert!(printed[0].starts_with(&printed[1]) && words(&printed[1]).len() == 4, "{printed:#?}");
+    assert_eq!(printed[2..], ["closed with 4 versions"]);
 }
 
 #[test]
-fn every_root_is_right() {
-    let told = run("roots", &["20000"]);
-    assert_eq!(told[0], "20,000 square roots, each a task of its own, each checked and right");
-    assert!(told.last().is_some_and(|line| line.starts_with("in bulk ")), "{told:#?}");
+fn roots_example_prints_right_roots() {
+    let printed = run("roots", &["20000"]);
+    assert_eq!(printed[0], "20,000 square roots, each a task of its own, each checked and right");
+    assert!(printed.last().is_some_and(|line| line.starts_with("in bulk ")), "{printed:#?}");
 }
 
 // ----- tours
@@ -294,12 +295,12 @@ fn web_server_answers_rejects_and_cancels() {
 /// Runs an example, and returns the lines that it prints.
 fn run(example: &str, arguments: &[&str]) -> Vec<String> {
     let output = Command::new(program::build(example)).args(arguments).output().expect("it runs");
-    let told = String::from_utf8(output.stdout).expect("it prints text");
-    assert!(output.status.success(), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
-    told.lines().map(str::to_owned).collect()
+    let printed = String::from_utf8(output.stdout).expect("it prints text");
+    assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
+    printed.lines().map(str::to_owned).collect()
 }
 
 /// Returns the rest of each line that starts with `beginning`.
-fn after<'a>(told: &'a [String], beginning: &str) -> impl Iterator<Item = &'a str> {
-    told.iter().filter_map(move |line| line.strip_prefix(beginning))
+fn after<'a>(printed: &'a [String], beginning: &str) -> impl Iterator<Item = &'a str> {
+    printed.iter().filter_map(move |line| line.strip_prefix(beginning))
 }

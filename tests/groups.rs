@@ -153,7 +153,7 @@ fn mocked(f: impl FnOnce(&MockClock)) {
 // ----- scopes
 
 #[test]
-fn all_calls_of_a_scope_are_over_when_it_returns() {
+fn scope_returns_after_all_its_calls() {
     let (pool, counter) = (pool(2), Arc::new(AtomicUsize::new(0)));
     let work = Work::on(&pool);
     let jobs = scope(|scope| {
@@ -167,7 +167,7 @@ fn all_calls_of_a_scope_are_over_when_it_returns() {
 }
 
 #[test]
-fn a_scope_that_panics_cancels_its_calls_and_waits_for_them() {
+fn scope_that_panics_cancels_its_calls_and_waits_for_them() {
     let pool = pool(2);
     let work = Work::on(&pool);
     let mut job = None;
@@ -184,7 +184,7 @@ fn a_scope_that_panics_cancels_its_calls_and_waits_for_them() {
 }
 
 #[test]
-fn a_scope_that_is_cancelled_ends_and_starts_nothing_more() {
+fn cancelled_scope_starts_no_more_calls() {
     let pool = pool(1);
     let work = Work::on(&pool);
     let late = scope(|scope| {
@@ -202,7 +202,7 @@ fn scopes_within_tasks_of_one_pool_do_not_deadlock() {
 }
 
 #[test]
-fn a_service_that_waits_for_itself_in_a_group_is_told() {
+fn service_that_waits_for_itself_in_a_group_fails() {
     let service = Counter::service().launch().wait().expect("sound");
     let (give, given) = channel();
     service.call_oneself(service.clone(), give).wait().expect("it goes on");
@@ -210,7 +210,7 @@ fn a_service_that_waits_for_itself_in_a_group_is_told() {
 }
 
 #[test]
-fn the_first_error_cancels_the_rest_and_is_returned() {
+fn try_scope_returns_the_first_error_and_cancels_the_rest() {
     let pool = pool(3);
     let work = Work::on(&pool);
     let outcome: Result<(), CallError> = try_scope(|scope| {
@@ -223,7 +223,7 @@ fn the_first_error_cancels_the_rest_and_is_returned() {
 }
 
 #[test]
-fn an_error_nobody_waits_for_is_returned_all_the_same() {
+fn try_scope_returns_the_error_of_a_detached_call() {
     let pool = pool(2);
     let work = Work::on(&pool);
     let outcome: Result<u32, BoxError> = try_scope(|scope| {
@@ -234,7 +234,7 @@ fn an_error_nobody_waits_for_is_returned_all_the_same() {
 }
 
 #[test]
-fn an_error_of_the_scopes_own_is_returned_and_cancels() {
+fn error_of_the_scope_closure_cancels_and_is_returned() {
     let pool = pool(2);
     let work = Work::on(&pool);
     let outcome: Result<(), BoxError> = try_scope(|scope| {
@@ -245,7 +245,7 @@ fn an_error_of_the_scopes_own_is_returned_and_cancels() {
 }
 
 #[test]
-fn a_scope_without_errors_gives_what_it_gives() {
+fn try_scope_without_errors_returns_its_value() {
     let pool = pool(1);
     let work = Work::on(&pool);
     let sum: Result<u32, BoxError> = try_scope(|scope| {
@@ -261,7 +261,7 @@ fn a_scope_without_errors_gives_what_it_gives() {
 }
 
 #[test]
-fn a_scope_with_errors_works_within_a_task_of_its_pool() {
+fn try_scope_works_within_a_task_of_its_pool() {
     let pool = pool(2); // the waiting task runs the one that spins
     assert!(Work::on(&pool).try_scope_within(pool.clone()).wait().expect("it goes on"));
 }
@@ -269,7 +269,7 @@ fn a_scope_with_errors_works_within_a_task_of_its_pool() {
 // ----- groups
 
 #[test]
-fn calls_are_joined_in_the_order_in_which_they_end() {
+fn group_joins_calls_in_the_order_in_which_they_end() {
     mocked(|clock| {
         let pool = pool(1);
         let mut group = TaskGroup::new();
@@ -288,7 +288,7 @@ fn calls_are_joined_in_the_order_in_which_they_end() {
 }
 
 #[test]
-fn a_group_that_is_dropped_cancels_its_calls() {
+fn dropped_group_cancels_its_calls() {
     let (pool, counter) = (pool(1), Arc::new(AtomicUsize::new(0)));
     let mut group = TaskGroup::new();
     group.spawn(Work::on(&pool).spin());
@@ -299,7 +299,7 @@ fn a_group_that_is_dropped_cancels_its_calls() {
 }
 
 #[test]
-fn the_first_error_cancels_the_rest_where_asked() {
+fn group_cancels_the_rest_at_the_first_error_if_asked() {
     let pool = pool(2);
     let work = Work::on(&pool);
     let mut group = TaskGroup::<u32, BoxError>::default().cancel_on_error();
@@ -317,7 +317,7 @@ fn the_first_error_cancels_the_rest_where_asked() {
 }
 
 #[test]
-fn a_group_that_is_cancelled_joins_what_was_and_takes_new_calls() {
+fn cancelled_group_joins_its_calls_and_takes_new_ones() {
     let pool = pool(2);
     let work = Work::on(&pool);
     let mut group = TaskGroup::new();
@@ -334,7 +334,7 @@ fn a_group_that_is_cancelled_joins_what_was_and_takes_new_calls() {
 }
 
 #[test]
-fn calls_that_are_detached_outlive_their_group() {
+fn detached_calls_outlive_their_group() {
     let (pool, counter) = (pool(1), Arc::new(AtomicUsize::new(0)));
     pool.pause();
     let mut group = TaskGroup::new();
@@ -359,16 +359,16 @@ fn groups_within_tasks_of_one_pool_do_not_deadlock() {
 
 /// Runs a wait on a thread of its own, since a failing test would hang otherwise.
 fn apart(f: impl FnOnce() + Send + 'static) {
-    let (tell, told) = channel();
+    let (tell, reports) = channel();
     thread::spawn(move || {
         f();
         let _ = tell.send(());
     });
-    told.recv_timeout(20 * SECOND).expect("it comes to its end");
+    reports.recv_timeout(20 * SECOND).expect("it comes to its end");
 }
 
 #[test]
-fn a_scope_whose_owner_drives_what_its_calls_wait_for_drives_at_its_end() {
+fn scope_drives_the_locals_of_its_owner_at_its_end() {
     apart(|| {
         let (one, other, pool) = (Local::new(), Local::new(), pool(1));
         let value = scope(|scope| {
@@ -387,7 +387,7 @@ fn a_scope_whose_owner_drives_what_its_calls_wait_for_drives_at_its_end() {
 }
 
 #[test]
-fn a_group_whose_owner_drives_what_its_calls_wait_for_drives_meanwhile() {
+fn group_drives_the_locals_of_its_owner_while_joining() {
     apart(|| {
         let (local, pool) = (Local::new(), pool(1));
         let mut group = TaskGroup::new();
@@ -403,14 +403,14 @@ fn a_group_whose_owner_drives_what_its_calls_wait_for_drives_meanwhile() {
 }
 
 #[test]
-fn a_group_of_a_great_many_is_not_looked_through_for_each() {
+fn group_finds_each_of_many_calls_without_a_search() {
     let pool = pool(1);
     let joined = Work::on(&pool).group_of_many(pool.clone(), 20_000).timeout(MINUTE).wait();
     assert_eq!(joined.expect("there is time enough"), 20_000);
 }
 
 #[test]
-fn a_group_waits_for_room_without_blocking() {
+fn group_waits_for_room_without_blocking() {
     let builder = Pool::builder().concurrency(Concurrency::Exact(1)).max_queue(MaxQueue::Bounded(1));
     let pool = builder.build().expect("the settings are sound");
     pool.pause();
@@ -450,7 +450,7 @@ fn many_groups_and_threads_lose_no_outcome() {
 }
 
 #[test]
-fn a_later_call_is_one_of_its_scope() {
+fn scope_waits_for_a_delayed_call() {
     mocked(|clock| {
         let pool = pool(1);
         let work = Work::on(&pool);

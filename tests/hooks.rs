@@ -79,7 +79,7 @@ impl Sync {
 }
 
 #[test]
-fn hooks_stand_around_each_task_in_order() {
+fn hooks_run_around_each_task_in_order() {
     let log = Log::default();
     let service = Sync::service(Sync { log: log.clone() }).launch().wait().expect("it starts");
     assert_eq!(service.work().wait().expect("it runs"), 1);
@@ -89,7 +89,7 @@ fn hooks_stand_around_each_task_in_order() {
 }
 
 #[test]
-fn a_failing_hook_ends_its_call_with_the_reason() {
+fn failing_hook_ends_its_call_with_the_reason() {
     let log = Log::default();
     let service = Sync::service(Sync { log: log.clone() }).launch().wait().expect("it starts");
     let error = service.refused().wait().expect_err("the hook refuses");
@@ -101,7 +101,7 @@ fn a_failing_hook_ends_its_call_with_the_reason() {
 }
 
 #[test]
-fn the_after_hook_runs_after_a_panic_and_after_a_cancel() {
+fn after_hook_runs_after_a_panic_and_after_a_cancel() {
     let log = Log::default();
     let service = Sync::service(Sync { log: log.clone() }).launch().wait().expect("it starts");
     assert!(matches!(service.panics().wait(), Err(CallError::Panicked(..))));
@@ -158,7 +158,7 @@ impl Async {
 }
 
 #[test]
-fn asynchronous_hooks_stand_around_every_kind_of_task() {
+fn async_hooks_run_around_every_kind_of_task() {
     let log = Log::default();
     let service = Async::service(Async { log: log.clone() }).launch().wait().expect("it starts");
     let jobs = [service.work().submit(), service.later().submit(), service.work().submit()];
@@ -207,23 +207,23 @@ fn hooks_without_self_run_on_pools_too() {
 // ----- a pending hook can be ended
 
 /// The channel on which a hook reports its start and the drop of its future.
-type Told = Sender<&'static str>;
+type Reports = Sender<&'static str>;
 
 /// A future that never ends, and reports its drop.
-async fn never(told: Told) {
-    struct Tells(Told);
-    impl Drop for Tells {
+async fn never(reports: Reports) {
+    struct ReportOnDrop(Reports);
+    impl Drop for ReportOnDrop {
         fn drop(&mut self) {
             let _ = self.0.send("dropped");
         }
     }
-    let _tells = Tells(told.clone());
-    let _ = told.send("waits");
+    let _tells = ReportOnDrop(reports.clone());
+    let _ = reports.send("waits");
     std::future::pending::<()>().await;
 }
 
 pub struct Waits {
-    told: Told,
+    reports: Reports,
     before: bool,
     after: bool,
     close: bool,
@@ -234,21 +234,21 @@ impl Waits {
     #[before_task]
     async fn before(&self, _: &CallInfo) {
         if self.before {
-            never(self.told.clone()).await;
+            never(self.reports.clone()).await;
         }
     }
 
     #[after_task]
     async fn after(&self, _: &CallInfo, _: Outcome) {
         if self.after {
-            never(self.told.clone()).await;
+            never(self.reports.clone()).await;
         }
     }
 
     #[on_close]
     async fn end(self) {
         if self.close {
-            never(self.told.clone()).await;
+            never(self.reports.clone()).await;
         }
     }
 
@@ -262,8 +262,8 @@ impl Waits {
 }
 
 fn waits(before: bool, after: bool, close: bool) -> (Waits, Receiver<&'static str>) {
-    let (told, heard) = channel();
-    (Waits { told, before, after, close }, heard)
+    let (reports, heard) = channel();
+    (Waits { reports, before, after, close }, heard)
 }
 
 fn hears(heard: &Receiver<&'static str>, what: &str) {
@@ -334,14 +334,14 @@ fn cancel_drops_a_hook_that_waits_on_a_service() {
 
 pub struct WaitsFree;
 
-static WAITS_FREE: Mutex<Option<Told>> = Mutex::new(None);
+static WAITS_FREE: Mutex<Option<Reports>> = Mutex::new(None);
 
 #[define]
 impl WaitsFree {
     #[before_task]
     async fn before(_: &CallInfo) {
-        let told = WAITS_FREE.lock().expect("sound").take().expect("one call is made");
-        never(told).await;
+        let reports = WAITS_FREE.lock().expect("sound").take().expect("one call is made");
+        never(reports).await;
     }
 
     pub fn now() {}
@@ -349,8 +349,8 @@ impl WaitsFree {
 
 #[test]
 fn cancel_drops_a_hook_that_waits_on_a_local() {
-    let (told, heard) = channel();
-    *WAITS_FREE.lock().expect("sound") = Some(told);
+    let (reports, heard) = channel();
+    *WAITS_FREE.lock().expect("sound") = Some(reports);
     let local = Local::builder().build().expect("sound");
     let job = WaitsFree::on(&local).now().submit();
     local.run_until_idle();

@@ -117,14 +117,14 @@ fn crash(fails: Fails, starts: &Starts) -> (CallError, CloseError) {
     let lost = queued.wait().expect_err("no start succeeds");
     let crashed = closed.wait().expect_err("it gives up");
     let last = life.by_ref().last();
-    let Some(LifeEvent::GaveUp(told)) = last else { panic!("not {last:?}") };
+    let Some(LifeEvent::GaveUp(reason)) = last else { panic!("not {last:?}") };
     let CloseError::Crashed(known) = &crashed else { panic!("not {crashed:?}") };
-    assert_eq!(told.to_string(), known.to_string());
+    assert_eq!(reason.to_string(), known.to_string());
     (lost, crashed)
 }
 
 #[test]
-fn error_of_failed_restart_reaches_all_who_wait() {
+fn error_of_a_failed_restart_reaches_all_waiters() {
     let (lost, crashed) = crash(Fails::WithError, &Starts::default());
     let reason = "`#[init]` failed during a restart: the store cannot be opened";
     assert!(lost.to_string().starts_with(&format!("`Store::read` failed: the service crashed ({reason}); ")));
@@ -138,7 +138,7 @@ fn error_of_failed_restart_reaches_all_who_wait() {
 }
 
 #[test]
-fn panic_of_failed_restart_keeps_its_text_and_place() {
+fn panic_of_a_failed_restart_keeps_its_text_and_location() {
     let (lost, crashed) = crash(Fails::WithPanic, &Starts::default());
     let at = format!("panicked during a restart at {}:{PANIC_LINE}: the disk is gone", file!());
     assert!(lost.to_string().contains(&at), "{lost}");
@@ -148,7 +148,7 @@ fn panic_of_failed_restart_keeps_its_text_and_place() {
 }
 
 #[test]
-fn restart_that_takes_too_long_is_named() {
+fn restart_error_names_a_time_out() {
     /// Ends the thread that moves the clock, however the test ends.
     struct Over<'a>(&'a AtomicBool);
     impl Drop for Over<'_> {
@@ -174,7 +174,7 @@ fn restart_that_takes_too_long_is_named() {
 }
 
 #[test]
-fn call_that_a_crash_has_ended_names_it() {
+fn call_ended_by_a_crash_names_it() {
     let restart = Restart::on_panic().backoff(Backoff::none());
     let store = Store::service(Starts::default(), Fails::Never).restart(restart).launch().wait().expect("it starts");
     let (tell, begun) = channel();
@@ -251,7 +251,7 @@ impl Make for String {
 }
 
 #[test]
-fn error_of_any_type_keeps_what_it_says() {
+fn error_of_any_type_keeps_its_text() {
     let known = set!(Known, io::Error, io::Error::other(CannotOpen(no_number())));
     assert_eq!(
         (known.to_string(), texts(&known)),
@@ -271,7 +271,7 @@ fn error_of_any_type_keeps_what_it_says() {
 }
 
 #[test]
-fn error_of_generic_set_is_known_by_its_type() {
+fn error_of_a_generic_set_downcasts_to_its_type() {
     let restart = Restart::on_panic().limit(1, MINUTE);
     let service = Of::<String>::service(Starts::default()).restart(restart).launch().wait().expect("it starts");
     let closed = service.control().closed();
@@ -322,7 +322,7 @@ impl ByMacro {
 }
 
 #[test]
-fn output_that_a_macro_writes_keeps_the_error() {
+fn macro_written_output_keeps_the_error() {
     let restart = Restart::on_panic().limit(1, MINUTE);
     let service = ByMacro::service(Starts::default()).restart(restart).launch().wait().expect("it starts");
     let closed = service.control().closed();
@@ -333,7 +333,7 @@ fn output_that_a_macro_writes_keeps_the_error() {
 // ----- clusters
 
 #[test]
-fn cluster_tells_the_error_of_a_member() {
+fn cluster_reports_the_error_of_a_member() {
     let starts = Starts::default();
     let cluster = Cluster::launch(1, move || Store::service(starts.clone(), Fails::WithError));
     let cluster = cluster.wait().expect("the first starts");
@@ -345,7 +345,7 @@ fn cluster_tells_the_error_of_a_member() {
 }
 
 #[test]
-fn call_of_cluster_names_the_crash_of_its_member() {
+fn cluster_call_names_the_crash_of_its_member() {
     let restart = Restart::on_panic().limit(1, MINUTE).backoff(Backoff::none());
     let starts = Starts::default();
     let member = move || Store::service(starts.clone(), Fails::WithError).restart(restart.clone());

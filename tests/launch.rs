@@ -17,7 +17,7 @@ use std::sync::{
 };
 
 /// The channel on which an init reports its progress.
-type Told = Sender<&'static str>;
+type Reports = Sender<&'static str>;
 
 fn hears(heard: &Receiver<&'static str>, what: &str) {
     assert_eq!(heard.recv().expect("the init tells"), what);
@@ -29,16 +29,16 @@ pub struct Hangs;
 #[define]
 impl Hangs {
     #[init]
-    async fn start(hangs_at: usize, starts: Arc<AtomicUsize>, told: Told) -> Self {
-        struct Tells(Told);
-        impl Drop for Tells {
+    async fn start(hangs_at: usize, starts: Arc<AtomicUsize>, reports: Reports) -> Self {
+        struct ReportOnDrop(Reports);
+        impl Drop for ReportOnDrop {
             fn drop(&mut self) {
                 let _ = self.0.send("dropped");
             }
         }
         if starts.fetch_add(1, Ordering::Relaxed) >= hangs_at {
-            let _tells = Tells(told.clone());
-            let _ = told.send("waits");
+            let _tells = ReportOnDrop(reports.clone());
+            let _ = reports.send("waits");
             std::future::pending::<()>().await;
         }
         Self
@@ -55,21 +55,21 @@ impl Hangs {
 
 /// A set whose init blocks until the test lets it continue.
 pub struct Blocks {
-    told: Told,
+    reports: Reports,
 }
 
 #[define]
 impl Blocks {
     #[init]
-    fn start(go: Receiver<()>, told: Told) -> Self {
-        let _ = told.send("waits");
+    fn start(go: Receiver<()>, reports: Reports) -> Self {
+        let _ = reports.send("waits");
         let _ = go.recv();
-        Self { told }
+        Self { reports }
     }
 
     #[on_close]
     fn end(self) {
-        let _ = self.told.send("closed");
+        let _ = self.reports.send("closed");
     }
 
     pub fn value() -> u8 {
@@ -82,9 +82,9 @@ pub struct Nests;
 #[define]
 impl Nests {
     /// Launches a service whose init waits for another task of the same pool.
-    pub fn launch(pool: Pool, go: Receiver<()>, let_go: Sender<()>, told: Told) -> bool {
+    pub fn launch(pool: Pool, go: Receiver<()>, let_go: Sender<()>, reports: Reports) -> bool {
         let let_go = Nests::on(&pool).let_go(let_go).submit();
-        let launched = Blocks::service(go, told).launch().wait();
+        let launched = Blocks::service(go, reports).launch().wait();
         launched.is_ok() && let_go.wait().is_ok()
     }
 
@@ -94,11 +94,11 @@ impl Nests {
 }
 
 #[test]
-fn async_init_that_hangs_ends_for_its_caller() {
+fn hanging_async_init_ends_for_its_caller() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (told, heard) = channel();
-        let launch = Hangs::service(0, Arc::default(), told).launch_timeout(SECOND).launch();
+        let (reports, heard) = channel();
+        let launch = Hangs::service(0, Arc::default(), reports).launch_timeout(SECOND).launch();
         hears(&heard, "waits");
         clock.advance(SECOND);
         assert!(matches!(launch.wait(), Err(LaunchError::TimedOut)));
@@ -107,17 +107,17 @@ fn async_init_that_hangs_ends_for_its_caller() {
 }
 
 #[test]
-fn awaited_launch_of_an_init_that_hangs_times_out() {
-    let (told, _heard) = channel();
-    let launch = Hangs::service(0, Arc::default(), told).launch_timeout(MILLISECOND).launch();
+fn awaited_launch_of_a_hanging_init_times_out() {
+    let (reports, _heard) = channel();
+    let launch = Hangs::service(0, Arc::default(), reports).launch_timeout(MILLISECOND).launch();
     let error = pollster::block_on(launch).map(drop).expect_err("it hangs");
     assert_eq!(error.to_string(), "`#[init]` did not finish within the launch timeout");
 }
 
 #[test]
 fn service_closes_when_a_late_init_returns() {
-    let ((let_go, go), (told, heard)) = (channel(), channel());
-    let launch = Blocks::service(go, told).launch_timeout(MILLISECOND).launch();
+    let ((let_go, go), (reports, heard)) = (channel(), channel());
+    let launch = Blocks::service(go, reports).launch_timeout(MILLISECOND).launch();
     assert!(matches!(launch.wait(), Err(LaunchError::TimedOut)));
     hears(&heard, "waits");
     let_go.send(()).expect("the init waits for it");
@@ -125,18 +125,18 @@ fn service_closes_when_a_late_init_returns() {
 }
 
 #[test]
-fn launch_in_time_has_no_limit_afterwards() {
-    let (told, heard) = channel();
-    let service = Hangs::service(1, Arc::default(), told).launch_timeout(HOUR).launch().wait().expect("it starts");
+fn launched_service_keeps_no_launch_limit() {
+    let (reports, heard) = channel();
+    let service = Hangs::service(1, Arc::default(), reports).launch_timeout(HOUR).launch().wait().expect("it starts");
     assert_eq!(service.value().wait().expect("it runs"), 7);
     service.close().wait().expect("it closes");
     assert!(heard.try_recv().is_err());
 }
 
 #[test]
-fn launch_goes_on_after_a_wait_with_a_limit() {
-    let ((let_go, go), (told, heard)) = (channel(), channel());
-    let launch = Blocks::service(go, told).launch();
+fn launch_continues_after_a_wait_with_a_limit() {
+    let ((let_go, go), (reports, heard)) = (channel(), channel());
+    let launch = Blocks::service(go, reports).launch();
     let launch = launch.wait_timeout(MILLISECOND).expect_err("the init waits");
     hears(&heard, "waits");
     let_go.send(()).expect("the init waits for it");
@@ -145,27 +145,27 @@ fn launch_goes_on_after_a_wait_with_a_limit() {
 }
 
 #[test]
-fn dropped_launch_drops_an_async_init_that_waits() {
-    let (told, heard) = channel();
-    let launch = Hangs::service(0, Arc::default(), told).launch();
+fn dropped_launch_drops_a_waiting_async_init() {
+    let (reports, heard) = channel();
+    let launch = Hangs::service(0, Arc::default(), reports).launch();
     hears(&heard, "waits");
     drop(launch);
     hears(&heard, "dropped");
 }
 
 #[test]
-fn launch_lends_the_slot_of_the_task_that_waits() {
+fn launch_lends_the_slot_of_a_waiting_task() {
     let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("sound");
-    let ((let_go, go), (told, _heard)) = (channel(), channel());
-    assert!(Nests::on(&pool).launch(pool.clone(), go, let_go, told).wait().expect("it runs"));
+    let ((let_go, go), (reports, _heard)) = (channel(), channel());
+    assert!(Nests::on(&pool).launch(pool.clone(), go, let_go, reports).wait().expect("it runs"));
 }
 
 #[test]
-fn cluster_launch_times_out_with_a_member_that_hangs() {
-    let (told, _heard) = channel();
+fn cluster_launch_times_out_with_a_hanging_member() {
+    let (reports, _heard) = channel();
     let member = move |id: MemberId| match id.number() {
-        1 => Hangs::service(0, Arc::default(), told.clone()).launch_timeout(MILLISECOND),
-        _ => Hangs::service(1, Arc::default(), told.clone()),
+        1 => Hangs::service(0, Arc::default(), reports.clone()).launch_timeout(MILLISECOND),
+        _ => Hangs::service(1, Arc::default(), reports.clone()),
     };
     let launch = Cluster::builder().launch_numbered(2, member);
     let error = launch.wait().map(drop).expect_err("the second hangs");
@@ -174,11 +174,11 @@ fn cluster_launch_times_out_with_a_member_that_hangs() {
 }
 
 #[test]
-fn restart_whose_init_hangs_is_a_crash_of_its_own() {
+fn restart_with_a_hanging_init_is_a_crash() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (told, heard) = channel();
-        let service = Hangs::service(1, Arc::default(), told)
+        let (reports, heard) = channel();
+        let service = Hangs::service(1, Arc::default(), reports)
             .launch_timeout(SECOND)
             .restart(Restart::on_panic().limit(1, HOUR).backoff(Backoff::none()))
             .launch()

@@ -1,14 +1,14 @@
 //! Test of a user-written layer around an executor.
 #![allow(missing_docs, unreachable_pub, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
-#[path = "layers/breaker.rs"]
-mod breaker;
 #[path = "layers/cache.rs"]
 mod cache;
-#[path = "layers/clock_end.rs"]
-mod clock_end;
+#[path = "layers/circuit_breaker.rs"]
+mod circuit_breaker;
 #[path = "layers/desk.rs"]
 mod desk;
+#[path = "layers/extreme_durations.rs"]
+mod extreme_durations;
 #[path = "layers/hedge.rs"]
 mod hedge;
 #[path = "layers/limits.rs"]
@@ -72,7 +72,7 @@ fn attempt<S: TaskSet, E: Executor<S> + 'static>(
 }
 
 #[test]
-fn a_layer_makes_jobs_of_its_own() {
+fn layer_creates_its_own_jobs() {
     let pool = Pool::builder().build().expect("sound");
     let flaky = Flaky::calls(Retry(Arc::new(pool)));
     assert_eq!(flaky.third_time_lucky("lucky".into()).wait().expect("the third try"), "lucky");
@@ -80,7 +80,7 @@ fn a_layer_makes_jobs_of_its_own() {
 }
 
 #[test]
-fn a_job_that_is_dropped_ends_its_call_as_lost() {
+fn dropped_job_ends_its_call_as_lost() {
     struct Forgetful;
     impl<S: TaskSet> Executor<S> for Forgetful {
         fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
@@ -93,7 +93,7 @@ fn a_job_that_is_dropped_ends_its_call_as_lost() {
 }
 
 #[test]
-fn an_executor_that_refuses_gives_the_call_back() {
+fn refusing_executor_gives_the_call_back() {
     struct Closed;
     impl<S: TaskSet> Executor<S> for Closed {
         fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
@@ -120,7 +120,7 @@ impl Sum {
 impl<E: nanolith::executor::SharesState<Sum> + 'static> nanolith::executor::SharesState<Sum> for Retry<E> {}
 
 #[test]
-fn a_layers_jobs_find_the_shared_state() {
+fn jobs_of_a_layer_find_the_shared_state() {
     let pool = Pool::builder().build().expect("sound");
     let state = Arc::new(Sum(AtomicI64::new(1)));
     let below = nanolith::pool::SharedPool::new(pool, state);

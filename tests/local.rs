@@ -154,7 +154,7 @@ fn desk() -> (Local, DeskCalls<Local>, Log) {
 // ----- driving
 
 #[test]
-fn work_waits_until_it_is_driven_and_runs_on_the_drivers_thread() {
+fn local_runs_calls_on_the_thread_that_drives_it() {
     let (local, desk, _) = desk();
     let job = thread::spawn(move || desk.thread().submit()).join().expect("it does not panic");
     assert!(!job.is_finished());
@@ -165,7 +165,7 @@ fn work_waits_until_it_is_driven_and_runs_on_the_drivers_thread() {
 }
 
 #[test]
-fn a_budget_ends_a_turn_and_what_has_expired_goes_on_beyond_it() {
+fn budget_ends_a_turn_except_for_expired_calls() {
     let clock = MockClock::new();
     clock.run(|| {
         let (local, desk, log) = desk();
@@ -188,7 +188,7 @@ fn a_budget_ends_a_turn_and_what_has_expired_goes_on_beyond_it() {
 }
 
 #[test]
-fn only_one_drives_at_a_time() {
+fn only_one_thread_drives_at_a_time() {
     let (local, desk, _) = desk();
     let ((began, has_begun), (end, ends)) = (channel(), channel());
     let job = desk.hold(began, ends).submit();
@@ -206,7 +206,7 @@ fn only_one_drives_at_a_time() {
 }
 
 #[test]
-fn a_task_that_drives_what_drives_it_is_told_so() {
+fn task_that_drives_its_own_local_fails() {
     let (local, desk, _) = desk();
     assert!(desk.drive(local.clone()).wait().expect("it runs"));
     assert!(!local.run_until_idle().is_busy());
@@ -225,7 +225,7 @@ fn block_on_polls_a_future_between_tasks() {
 }
 
 #[test]
-fn block_on_goes_on_when_the_one_who_drives_has_gone() {
+fn block_on_continues_when_the_driving_thread_stops() {
     let (local, desk, _) = desk();
     let ((began, has_begun), (end, ends)) = (channel(), channel());
     let first = desk.hold(began, ends).submit();
@@ -241,14 +241,14 @@ fn block_on_goes_on_when_the_one_who_drives_has_gone() {
 }
 
 #[test]
-fn a_task_knows_where_it_runs() {
+fn task_in_a_local_knows_its_executor() {
     let local = Local::builder().name("frames").build().expect("sound");
     assert_eq!(Desk::on(&local).place().wait().expect("it runs"), ThreadKind::Local("frames".into()));
     assert_eq!(*nanolith::task::current().place(), ThreadKind::Outside);
 }
 
 #[test]
-fn a_panic_ends_its_own_task_alone() {
+fn panic_ends_its_own_task_alone() {
     let (local, desk, log) = desk();
     let job = desk.panic().submit();
     desk.note(log.clone(), "the next").submit().detach();
@@ -260,7 +260,7 @@ fn a_panic_ends_its_own_task_alone() {
 // ----- waiting
 
 #[test]
-fn a_call_that_the_owner_waits_for_runs_at_once() {
+fn call_that_the_owner_waits_for_runs_at_once() {
     let (local, desk, log) = desk();
     desk.note(log.clone(), "other").submit().detach();
     desk.note(log.clone(), "awaited").wait().expect("it runs");
@@ -269,7 +269,7 @@ fn a_call_that_the_owner_waits_for_runs_at_once() {
 }
 
 #[test]
-fn the_owner_drives_while_what_it_waits_for_is_suspended() {
+fn owner_drives_while_its_call_is_suspended() {
     let (_local, desk, log) = desk();
     desk.note(log.clone(), "other").submit().detach();
     desk.nap(log.clone(), "nap", MILLISECOND).wait().expect("it runs");
@@ -277,7 +277,7 @@ fn the_owner_drives_while_what_it_waits_for_is_suspended() {
 }
 
 #[test]
-fn a_limit_ends_the_owners_wait() {
+fn time_limit_ends_the_wait_of_the_owner() {
     let (_local, desk, log) = desk();
     let job = desk.nap(log, "nap", HOUR).submit();
     let job = job.wait_timeout(MILLISECOND).expect_err("it sleeps an hour");
@@ -286,7 +286,7 @@ fn a_limit_ends_the_owners_wait() {
 }
 
 #[test]
-fn another_thread_waits_for_the_one_who_drives() {
+fn other_thread_waits_for_the_driving_thread() {
     let (local, desk, _) = desk();
     let waits = thread::spawn(move || desk.thread().wait());
     local.work_available().wait();
@@ -295,7 +295,7 @@ fn another_thread_waits_for_the_one_who_drives() {
 }
 
 #[test]
-fn a_task_runs_what_it_waits_for() {
+fn task_runs_the_call_that_it_waits_for() {
     let (local, desk, log) = desk();
     let job = desk.wait_for_note(local.clone(), log.clone()).submit();
     desk.note(log.clone(), "other").submit().detach();
@@ -306,7 +306,7 @@ fn a_task_runs_what_it_waits_for() {
 }
 
 #[test]
-fn tasks_that_wait_for_each_other_go_deep_and_then_end() {
+fn nested_waits_fail_beyond_the_depth_limit() {
     let (local, desk, _) = desk();
     assert_eq!(desk.wait_deep(local.clone(), 50).wait().expect("it runs").expect("not too deep"), 50);
     let deeper = desk.wait_deep(local.clone(), 500).wait().expect("it runs");
@@ -315,7 +315,7 @@ fn tasks_that_wait_for_each_other_go_deep_and_then_end() {
 }
 
 #[test]
-fn while_a_task_waits_only_what_was_begun_goes_on() {
+fn waiting_task_lets_only_begun_calls_continue() {
     let (local, desk, log) = desk();
     let held = Arc::new(Mutex::new(()));
     let job = desk.wait_for_nap(local.clone(), log.clone(), held.clone()).submit();
@@ -326,7 +326,7 @@ fn while_a_task_waits_only_what_was_begun_goes_on() {
 }
 
 #[test]
-fn while_a_task_waits_what_a_future_waits_for_runs_too() {
+fn waiting_task_lets_calls_of_its_awaited_future_run() {
     let (local, desk, log) = desk();
     let job = desk.wait_for_future(local.clone(), log.clone()).submit();
     desk.note(log.clone(), "other").priority(Priority::Idle).submit().detach();
@@ -336,7 +336,7 @@ fn while_a_task_waits_what_a_future_waits_for_runs_too() {
 }
 
 #[test]
-fn a_wait_for_a_task_further_down_the_stack_would_never_end() {
+fn wait_for_a_task_below_on_the_stack_fails() {
     let (local, desk, log) = desk();
     let (give, take) = channel();
     let job = desk.wait_above(local.clone(), log.clone(), take).submit();
@@ -346,7 +346,7 @@ fn a_wait_for_a_task_further_down_the_stack_would_never_end() {
 }
 
 #[test]
-fn a_foreign_block_on_that_would_never_end_gives_up() {
+fn endless_foreign_block_on_fails() {
     let (local, desk, _) = desk();
     let outcome = desk.block_on_nap_elsewhere(local.clone()).wait().expect("it runs");
     assert!(matches!(outcome, Err(CallError::WouldDeadlock(_))), "{outcome:?}");
@@ -354,7 +354,7 @@ fn a_foreign_block_on_that_would_never_end_gives_up() {
 }
 
 #[test]
-fn a_task_of_a_pool_that_drives_lends_its_slot_while_that_waits() {
+fn pool_task_that_drives_lends_its_slot_while_that_waits() {
     let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("sound");
     let sum = Desk::on(&pool).drive_here(pool.clone()).wait().expect("it runs");
     assert_eq!(sum.expect("it runs, too"), 9);
@@ -363,7 +363,7 @@ fn a_task_of_a_pool_that_drives_lends_its_slot_while_that_waits() {
 }
 
 #[test]
-fn two_on_one_thread_wait_for_each_other() {
+fn two_locals_on_one_thread_wait_for_each_other() {
     let (left, right) = (Local::new(), Local::new());
     let log = Log::default();
     let outcome = Desk::on(&left).wait_for_note(right.clone(), log.clone()).wait();
@@ -393,7 +393,7 @@ impl Errand {
 }
 
 #[test]
-fn a_ring_of_waits_with_a_service_ends() {
+fn wait_cycle_with_a_service_ends() {
     let local = Local::new();
     let clerk = Clerk::service().launch().wait().expect("sound");
     let job = clerk.ask(local.clone(), clerk.clone()).submit();
@@ -408,67 +408,67 @@ fn a_ring_of_waits_with_a_service_ends() {
 // ----- notifications of the host
 
 #[test]
-fn the_host_hears_of_work_once_a_turn() {
+fn on_work_is_called_once_a_turn() {
     let (local, desk, log) = desk();
-    let told = Arc::new(AtomicUsize::new(0));
-    let count = told.clone();
+    let reports = Arc::new(AtomicUsize::new(0));
+    let count = reports.clone();
     local.on_work(move |_| {
         count.fetch_add(1, Ordering::Relaxed);
     });
-    let told = || told.load(Ordering::Relaxed);
+    let reports = || reports.load(Ordering::Relaxed);
     desk.note(log.clone(), "one").submit().detach();
     desk.note(log.clone(), "two").submit().detach();
-    assert_eq!(told(), 1);
+    assert_eq!(reports(), 1);
     assert!(local.run_one());
     desk.note(log.clone(), "three").submit().detach();
-    assert_eq!(told(), 1, "the report said that there is more");
+    assert_eq!(reports(), 1, "the report said that there is more");
     desk.submit_many(local.clone(), log.clone(), vec!["four", "five"]).submit().detach();
     assert!(!local.run_until_idle().has_work());
-    assert_eq!(told(), 1, "it was at it");
+    assert_eq!(reports(), 1, "it was at it");
     desk.note(log.clone(), "six").submit().detach();
-    assert_eq!(told(), 2);
+    assert_eq!(reports(), 2);
 }
 
 #[test]
-fn a_host_that_asks_late_hears_of_what_waits() {
+fn late_on_work_handler_is_called_for_waiting_work() {
     let (local, desk, log) = desk();
     desk.note(log, "one").priority(Priority::UserBlocking).submit().detach();
-    let (tell, told) = channel();
+    let (tell, reports) = channel();
     local.on_work(move |hint| tell.send(hint).expect("the receiver is there"));
-    let hint = told.try_recv().expect("it is told");
+    let hint = reports.try_recv().expect("the handler was called");
     assert!(!hint.is_expired() && hint.serve_within() <= 250 * MILLISECOND);
 }
 
 #[test]
-fn the_host_hears_when_a_future_is_woken() {
+fn on_work_is_called_when_a_future_is_woken() {
     let clock = MockClock::new();
     clock.run(|| {
         let (local, desk, log) = desk();
         desk.nap(log.clone(), "nap", HOUR).submit().detach();
         let turn = local.run_until_idle();
         assert_eq!((turn.has_work(), turn.next_alarm()), (false, Some(HOUR)));
-        let (tell, told) = channel();
+        let (tell, reports) = channel();
         local.on_work(move |hint| tell.send(hint).expect("the receiver is there"));
-        assert!(told.try_recv().is_err(), "it sleeps");
+        assert!(reports.try_recv().is_err(), "it sleeps");
         clock.advance(HOUR);
-        assert!(told.try_recv().expect("it is told").is_expired());
+        assert!(reports.try_recv().expect("the handler was called").is_expired());
         assert_eq!((local.run_expired().ran(), log.take()), (1, vec!["nap"]));
     });
 }
 
 #[test]
-fn what_a_wait_leaves_is_told_to_the_host() {
+fn on_work_is_called_for_work_that_a_wait_leaves() {
     let (local, desk, log) = desk();
-    let (tell, told) = channel();
+    let (tell, reports) = channel();
     desk.note(log.clone(), "other").submit().detach();
     local.on_work(move |hint| tell.send(hint).expect("the receiver is there"));
-    told.try_recv().expect("it is told");
+    reports.try_recv().expect("the handler was called");
     desk.note(log, "awaited").wait().expect("it runs");
-    told.try_recv().expect("the other is left, and nobody has reported it");
+    reports.try_recv().expect("the other is left, and was not reported yet");
 }
 
 #[test]
-fn a_handler_that_panics_stops_nobody() {
+fn panicking_on_work_handler_stops_no_other_work() {
     let (local, desk, log) = desk();
     local.on_work(|_| panic!("the loop has gone"));
     desk.note(log.clone(), "one").submit().detach();
@@ -476,7 +476,7 @@ fn a_handler_that_panics_stops_nobody() {
 }
 
 #[test]
-fn whoever_waits_for_work_sleeps_until_there_is_some() {
+fn wait_for_work_sleeps_until_work_arrives() {
     let (local, desk, _) = desk();
     let total = 1_000;
     let submits = thread::spawn(move || (0..total).map(|n| desk.add(n, 1).submit()).collect::<Vec<_>>());
@@ -493,7 +493,7 @@ fn whoever_waits_for_work_sleeps_until_there_is_some() {
 // ----- bounds
 
 #[test]
-fn a_full_one_rejects_or_drops() {
+fn full_local_rejects_or_drops() {
     let build = |on_full| Local::builder().max_queue(MaxQueue::Bounded(1)).on_full(on_full).build().expect("sound");
     let rejects = build(OnFull::Reject);
     let first = Desk::on(&rejects).add(1, 2).submit();
@@ -512,7 +512,7 @@ fn a_full_one_rejects_or_drops() {
 }
 
 #[test]
-fn the_owner_makes_room_for_itself() {
+fn waiting_owner_makes_room_for_its_own_call() {
     let local = Local::builder().max_queue(MaxQueue::Bounded(1)).build().expect("sound");
     let (desk, log) = (Desk::on(&local), Log::default());
     desk.note(log.clone(), "one").submit().detach();
@@ -526,7 +526,7 @@ fn the_owner_makes_room_for_itself() {
 }
 
 #[test]
-fn others_wait_for_room() {
+fn other_threads_wait_for_room() {
     let local = Local::builder().max_queue(MaxQueue::Bounded(2)).build().expect("sound");
     let desk = Desk::on(&local);
     let submits = thread::spawn(move || (0..100).map(|n| desk.add(n, n).submit()).collect::<Vec<_>>());
@@ -540,7 +540,7 @@ fn others_wait_for_room() {
 }
 
 #[test]
-fn what_a_task_submits_is_taken_beyond_the_bound() {
+fn calls_of_a_task_are_admitted_beyond_the_bound() {
     let local = Local::builder().max_queue(MaxQueue::Bounded(1)).build().expect("sound");
     let (desk, log) = (Desk::on(&local), Log::default());
     desk.submit_many(local.clone(), log.clone(), vec!["one", "two", "three"]).submit().detach();
@@ -553,7 +553,7 @@ fn what_a_task_submits_is_taken_beyond_the_bound() {
 // ----- ending early
 
 #[test]
-fn a_cancelled_call_leaves_its_place() {
+fn cancelled_call_frees_its_place() {
     let (local, desk, log) = desk();
     let job = desk.note(log.clone(), "cancelled").submit();
     desk.note(log.clone(), "other").submit().detach();
@@ -566,7 +566,7 @@ fn a_cancelled_call_leaves_its_place() {
 }
 
 #[test]
-fn a_call_times_out_while_nobody_drives() {
+fn call_times_out_while_no_thread_drives() {
     let clock = MockClock::new();
     clock.run(|| {
         let (local, desk, log) = desk();
@@ -580,7 +580,7 @@ fn a_call_times_out_while_nobody_drives() {
 }
 
 #[test]
-fn a_pause_keeps_what_has_not_begun() {
+fn pause_keeps_queued_calls() {
     let clock = MockClock::new();
     clock.run(|| {
         let (local, desk, log) = desk();
@@ -597,7 +597,7 @@ fn a_pause_keeps_what_has_not_begun() {
 }
 
 #[test]
-fn after_a_close_what_was_accepted_is_run() {
+fn closed_local_runs_accepted_calls() {
     let (local, desk, log) = desk();
     desk.submit_many(local.clone(), log.clone(), vec!["from inside"]).submit().detach();
     local.pause();
@@ -608,7 +608,7 @@ fn after_a_close_what_was_accepted_is_run() {
 }
 
 #[test]
-fn a_shutdown_ends_what_is_queued() {
+fn shutdown_ends_queued_calls() {
     let clock = MockClock::new();
     clock.run(|| {
         let (local, desk, log) = desk();
@@ -624,7 +624,7 @@ fn a_shutdown_ends_what_is_queued() {
 }
 
 #[test]
-fn when_nobody_can_drive_any_more_every_call_ends() {
+fn every_call_ends_when_the_last_handle_is_dropped() {
     let clock = MockClock::new();
     clock.run(|| {
         let (local, desk, log) = desk();
@@ -642,7 +642,7 @@ fn when_nobody_can_drive_any_more_every_call_ends() {
 }
 
 #[test]
-fn a_future_that_was_woken_when_the_last_handle_goes_ends() {
+fn future_woken_as_the_last_handle_drops_ends() {
     let clock = MockClock::new();
     clock.run(|| {
         let (local, desk, log) = desk();
@@ -655,7 +655,7 @@ fn a_future_that_was_woken_when_the_last_handle_goes_ends() {
 }
 
 #[test]
-fn drained_is_the_first_empty_moment() {
+fn drained_ends_at_the_first_empty_moment() {
     let (local, desk, log) = desk();
     let empty = local.drained();
     empty.wait();
@@ -670,7 +670,7 @@ fn drained_is_the_first_empty_moment() {
 }
 
 #[test]
-fn a_figure_does_not_hide_the_empty_moment() {
+fn figures_do_not_hide_an_empty_moment() {
     let (local, desk, log) = desk();
     desk.wait_for_note(local.clone(), log).submit().detach();
     let drained = local.drained();
@@ -682,7 +682,7 @@ fn a_figure_does_not_hide_the_empty_moment() {
 // ----- along a mock clock
 
 #[test]
-fn delayed_work_runs_at_its_own_time() {
+fn delayed_calls_run_at_their_own_time() {
     let clock = MockClock::new();
     clock.run(|| {
         let (local, desk, log) = desk();

@@ -40,7 +40,7 @@ fn all<T: Clone>(subscriber: &mut Subscriber<T>) -> Vec<T> {
 // ----- receivers
 
 #[test]
-fn a_message_goes_to_all_others_and_never_to_the_sender() {
+fn message_reaches_all_other_endpoints_and_not_its_sender() {
     let left = Messenger::new();
     let (middle, right) = (left.join(), left.join());
     let mut heard = [left.subscribe(), middle.subscribe(), right.subscribe(), right.subscribe()];
@@ -54,7 +54,7 @@ fn a_message_goes_to_all_others_and_never_to_the_sender() {
 }
 
 #[test]
-fn a_message_stays_within_its_name() {
+fn message_stays_within_its_name() {
     let [here, same, other] = ["within", "within", "without"].map(|name| Messenger::open(name).expect("one type"));
     let (mut same, mut other) = (same.subscribe(), other.subscribe());
     assert_eq!(here.send(1).wait(), Ok(1));
@@ -62,7 +62,7 @@ fn a_message_stays_within_its_name() {
 }
 
 #[test]
-fn messages_of_several_senders_come_in_the_order_in_which_they_were_sent() {
+fn messages_of_several_senders_arrive_in_send_order() {
     let left = Messenger::new();
     let (right, third) = (left.join(), left.join());
     let mut heard = [third.subscribe(), third.subscribe()];
@@ -76,7 +76,7 @@ fn messages_of_several_senders_come_in_the_order_in_which_they_were_sent() {
 }
 
 #[test]
-fn what_was_sent_before_the_subscription_does_not_come() {
+fn subscriber_receives_no_earlier_message() {
     let left = Messenger::new();
     let right = left.join();
     let mut early = right.subscribe();
@@ -87,7 +87,7 @@ fn what_was_sent_before_the_subscription_does_not_come() {
 }
 
 #[test]
-fn with_nobody_to_hear_it_a_message_is_dropped_at_once() {
+fn message_without_receivers_is_dropped_at_once() {
     let (alive, left) = (Arc::new(()), Messenger::new());
     let own = left.subscribe();
     assert_eq!(left.send(alive.clone()).wait(), Ok(0));
@@ -96,7 +96,7 @@ fn with_nobody_to_hear_it_a_message_is_dropped_at_once() {
 }
 
 #[test]
-fn a_message_may_be_answered_from_where_it_is_heard() {
+fn handler_may_answer_a_message() {
     let left = Messenger::new();
     let right = left.join();
     let mut answers = left.subscribe();
@@ -119,7 +119,7 @@ fn a_message_may_be_answered_from_where_it_is_heard() {
 // ----- ways to receive
 
 #[test]
-fn one_can_wait_block_poll_stream_and_iterate() {
+fn subscriber_waits_blocks_polls_streams_and_iterates() {
     let left = Messenger::new();
     let mut heard = left.join().subscribe();
     assert_eq!(heard.try_recv(), Err(TryRecvError::Empty));
@@ -139,7 +139,7 @@ fn one_can_wait_block_poll_stream_and_iterate() {
 }
 
 #[test]
-fn one_can_wait_for_a_certain_message() {
+fn wait_for_returns_the_matching_message() {
     let left = Messenger::new();
     let mut heard = left.join().subscribe();
     for n in 0..20 {
@@ -157,7 +157,7 @@ fn one_can_wait_for_a_certain_message() {
 }
 
 #[test]
-fn a_sleeping_receiver_is_woken_however_it_sleeps() {
+fn every_kind_of_wait_is_woken_by_a_message() {
     let left = Messenger::new();
     let (mut blocks, mut awaits) = (left.join().subscribe(), left.join().subscribe());
     let blocking = thread::spawn(move || blocks.recv().wait());
@@ -167,9 +167,9 @@ fn a_sleeping_receiver_is_woken_however_it_sleeps() {
 }
 
 #[test]
-fn a_handler_hears_messages_in_order_until_it_is_dropped() {
+fn handler_receives_messages_in_order_until_dropped() {
     let left = Messenger::new();
-    let (tell, told) = channel();
+    let (tell, reports) = channel();
     let listening = left
         .join()
         .on_message(move |n| {
@@ -179,28 +179,28 @@ fn a_handler_hears_messages_in_order_until_it_is_dropped() {
     for n in 0..200 {
         left.send(n).wait().expect("it is open");
     }
-    assert!((0..200).all(|n| told.recv_timeout(LONG) == Ok(n)));
+    assert!((0..200).all(|n| reports.recv_timeout(LONG) == Ok(n)));
     assert_eq!(left.info().receivers, 1);
     drop(listening);
-    assert!(told.recv_timeout(LONG).is_err(), "the handler is dropped");
+    assert!(reports.recv_timeout(LONG).is_err(), "the handler is dropped");
     assert_eq!(left.send(200).wait(), Ok(0));
 }
 
 #[test]
-fn a_handler_that_panics_hears_the_next_message() {
+fn panicking_handler_receives_the_next_message() {
     let left = Messenger::new();
-    let (tell, told) = channel();
+    let (tell, reports) = channel();
     let handler = move |n: i32| {
         assert_ne!(n, 0, "not this one");
         let _ = tell.send(n);
     };
     let _listening = left.join().on_message(handler).expect("the pool starts");
     assert_eq!((left.send(0).wait(), left.send(1).wait()), (Ok(1), Ok(1)));
-    assert_eq!(told.recv_timeout(LONG), Ok(1));
+    assert_eq!(reports.recv_timeout(LONG), Ok(1));
 }
 
 #[test]
-fn two_handlers_that_answer_each_other_starve_nobody() {
+fn handlers_that_answer_each_other_starve_no_task() {
     let left = Messenger::<u32>::new();
     let right = Arc::new(left.join());
     let left = Arc::new(left);
@@ -225,7 +225,7 @@ fn two_handlers_that_answer_each_other_starve_nobody() {
 // ----- slow receivers
 
 #[test]
-fn a_sender_waits_for_the_slowest_receiver() {
+fn sender_waits_for_the_slowest_receiver() {
     let left = with(LagPolicy::Wait(2));
     let (mut slow, mut brisk) = (left.join().subscribe(), left.join().subscribe());
     assert_eq!((left.try_send(0), left.try_send(1)), (Ok(2), Ok(2)));
@@ -245,7 +245,7 @@ fn a_sender_waits_for_the_slowest_receiver() {
 }
 
 #[test]
-fn a_receiver_that_goes_lets_go_of_senders() {
+fn dropped_receiver_frees_waiting_senders() {
     let left = with(LagPolicy::Wait(1));
     let slow = left.join().subscribe();
     assert_eq!(left.try_send(0), Ok(1));
@@ -258,7 +258,7 @@ fn a_receiver_that_goes_lets_go_of_senders() {
 }
 
 #[test]
-fn a_send_that_is_given_up_is_not_sent() {
+fn dropped_send_sends_nothing() {
     let left = with(LagPolicy::Wait(1));
     let mut slow = left.join().subscribe();
     assert_eq!(left.try_send(0), Ok(1));
@@ -270,7 +270,7 @@ fn a_send_that_is_given_up_is_not_sent() {
 }
 
 #[test]
-fn a_receiver_that_is_too_slow_is_told_how_many_it_lost_once() {
+fn slow_receiver_gets_its_number_of_lost_messages_once() {
     let left = with(LagPolicy::DropOldest(3));
     let mut slow = left.join().subscribe();
     for n in 0..10 {
@@ -286,9 +286,9 @@ fn a_receiver_that_is_too_slow_is_told_how_many_it_lost_once() {
 }
 
 #[test]
-fn a_handler_can_be_told_what_it_lost() {
+fn handler_can_receive_its_number_of_lost_messages() {
     let left = with(LagPolicy::DropOldest(1));
-    let (tell, told) = channel();
+    let (tell, reports) = channel();
     let (go, may_go) = channel::<()>();
     let handler = move |heard: Result<i32, u64>| {
         let _ = tell.send(heard);
@@ -296,12 +296,12 @@ fn a_handler_can_be_told_what_it_lost() {
     };
     let _listening = left.join().on_message_or_lost(handler).expect("the pool starts");
     left.send(0).wait().expect("it is open");
-    assert_eq!(told.recv_timeout(LONG), Ok(Ok(0)));
+    assert_eq!(reports.recv_timeout(LONG), Ok(Ok(0)));
     for n in 1..5 {
         left.send(n).wait().expect("it is open");
     }
     drop(go);
-    assert_eq!((told.recv_timeout(LONG), told.recv_timeout(LONG)), (Ok(Err(3)), Ok(Ok(4))));
+    assert_eq!((reports.recv_timeout(LONG), reports.recv_timeout(LONG)), (Ok(Err(3)), Ok(Ok(4))));
 }
 
 /// Counts the values that are alive.
@@ -309,7 +309,7 @@ fn a_handler_can_be_told_what_it_lost() {
 struct Counted(#[allow(dead_code)] Arc<()>);
 
 #[test]
-fn a_stalled_receiver_holds_no_more_than_the_bound() {
+fn stalled_receiver_holds_no_more_than_the_bound() {
     let (alive, bound) = (Arc::new(()), 256);
     let left = with(LagPolicy::DropOldest(bound));
     let mut stalled = left.join().subscribe();
@@ -325,7 +325,7 @@ fn a_stalled_receiver_holds_no_more_than_the_bound() {
 }
 
 #[test]
-fn without_a_bound_nothing_is_lost_and_nobody_waits() {
+fn unbounded_messenger_loses_nothing_and_never_waits() {
     let (alive, left) = (Arc::new(()), with(LagPolicy::Unbounded));
     let mut stalled = left.join().subscribe();
     assert!((0..10_000).all(|_| left.try_send(Counted(alive.clone())) == Ok(1)));
@@ -341,7 +341,7 @@ impl PartialEq for Counted {
 }
 
 #[test]
-fn a_bound_of_zero_is_refused_by_name() {
+fn bound_of_zero_is_an_error_with_the_name() {
     for policy in [LagPolicy::Wait(0), LagPolicy::DropOldest(0)] {
         assert_eq!(Messenger::<u32>::builder().on_lag(policy).build().unwrap_err(), OpenError::ZeroBound);
         let named = Messenger::<u32>::builder().on_lag(policy).open("zero");
@@ -350,7 +350,7 @@ fn a_bound_of_zero_is_refused_by_name() {
 }
 
 #[test]
-fn a_clone_that_panics_reaches_that_receiver_alone() {
+fn panicking_clone_reaches_its_receiver_alone() {
     struct Shy(u32);
     impl Clone for Shy {
         fn clone(&self) -> Self {
@@ -375,7 +375,7 @@ fn a_clone_that_panics_reaches_that_receiver_alone() {
 // ----- names
 
 #[test]
-fn a_name_with_another_type_is_an_error_that_names_both() {
+fn name_with_another_type_is_an_error_that_names_both() {
     let _figures = Messenger::<u32>::open("two types").expect("it is new");
     let error = Messenger::<bool>::open("two types").unwrap_err();
     assert_eq!(error.to_string(), "the messenger `two types` carries `u32`, not `bool`");
@@ -383,7 +383,7 @@ fn a_name_with_another_type_is_an_error_that_names_both() {
 }
 
 #[test]
-fn a_name_with_another_policy_is_an_error_that_names_both() {
+fn name_with_another_policy_is_an_error_that_names_both() {
     let open = |policy| Messenger::<u32>::builder().on_lag(policy).open("two policies");
     let _ticks = open(LagPolicy::DropOldest(4)).expect("it is new");
     let error = open(LagPolicy::Unbounded).unwrap_err();
@@ -394,7 +394,7 @@ fn a_name_with_another_policy_is_an_error_that_names_both() {
 }
 
 #[test]
-fn a_name_is_free_when_the_last_endpoint_and_subscriber_are_gone() {
+fn name_is_free_after_its_last_endpoint_and_subscriber() {
     let is_open = || messenger::names().iter().any(|name| &**name == "short-lived");
     assert!(!is_open());
     let first = Messenger::<u32>::open("short-lived").expect("it is new");
@@ -409,7 +409,7 @@ fn a_name_is_free_when_the_last_endpoint_and_subscriber_are_gone() {
 }
 
 #[test]
-fn many_threads_open_one_name_and_reach_each_other() {
+fn threads_that_open_one_name_reach_each_other() {
     let together = Barrier::new(8);
     let heard = thread::scope(|scope| {
         let open = || {
@@ -428,7 +428,7 @@ fn many_threads_open_one_name_and_reach_each_other() {
 // ----- ends
 
 #[test]
-fn closing_an_endpoint_drops_what_is_queued_for_it_and_leaves_others_be() {
+fn closed_endpoint_drops_its_own_queued_messages_only() {
     let (alive, left) = (Arc::new(()), Messenger::new());
     let (right, third) = (left.join(), left.join());
     let (mut at_right, mut at_third) = (right.subscribe(), third.subscribe());
@@ -446,7 +446,7 @@ fn closing_an_endpoint_drops_what_is_queued_for_it_and_leaves_others_be() {
 }
 
 #[test]
-fn closing_an_endpoint_wakes_its_sleeping_subscriber() {
+fn closed_endpoint_wakes_its_sleeping_subscriber() {
     let left = Messenger::<u32>::new();
     let right = left.join();
     let mut heard = right.subscribe();
@@ -456,7 +456,7 @@ fn closing_an_endpoint_wakes_its_sleeping_subscriber() {
 }
 
 #[test]
-fn what_an_endpoint_sent_before_its_close_is_received() {
+fn messages_sent_before_an_endpoint_closes_are_received() {
     let left = Messenger::new();
     let mut heard = left.join().subscribe();
     let third = left.join();
@@ -467,7 +467,7 @@ fn what_an_endpoint_sent_before_its_close_is_received() {
 }
 
 #[test]
-fn close_all_lets_everybody_finish_and_then_see_the_end() {
+fn close_all_delivers_sent_messages_before_the_end() {
     let left = Messenger::open("closed by all").expect("it is new");
     let right = Messenger::open("closed by all").expect("one type");
     let mut heard = right.subscribe();
@@ -486,7 +486,7 @@ fn close_all_lets_everybody_finish_and_then_see_the_end() {
 }
 
 #[test]
-fn close_all_ends_those_who_sleep_and_those_who_wait_for_room() {
+fn close_all_wakes_receivers_and_waiting_senders() {
     let left = Arc::new(with(LagPolicy::Wait(1)));
     let (full, own) = (left.join().subscribe(), left.subscribe());
     assert_eq!(left.try_send(1), Ok(1));
@@ -502,7 +502,7 @@ fn close_all_ends_those_who_sleep_and_those_who_wait_for_room() {
 }
 
 #[test]
-fn a_messenger_without_a_name_ends_with_its_last_endpoint() {
+fn unnamed_messenger_ends_with_its_last_endpoint() {
     let left = Messenger::new();
     let right = left.join();
     let heard = right.subscribe();
@@ -519,9 +519,9 @@ fn a_messenger_without_a_name_ends_with_its_last_endpoint() {
 }
 
 #[test]
-fn a_handler_ends_with_its_messenger() {
+fn handler_ends_with_its_messenger() {
     let left = Messenger::<u32>::new();
-    let (tell, told) = channel::<()>();
+    let (tell, reports) = channel::<()>();
     let listening = left
         .join()
         .on_message(move |_| {
@@ -529,7 +529,7 @@ fn a_handler_ends_with_its_messenger() {
         })
         .expect("the pool starts");
     drop(left);
-    assert!(told.recv_timeout(LONG).is_err(), "the handler is dropped");
+    assert!(reports.recv_timeout(LONG).is_err(), "the handler is dropped");
     while !listening.is_over() {
         thread::yield_now();
     }
@@ -574,7 +574,7 @@ impl Geometry {
 }
 
 #[test]
-fn a_pools_tasks_find_what_is_attached_to_it() {
+fn tasks_of_a_pool_find_its_attached_messengers() {
     let sums = Messenger::<i64>::open("sums of a pool").expect("it is new");
     let mut heard = sums.subscribe();
     let pool = Pool::builder().messenger(&sums).build().expect("it starts");
@@ -587,7 +587,7 @@ fn a_pools_tasks_find_what_is_attached_to_it() {
 }
 
 #[test]
-fn pools_of_one_builder_share_what_was_attached_before_and_nothing_after() {
+fn later_attachments_belong_to_one_pool_of_a_builder() {
     let (first, second) = (Messenger::<i64>::new(), Messenger::<u32>::new());
     let builder = Pool::builder().messenger(&first);
     let left = builder.clone().build().expect("it starts");
@@ -597,7 +597,7 @@ fn pools_of_one_builder_share_what_was_attached_before_and_nothing_after() {
 }
 
 #[test]
-fn a_single_calls_task_finds_what_is_attached_to_the_call() {
+fn task_finds_the_messenger_attached_to_its_call() {
     let sums = Messenger::<i64>::new(); // found by its id
     let mut heard = sums.subscribe();
     let name = || sums.name().to_owned();
@@ -611,7 +611,7 @@ fn a_single_calls_task_finds_what_is_attached_to_the_call() {
 }
 
 #[test]
-fn a_calls_messenger_comes_before_the_executors() {
+fn messenger_of_a_call_precedes_that_of_its_executor() {
     let (calls, pools) = (Messenger::<i64>::open("nearest"), Messenger::<u32>::new());
     let calls = calls.expect("it is new");
     let pool = Pool::builder().messenger(&calls).messenger(&pools).build().expect("it starts");
@@ -622,7 +622,7 @@ fn a_calls_messenger_comes_before_the_executors() {
 }
 
 #[test]
-fn a_service_has_what_was_attached_at_launch_and_what_comes_later() {
+fn service_finds_messengers_attached_at_launch_and_later() {
     let (first, second) = (Messenger::<i64>::new(), Messenger::<i64>::new());
     let (mut at_first, mut at_second) = (first.subscribe(), second.subscribe());
     let service = Geometry::service().messenger(&first).launch().wait().expect("it starts");
@@ -637,7 +637,7 @@ fn a_service_has_what_was_attached_at_launch_and_what_comes_later() {
 }
 
 #[test]
-fn a_task_that_waits_for_a_messenger_goes_on_when_it_is_attached() {
+fn wait_for_a_messenger_ends_when_it_is_attached() {
     let totals = Messenger::<i64>::new();
     let mut heard = totals.subscribe();
     let service = Geometry::service().launch().wait().expect("it starts");
@@ -649,7 +649,7 @@ fn a_task_that_waits_for_a_messenger_goes_on_when_it_is_attached() {
 }
 
 #[test]
-fn a_task_that_waits_for_a_messenger_in_vain_is_told_when_its_time_is_over() {
+fn wait_for_a_messenger_times_out() {
     let service = Geometry::service().launch().wait().expect("it starts");
     let pool = Geometry::tasks();
     let name = || String::from("nowhere");
@@ -664,7 +664,7 @@ fn a_task_that_waits_for_a_messenger_in_vain_is_told_when_its_time_is_over() {
 }
 
 #[test]
-fn endpoints_and_subscribers_travel_to_tasks_which_lend_their_slot_while_they_wait() {
+fn task_lends_its_slot_while_its_subscriber_waits() {
     let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("it starts");
     let geometry = Geometry::on(&pool);
     let sums = Messenger::new();
@@ -677,7 +677,7 @@ fn endpoints_and_subscribers_travel_to_tasks_which_lend_their_slot_while_they_wa
 // ----- at the edges
 
 #[test]
-fn one_who_only_tries_sees_the_end_too() {
+fn try_recv_reports_the_end() {
     let left = Messenger::<u32>::new();
     let right = left.join();
     let (mut waits, mut slow) = (right.subscribe(), right.subscribe());
@@ -698,13 +698,13 @@ fn one_who_only_tries_sees_the_end_too() {
 
 /// Runs `f` on a thread of its own, and fails if it is not over in time.
 fn in_time<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
-    let (tell, told) = channel();
+    let (tell, reports) = channel();
     thread::spawn(move || drop(tell.send(f())));
-    told.recv_timeout(LONG).expect("it ends in time")
+    reports.recv_timeout(LONG).expect("it ends in time")
 }
 
 #[test]
-fn one_who_leaves_out_its_own_messages_hears_the_next_of_others_however_many_they_were() {
+fn recv_skips_any_number_of_own_messages() {
     in_time(|| {
         let left = with::<u32>(LagPolicy::DropOldest(10_000));
         let right = left.join();
@@ -720,7 +720,7 @@ fn one_who_leaves_out_its_own_messages_hears_the_next_of_others_however_many_the
 }
 
 #[test]
-fn own_messages_among_those_that_were_dropped_are_not_counted_as_lost() {
+fn dropped_own_messages_are_not_counted_as_lost() {
     in_time(|| {
         let left = with::<u32>(LagPolicy::DropOldest(8_000));
         let right = left.join();
@@ -735,7 +735,7 @@ fn own_messages_among_those_that_were_dropped_are_not_counted_as_lost() {
 }
 
 #[test]
-fn a_flow_of_messages_that_do_not_fit_does_not_hold_up_the_limit() {
+fn messages_that_do_not_match_do_not_delay_the_time_limit() {
     in_time(|| {
         let left = with::<u32>(LagPolicy::Unbounded);
         let mut heard = left.join().subscribe();
@@ -748,7 +748,7 @@ fn a_flow_of_messages_that_do_not_fit_does_not_hold_up_the_limit() {
 }
 
 #[test]
-fn a_wait_among_many_messages_gives_way_to_others() {
+fn wait_for_yields_among_many_messages() {
     let left = with::<u32>(LagPolicy::Unbounded);
     let mut heard = left.join().subscribe();
     (0..10_000).for_each(|n| assert_eq!(left.try_send(n), Ok(1)));
@@ -772,7 +772,7 @@ fn poll_owning<F: Future>(future: F, owned: Subscriber<u32>) -> task::Poll<F::Ou
 }
 
 #[test]
-fn a_waker_that_owns_a_subscriber_may_be_dropped_wherever_it_waits() {
+fn waker_that_owns_a_subscriber_may_drop_in_any_wait() {
     let receives = || {
         let left = with::<u32>(LagPolicy::Wait(1));
         let mut heard = left.join().subscribe();
@@ -811,7 +811,7 @@ impl Waits {
 }
 
 #[test]
-fn who_gives_up_looking_for_a_messenger_leaves_nothing_behind() {
+fn dropped_messenger_lookup_leaves_nothing_behind() {
     let service = Waits::service().launch().wait().expect("it starts");
     assert_eq!(service.look_and_give_up().wait().expect("it runs"), 0);
 }
@@ -838,7 +838,7 @@ fn crowd(policy: LagPolicy) {
     let hub = with(policy);
     let endpoints: Vec<_> = (0..SENDERS).map(|_| hub.join()).collect();
     let subscribers: Vec<_> = endpoints.iter().map(Messenger::subscribe).collect();
-    let (tell, told) = channel();
+    let (tell, reports) = channel();
     let handler = endpoints[0]
         .on_message(move |message| {
             let _ = tell.send(message);
@@ -863,27 +863,27 @@ fn crowd(policy: LagPolicy) {
             assert!(!by_sender.contains_key(&own), "never to the sender");
             assert!(by_sender.values().all(|heard| heard.is_sorted_by(|one, next| one < next)), "in order, once each");
             let heard: usize = by_sender.values().map(Vec::len).sum();
-            assert_eq!(heard as u64 + lost, (SENDERS - 1) * EACH, "each message is heard or told as lost");
+            assert_eq!(heard as u64 + lost, (SENDERS - 1) * EACH, "each message is received or counted as lost");
             assert!(lost == 0 || matches!(policy, LagPolicy::DropOldest(_)));
         }
     });
     handler.detach();
-    let handled = told.iter().count() as u64;
+    let handled = reports.iter().count() as u64;
     assert!(handled == (SENDERS - 1) * EACH || matches!(policy, LagPolicy::DropOldest(_)));
 }
 
 #[test]
-fn a_crowd_that_waits_for_each_other_loses_nothing() {
+fn many_senders_that_wait_lose_no_message() {
     [1, 7, 1_024].into_iter().for_each(|bound| crowd(LagPolicy::Wait(bound)));
 }
 
 #[test]
-fn a_crowd_that_drops_the_oldest_accounts_for_every_message() {
+fn drop_oldest_accounts_for_every_message_of_many_senders() {
     [1, 7, 1_024].into_iter().for_each(|bound| crowd(LagPolicy::DropOldest(bound)));
 }
 
 #[test]
-fn a_crowd_without_a_bound_loses_nothing() {
+fn unbounded_senders_lose_no_message() {
     crowd(LagPolicy::Unbounded);
 }
 

@@ -75,14 +75,14 @@ fn once_there_are(pool: &Pool, calls: u64) -> Metrics {
 }
 
 #[test]
-fn a_pool_measures_only_when_it_was_asked_to() {
+fn pool_measures_only_with_metrics_on() {
     let silent = Pool::builder().build().expect("sound");
     assert_eq!(Work::on(&silent).add(4, 5).wait().expect("it runs"), 9);
     assert!(silent.metrics().is_none());
 }
 
 #[test]
-fn each_call_is_counted_once_and_under_its_task() {
+fn each_call_is_counted_once_under_its_task() {
     let pool = pool(2);
     let work = Work::on(&pool);
     let added: Vec<_> = (0..10_000).map(|n| work.add(n, 1).submit()).collect();
@@ -96,7 +96,7 @@ fn each_call_is_counted_once_and_under_its_task() {
 }
 
 #[test]
-fn tasks_that_alternate_are_told_apart() {
+fn alternating_tasks_are_counted_apart() {
     let pool = pool(1);
     let work = Work::on(&pool);
     let handles: Vec<_> = (0..5_000).flat_map(|n| [work.add(n, 1).submit(), work.double(n).submit()]).collect();
@@ -107,7 +107,7 @@ fn tasks_that_alternate_are_told_apart() {
 }
 
 #[test]
-fn waits_and_runs_are_as_long_as_they_were() {
+fn measured_waits_and_runs_match_their_durations() {
     let clock = MockClock::new();
     clock.run(|| {
         let pool = pool(1);
@@ -131,7 +131,7 @@ fn waits_and_runs_are_as_long_as_they_were() {
 }
 
 #[test]
-fn an_asynchronous_task_runs_from_its_start_to_its_end_and_is_busy_only_while_it_is_polled() {
+fn async_task_is_busy_only_while_it_is_polled() {
     let pool = pool(1);
     Work::on(&pool).doze(200 * MILLISECOND).wait().expect("it runs");
     let metrics = once_there_are(&pool, 1);
@@ -141,7 +141,7 @@ fn an_asynchronous_task_runs_from_its_start_to_its_end_and_is_busy_only_while_it
 }
 
 #[test]
-fn a_pool_that_is_always_at_work_is_fully_used() {
+fn pool_that_always_runs_calls_is_fully_used() {
     let pool = pool(1);
     pool.reset_metrics();
     let (done, until) = channel::<()>();
@@ -161,7 +161,7 @@ fn a_pool_that_is_always_at_work_is_fully_used() {
 }
 
 #[test]
-fn a_pool_is_at_work_with_the_calls_of_a_share_and_those_of_a_limited_kind_too() {
+fn calls_of_shares_and_limited_tasks_count_as_use() {
     let clock = MockClock::new();
     clock.run(|| {
         let pool = pool(1);
@@ -184,7 +184,7 @@ fn a_pool_is_at_work_with_the_calls_of_a_share_and_those_of_a_limited_kind_too()
 }
 
 #[test]
-fn tasks_that_panic_are_measured_and_calls_that_never_ran_are_not() {
+fn panicked_tasks_are_measured_and_unstarted_calls_are_not() {
     let pool = pool(1);
     assert!(Work::on(&pool).fail().wait().is_err());
     pool.pause();
@@ -196,7 +196,7 @@ fn tasks_that_panic_are_measured_and_calls_that_never_ran_are_not() {
 }
 
 #[test]
-fn children_that_their_parent_runs_itself_are_measured() {
+fn children_that_their_parent_runs_are_measured() {
     let pool = pool(1);
     let sum = Work::on(&pool).sum_of_children(pool.clone(), 100).wait().expect("it runs").expect("they run");
     assert_eq!(sum, (0..100).map(|n| n + 1).sum());
@@ -205,7 +205,7 @@ fn children_that_their_parent_runs_itself_are_measured() {
 }
 
 #[test]
-fn measuring_begins_anew_when_asked() {
+fn reset_starts_a_new_measurement() {
     let pool = pool(1);
     Work::on(&pool).add(4, 5).wait().expect("it runs");
     once_there_are(&pool, 1);
@@ -214,7 +214,7 @@ fn measuring_begins_anew_when_asked() {
 }
 
 #[test]
-fn a_service_measures_too() {
+fn service_measures_its_calls() {
     let service = Work::service().metrics(true).launch().wait().expect("sound");
     let handles: Vec<_> = (0..5_000).map(|n| service.add(n, 1).submit()).collect();
     let sum: u64 = handles.into_iter().map(|handle| handle.wait().expect("it runs")).sum();

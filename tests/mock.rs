@@ -68,7 +68,7 @@ fn nine(_: GeometryTask) -> GeometryOutput {
 // ----- answers
 
 #[test]
-fn a_call_that_is_expected_is_answered_with_its_arguments() {
+fn expected_call_is_answered_with_its_arguments() {
     let mock = Mock::<Geometry>::new();
     mock.expect(|task| matches!(task, GeometryTask::Add { x: 4, .. })).returns(|task| match task {
         GeometryTask::Add { x, y } => GeometryOutput::Add(10 * x + y),
@@ -82,14 +82,14 @@ fn a_call_that_is_expected_is_answered_with_its_arguments() {
 }
 
 #[test]
-fn an_answer_of_another_task_is_lost() {
+fn answer_of_another_task_ends_its_call_as_lost() {
     let mock = Mock::<Geometry>::new();
     mock.expect(|_| true).returns(|_| GeometryOutput::Nap(()));
     assert!(matches!(Geometry::on(&mock).add(4, 5).wait(), Err(CallError::Lost(_))));
 }
 
 #[test]
-fn a_call_fails_or_panics_as_it_was_told() {
+fn mocked_call_fails_or_panics_as_configured() {
     let mock = Mock::<Geometry>::in_order();
     mock.expect(|_| true).fails(CallError::Crashed);
     mock.expect(|_| true).panics("the sum fits");
@@ -101,7 +101,7 @@ fn a_call_fails_or_panics_as_it_was_told() {
 }
 
 #[test]
-fn an_answer_takes_its_time_by_the_mock_clock() {
+fn answer_is_delayed_by_the_mock_clock() {
     let clock = MockClock::new();
     clock.run(|| {
         let mock = Mock::<Geometry>::new();
@@ -117,7 +117,7 @@ fn an_answer_takes_its_time_by_the_mock_clock() {
 }
 
 #[test]
-fn a_call_that_is_never_answered_ends_by_its_caller_or_with_the_mock() {
+fn unanswered_call_ends_with_its_caller_or_the_mock() {
     let mock = Mock::<Geometry>::new();
     mock.expect(|_| true).times(2).never_answers();
     let geometry = Geometry::on(&mock);
@@ -129,7 +129,7 @@ fn a_call_that_is_never_answered_ends_by_its_caller_or_with_the_mock() {
 }
 
 #[test]
-fn what_is_not_expected_goes_on_to_a_real_executor() {
+fn unexpected_call_goes_to_the_real_executor() {
     let local = Local::new();
     let mock = Mock::<Geometry>::new().fall_through_to(local.clone());
     mock.expect(|task| matches!(task, GeometryTask::Add { x: 4, .. })).returns(nine);
@@ -145,14 +145,14 @@ fn what_is_not_expected_goes_on_to_a_real_executor() {
 }
 
 #[test]
-fn a_mock_stands_in_for_what_has_a_state() {
+fn mock_replaces_an_executor_with_a_state() {
     let mock = Mock::<Counter>::new();
     mock.expect(|CounterTask::Bump { by }| *by == 5).returns(|_| CounterOutput::Bump(15));
     assert_eq!(Counter::on(&mock).bump(5).wait().expect("answered"), 15);
 }
 
 #[test]
-fn many_threads_share_what_is_expected() {
+fn threads_share_the_expectations() {
     let mock = Mock::<Geometry>::new();
     mock.expect(|_| true).times(400).returns(nine);
     let geometry = Geometry::on(&mock);
@@ -170,7 +170,7 @@ fn many_threads_share_what_is_expected() {
 // ----- how many, in which order
 
 #[test]
-fn the_first_that_fits_and_has_calls_left_is_taken() {
+fn first_matching_expectation_with_calls_left_is_used() {
     let mock = Mock::<Geometry>::new();
     mock.expect(|_| true).times(..=2).returns(nine);
     mock.expect(|_| true).times(1..).returns(|_| GeometryOutput::Add(0));
@@ -180,7 +180,7 @@ fn the_first_that_fits_and_has_calls_left_is_taken() {
 }
 
 #[test]
-fn an_order_is_kept() {
+fn ordered_expectations_keep_their_order() {
     let mock = Mock::<Geometry>::in_order();
     let add = |task: &GeometryTask| matches!(task, GeometryTask::Add { .. });
     mock.expect(add).times(1..=2).returns(nine);
@@ -199,7 +199,7 @@ fn an_order_is_kept() {
 }
 
 #[test]
-fn what_did_not_come_is_listed_with_where_it_was_expected() {
+fn missing_calls_are_listed_with_their_expectation_line() {
     let mock = Mock::<Geometry>::new();
     mock.expect(|task| matches!(task, GeometryTask::Nap)).times(2..=3).returns(|_| GeometryOutput::Nap(()));
     let line = line!() - 1;
@@ -213,7 +213,7 @@ fn what_did_not_come_is_listed_with_where_it_was_expected() {
 }
 
 #[test]
-fn a_call_that_nobody_expects_is_named_and_described() {
+fn unexpected_call_is_named_and_described() {
     let mock = Mock::<Geometry>::new().describe(|task| match task {
         GeometryTask::Add { x, y } => format!("x = {x}, y = {y}"),
         _ => String::from("something else"),
@@ -226,7 +226,7 @@ fn a_call_that_nobody_expects_is_named_and_described() {
 }
 
 #[test]
-fn a_test_that_panics_already_hears_of_nothing_else() {
+fn panicking_test_gets_no_second_panic_from_a_mock() {
     let said = catch_unwind(|| {
         let mock = Mock::<Geometry>::new();
         mock.expect(|_| true).returns(nine);
@@ -262,7 +262,7 @@ fn kept(output: &GeometryOutput) -> i64 {
 }
 
 #[test]
-fn what_was_called_is_kept_in_order_with_what_came_of_it() {
+fn recorder_keeps_calls_in_order_with_their_outcomes() {
     let local = Local::new();
     let recorder = Recorder::new(local.clone(), key, kept);
     let geometry = Geometry::on(&recorder);
@@ -273,9 +273,9 @@ fn what_was_called_is_kept_in_order_with_what_came_of_it() {
     assert!(local.run_one());
     assert!(sooner.is_finished() && !later.is_finished());
     let records = recorder.records();
-    let told: Vec<_> = records.iter().map(|record| (record.task.as_str(), record.priority)).collect();
+    let recorded: Vec<_> = records.iter().map(|record| (record.task.as_str(), record.priority)).collect();
     let priorities = [Priority::Idle, Priority::Immediate, Priority::Normal];
-    assert_eq!(told, ["add 4 5", "add 1 2", "add 7 8"].into_iter().zip(priorities).collect::<Vec<_>>());
+    assert_eq!(recorded, ["add 4 5", "add 1 2", "add 7 8"].into_iter().zip(priorities).collect::<Vec<_>>());
     assert!(records[0].outcome.is_none());
     assert!(matches!(records[1].outcome, Some(Ok(3))));
     assert!(matches!(records[2].outcome, Some(Err(CallError::Cancelled(_)))));
@@ -284,7 +284,7 @@ fn what_was_called_is_kept_in_order_with_what_came_of_it() {
 }
 
 #[test]
-fn a_call_that_waits_for_room_is_kept_once_and_one_that_is_refused_is_not() {
+fn waiting_call_is_recorded_once_and_a_refused_one_is_not() {
     let local = Local::builder().max_queue(MaxQueue::Bounded(1)).build().expect("sound");
     let recorder = Recorder::new(local.clone(), key, kept);
     let geometry = Geometry::on(&recorder);
@@ -303,7 +303,7 @@ fn a_call_that_waits_for_room_is_kept_once_and_one_that_is_refused_is_not() {
 }
 
 #[test]
-fn a_recorder_hands_on_the_state() {
+fn recorder_passes_on_the_state() {
     let state = Arc::new(Counter { total: 10.into() });
     let pool = SharedPool::new(Pool::builder().build().expect("sound"), state.clone());
     let recorder = Recorder::new(pool, |CounterTask::Bump { by }| *by, |CounterOutput::Bump(total)| *total);
@@ -313,7 +313,7 @@ fn a_recorder_hands_on_the_state() {
 }
 
 #[test]
-fn what_was_kept_is_replayed_each_once() {
+fn each_record_is_replayed_once() {
     let recorder = Recorder::new(Local::new(), key, kept);
     let program = |geometry: &GeometryCalls<_>| (geometry.add(1, 2).wait(), geometry.add(1, 2).wait());
     assert!(matches!(program(&Geometry::on(&recorder)), (Ok(3), Ok(3))));
@@ -328,7 +328,7 @@ fn what_was_kept_is_replayed_each_once() {
 }
 
 #[test]
-fn errors_are_replayed_too() {
+fn errors_are_replayed() {
     let pool = Pool::builder().build().expect("sound");
     pool.pause();
     let recorder = Recorder::new(pool, key, kept);

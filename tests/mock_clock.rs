@@ -41,7 +41,7 @@ fn go_on(clock: &MockClock) {
 }
 
 #[test]
-fn an_hour_on_a_pool_is_over_at_once() {
+fn hour_on_a_pool_passes_at_once() {
     let clock = MockClock::new();
     clock.run(|| {
         let pool = Pool::builder().build().expect("sound");
@@ -56,7 +56,7 @@ fn an_hour_on_a_pool_is_over_at_once() {
 }
 
 #[test]
-fn a_service_takes_its_time_from_the_clock_too() {
+fn service_uses_the_mock_clock() {
     let clock = MockClock::new();
     clock.run(|| {
         let service = Sleeper::service().launch().wait().expect("sound");
@@ -68,7 +68,7 @@ fn a_service_takes_its_time_from_the_clock_too() {
 }
 
 #[test]
-fn a_time_out_and_a_limit_are_over_when_the_clock_says_so() {
+fn time_outs_and_limits_follow_the_mock_clock() {
     let clock = MockClock::new();
     clock.run(|| {
         let pool = Pool::builder().build().expect("sound");
@@ -89,7 +89,7 @@ fn a_time_out_and_a_limit_are_over_when_the_clock_says_so() {
 }
 
 #[test]
-fn a_blocking_wait_with_a_limit_ends_by_the_clock() {
+fn blocking_wait_timeout_follows_the_mock_clock() {
     let clock = MockClock::new();
     clock.run(|| {
         let pool = Pool::builder().build().expect("sound");
@@ -104,7 +104,7 @@ fn a_blocking_wait_with_a_limit_ends_by_the_clock() {
 }
 
 #[test]
-fn a_thread_that_left_the_clock_has_the_systems_time_again() {
+fn thread_that_left_the_mock_clock_has_the_system_time() {
     let before = Instant::now();
     let clock = MockClock::new();
     clock.run(|| clock.advance(1_000 * HOUR));
@@ -115,7 +115,7 @@ fn a_thread_that_left_the_clock_has_the_systems_time_again() {
 
 /// A thread that sleeps repeatedly arms an alarm and disarms it.
 #[test]
-fn a_move_to_an_alarm_that_is_disarmed_meanwhile_moves_nothing() {
+fn advance_to_a_disarmed_alarm_moves_nothing() {
     let clock = MockClock::new();
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -157,7 +157,7 @@ impl Fragile {
 }
 
 #[test]
-fn a_service_rests_before_a_restart_by_the_clock() {
+fn restart_backoff_follows_the_mock_clock() {
     let clock = MockClock::new();
     clock.run(|| {
         let service = Fragile::service()

@@ -78,7 +78,7 @@ fn launch() -> Service<Counter> {
 // ----- events
 
 #[test]
-fn what_is_said_before_anybody_hears_is_kept_for_the_first() -> Result<(), Box<dyn Error>> {
+fn events_before_the_first_listener_are_kept_for_it() -> Result<(), Box<dyn Error>> {
     let counter = launch();
     counter.bump(5).wait()?;
     let mut first = counter.control().events();
@@ -90,11 +90,11 @@ fn what_is_said_before_anybody_hears_is_kept_for_the_first() -> Result<(), Box<d
 }
 
 #[test]
-fn all_who_listen_hear_all() -> Result<(), Box<dyn Error>> {
+fn every_listener_receives_every_event() -> Result<(), Box<dyn Error>> {
     let counter = launch();
     let mut listeners = [0; 3].map(|_| counter.control().events());
     listeners[0].recv().wait()?; // the event of the start
-    let (tell, told) = channel();
+    let (tell, reports) = channel();
     let listening = counter.on_message(move |total| {
         let _ = tell.send(total);
     })?;
@@ -102,7 +102,7 @@ fn all_who_listen_hear_all() -> Result<(), Box<dyn Error>> {
     for listener in &mut listeners {
         assert_eq!(listener.recv().wait()?, 15);
     }
-    assert_eq!(told.recv()?, 15);
+    assert_eq!(reports.recv()?, 15);
     drop(listeners);
     assert_eq!(counter.bump(5).wait()?, 1, "the handler still hears");
     drop(listening);
@@ -110,7 +110,7 @@ fn all_who_listen_hear_all() -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
-fn a_service_that_nobody_hears_does_not_wait() -> Result<(), Box<dyn Error>> {
+fn service_without_listeners_does_not_wait() -> Result<(), Box<dyn Error>> {
     let counter = launch();
     for _ in 0..5_000 {
         counter.bump(1).wait()?;
@@ -122,7 +122,7 @@ fn a_service_that_nobody_hears_does_not_wait() -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
-fn a_service_waits_for_an_owner_who_is_slow() -> Result<(), Box<dyn Error>> {
+fn service_waits_for_a_slow_listener() -> Result<(), Box<dyn Error>> {
     let counter = Counter::service(10).outbox(LagPolicy::Wait(1)).launch().wait()?;
     let mut slow = counter.control().events();
     let waits = counter.bump(5).submit();
@@ -134,7 +134,7 @@ fn a_service_waits_for_an_owner_who_is_slow() -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
-fn an_owner_may_lose_what_is_old_and_is_told() -> Result<(), Box<dyn Error>> {
+fn listener_may_lose_old_events_and_gets_their_number() -> Result<(), Box<dyn Error>> {
     let counter = Counter::service(10).outbox(LagPolicy::DropOldest(2)).launch().wait()?;
     let mut slow = counter.control().events();
     for _ in 0..5 {
@@ -147,13 +147,13 @@ fn an_owner_may_lose_what_is_old_and_is_told() -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
-fn an_outbox_without_room_is_refused() {
+fn outbox_without_room_is_refused() {
     let launched = Counter::service(10).outbox(LagPolicy::Wait(0)).launch().wait();
     assert!(matches!(launched, Err(LaunchError::Build(error)) if error.setting() == Some("outbox")));
 }
 
 #[test]
-fn who_waits_for_an_event_gets_the_one_that_fits() -> Result<(), Box<dyn Error>> {
+fn wait_for_returns_the_matching_event() -> Result<(), Box<dyn Error>> {
     let counter = launch();
     let twenty = counter.wait_for(|total| *total >= 20);
     let never = counter.wait_for(|total| *total < 0);
@@ -169,7 +169,7 @@ fn who_waits_for_an_event_gets_the_one_that_fits() -> Result<(), Box<dyn Error>>
 }
 
 #[test]
-fn what_was_said_before_the_end_is_heard_and_then_the_end() -> Result<(), Box<dyn Error>> {
+fn events_before_the_end_are_received_before_the_end() -> Result<(), Box<dyn Error>> {
     let counter = launch();
     let events = counter.control().events();
     counter.bump(5).wait()?;
@@ -190,13 +190,13 @@ fn listeners_stay_through_a_restart() -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
-fn on_a_pool_nobody_hears() -> Result<(), Box<dyn Error>> {
+fn event_on_a_pool_reaches_no_listener() -> Result<(), Box<dyn Error>> {
     assert!(!Counter::tasks().try_say(5).wait()?);
     Ok(())
 }
 
 #[test]
-fn code_can_be_generic_over_sets_with_an_outbox() -> Result<(), Box<dyn Error>> {
+fn generic_code_takes_sets_with_an_outbox() -> Result<(), Box<dyn Error>> {
     fn heard<S: HasOutbox>(service: &Service<S>, count: usize) -> Vec<S::Event> {
         service.control().events().into_iter().take(count).collect()
     }
@@ -209,7 +209,7 @@ fn code_can_be_generic_over_sets_with_an_outbox() -> Result<(), Box<dyn Error>> 
 // ----- streams
 
 #[test]
-fn a_stream_waits_for_an_owner_with_what_was_written() -> Result<(), Box<dyn Error>> {
+fn stream_keeps_its_chunks_until_its_owner_takes_it() -> Result<(), Box<dyn Error>> {
     let counter = launch();
     counter.print("first".into()).wait()??;
     counter.print("second".into()).wait()??;
@@ -223,23 +223,23 @@ fn a_stream_waits_for_an_owner_with_what_was_written() -> Result<(), Box<dyn Err
 }
 
 #[test]
-fn a_handler_takes_one_stream_after_the_other() -> Result<(), Box<dyn Error>> {
+fn handler_takes_one_stream_after_the_other() -> Result<(), Box<dyn Error>> {
     let counter = launch();
-    let (tell, told) = channel();
+    let (tell, reports) = channel();
     let listening = counter.on_stream(move |stream| {
         let _ = tell.send(stream.metadata().clone());
     })?;
     for n in 0..100 {
         let _ = counter.print(n.to_string()).wait()?; // the handler may drop its end before
     }
-    let names: Vec<_> = told.iter().take(100).collect();
+    let names: Vec<_> = reports.iter().take(100).collect();
     assert_eq!(names, (0..100).map(|n| n.to_string()).collect::<Vec<_>>());
     drop(listening);
     Ok(())
 }
 
 #[test]
-fn a_stream_that_is_dropped_half_way_does_not_look_complete() -> Result<(), Box<dyn Error>> {
+fn stream_dropped_half_way_does_not_look_complete() -> Result<(), Box<dyn Error>> {
     let counter = launch();
     assert!(counter.tear().wait()?);
     let mut stream = counter.control().next_stream().wait().ok_or("it was made")?;
@@ -249,18 +249,18 @@ fn a_stream_that_is_dropped_half_way_does_not_look_complete() -> Result<(), Box<
 }
 
 #[test]
-fn a_stream_that_cannot_be_gives_its_metadata_back() -> Result<(), Box<dyn Error>> {
+fn failed_create_stream_gives_its_metadata_back() -> Result<(), Box<dyn Error>> {
     let counter = launch();
     assert_eq!(counter.print_without_credit().wait()?, Some((CreditError::ZeroChunks, "none".into())));
     Ok(())
 }
 
 #[test]
-fn who_waits_for_a_stream_sees_the_end_of_the_service() -> Result<(), Box<dyn Error>> {
+fn wait_for_a_stream_ends_with_the_service() -> Result<(), Box<dyn Error>> {
     let counter = launch();
     counter.print("last".into()).wait()??;
     let waiting = counter.clone();
-    let (tell, told) = channel();
+    let (tell, reports) = channel();
     let waits = std::thread::spawn(move || {
         let mut seen = 0;
         while waiting.control().next_stream().wait().is_some() {
@@ -269,7 +269,7 @@ fn who_waits_for_a_stream_sees_the_end_of_the_service() -> Result<(), Box<dyn Er
         }
         seen
     });
-    told.recv()?;
+    reports.recv()?;
     counter.close().wait()?;
     assert_eq!(waits.join().map_err(|_| "it panicked")?, 1);
     Ok(())

@@ -53,7 +53,7 @@ fn gate() -> (Sender<()>, Gate) {
 }
 
 #[test]
-fn figure_counts_tasks_that_run_on_after_a_time_out() {
+fn overrunning_counts_tasks_that_run_on_after_a_time_out() {
     let clock = MockClock::new();
     clock.run(|| {
         let (pool, (begun, has_begun), (go, gate)) = (pool(), channel(), gate());
@@ -70,7 +70,7 @@ fn figure_counts_tasks_that_run_on_after_a_time_out() {
 }
 
 #[test]
-fn event_comes_when_a_task_has_run_as_long_again() {
+fn overrun_event_comes_after_twice_the_time_out() {
     let clock = MockClock::new();
     clock.run(|| {
         let (pool, (begun, has_begun), (go, gate)) = (pool(), channel(), gate());
@@ -91,7 +91,7 @@ fn event_comes_when_a_task_has_run_as_long_again() {
 }
 
 #[test]
-fn task_that_returns_soon_is_no_event() {
+fn task_that_returns_soon_causes_no_event() {
     let clock = MockClock::new();
     clock.run(|| {
         let (pool, (begun, has_begun), (go, gate)) = (pool(), channel(), gate());
@@ -108,7 +108,7 @@ fn task_that_returns_soon_is_no_event() {
 }
 
 #[test]
-fn suspended_task_is_dropped_and_overruns_nothing() {
+fn suspended_task_is_dropped_and_does_not_overrun() {
     let clock = MockClock::new();
     clock.run(|| {
         let (pool, (begun, has_begun)) = (pool(), channel());
@@ -122,7 +122,7 @@ fn suspended_task_is_dropped_and_overruns_nothing() {
 }
 
 #[test]
-fn run_time_out_and_layers_count_each_task_once() {
+fn run_timeout_and_layers_count_each_task_once() {
     let clock = MockClock::new();
     clock.run(|| {
         let (pool, (begun, has_begun), (go, gate)) = (pool(), channel(), gate());
@@ -144,7 +144,7 @@ fn run_time_out_and_layers_count_each_task_once() {
 }
 
 #[test]
-fn time_outs_and_ends_at_once_leave_nothing_listed() {
+fn simultaneous_time_out_and_end_leave_no_entry() {
     let pool = pool();
     for round in 0..300_u64 {
         let ((begun, _has_begun), (go, gate)) = (channel(), gate());

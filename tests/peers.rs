@@ -24,7 +24,7 @@ use std::{
 // ----- the page
 
 #[test]
-fn every_test_that_the_page_names_is_there_and_runs() {
+fn every_test_named_in_peers_md_exists_and_runs() {
     let page = include_str!("../docs/peers.md");
     let tables = page.lines().filter(|line| line.ends_with("| shown by |")).count();
     assert_eq!(tables, 9, "the test finds the head of each table");
@@ -33,9 +33,9 @@ fn every_test_that_the_page_names_is_there_and_runs() {
 }
 
 #[test]
-fn a_row_without_a_test_and_one_whose_test_is_gone_are_found() {
+fn rows_without_an_existing_test_are_found() {
     let page = "| theirs | ours | shown by |\n|---|---|---|\n\
-        | a | b | `tests/peers.rs: every_test_that_the_page_names_is_there_and_runs` |\n\
+        | a | b | `tests/peers.rs: every_test_named_in_peers_md_exists_and_runs` |\n\
         | c | d | |\n\
         | e | f | `tests/peers.rs: no_such_test` |\n\
         | g | h | `tests/peers.rs: missing` |\n\
@@ -117,7 +117,7 @@ impl Work {
 
 /// Piscina ran tasks whose promise had been rejected.
 #[test]
-fn a_call_that_ended_before_it_began_never_begins() -> Result<(), Box<dyn Error>> {
+fn call_ended_before_its_start_never_starts() -> Result<(), Box<dyn Error>> {
     let pool = Pool::builder().max_queue(MaxQueue::Bounded(2)).on_full(OnFull::Reject).build()?;
     let (work, runs) = (Work::on(&pool), Arc::new(AtomicUsize::new(0)));
     pool.pause();
@@ -137,7 +137,7 @@ fn a_call_that_ended_before_it_began_never_begins() -> Result<(), Box<dyn Error>
 
 /// Nanolith for Node renewed a crashed service without the options that it was launched with.
 #[test]
-fn a_service_that_starts_anew_has_its_settings_still() -> Result<(), Box<dyn Error>> {
+fn restarted_service_keeps_its_settings() -> Result<(), Box<dyn Error>> {
     let (starts, asked) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let handler = asked.clone();
     let work = Work::service(starts.clone())

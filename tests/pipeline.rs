@@ -93,7 +93,7 @@ fn items<T>(collected: Result<nanolith::pipeline::Collected<T>, ItemError>) -> V
 // ----- what comes out
 
 #[test]
-fn order_is_kept_though_the_first_takes_longest() {
+fn ordered_results_wait_for_a_slow_first_item() {
     let (gate, last) = (Semaphore::new(0), Arc::new(Semaphore::new(0)));
     let pipeline = {
         let (gate, last) = (gate.clone(), last.clone());
@@ -113,7 +113,7 @@ fn order_is_kept_though_the_first_takes_longest() {
 }
 
 #[test]
-fn without_order_what_is_done_comes_out() {
+fn unordered_results_come_as_they_finish() {
     let gate = Semaphore::new(0);
     let held = gate.clone();
     let mut numbers = Pipeline::from_iter(0..4_i64)
@@ -132,7 +132,7 @@ fn without_order_what_is_done_comes_out() {
 }
 
 #[test]
-fn a_function_keeps_the_order_on_several_threads_and_loses_nothing_without() {
+fn map_keeps_the_order_on_several_threads() {
     let pool = pool(3);
     let squares = |ordered: bool| {
         let pipeline = Pipeline::from_iter(0..20_000_u64).map(&pool, |n| n * n).buffer(512).concurrency(3);
@@ -146,7 +146,7 @@ fn a_function_keeps_the_order_on_several_threads_and_loses_nothing_without() {
 }
 
 #[test]
-fn calls_services_clusters_and_functions_follow_one_another() -> Tested {
+fn calls_services_clusters_and_functions_are_stages() -> Tested {
     let own = pool(2);
     let counter = Counter::service(Counter { total: 0 }).launch().wait()?;
     let cluster = Cluster::launch(2, Geometry::service).wait()?;
@@ -167,7 +167,7 @@ fn calls_services_clusters_and_functions_follow_one_another() -> Tested {
 }
 
 #[test]
-fn nothing_in_nothing_out() {
+fn empty_input_gives_no_output() {
     let none = Pipeline::from_iter(Vec::<i64>::new())
         .stage(Geometry::tasks(), |geometry, n| geometry.add(n, n))
         .batched(Geometry::tasks(), |geometry, numbers| geometry.sum(numbers))
@@ -179,12 +179,12 @@ fn nothing_in_nothing_out() {
 }
 
 #[test]
-fn a_pipeline_without_a_stage_passes_its_input_through() {
+fn pipeline_without_stages_passes_its_input_through() {
     assert_eq!(items(Pipeline::from_iter(0..100).collect().wait()), (0..100).collect::<Vec<_>>());
 }
 
 #[test]
-fn a_zero_of_anything_counts_as_one() {
+fn settings_of_zero_count_as_one() {
     let numbers = Pipeline::from_iter(0..100)
         .stage(Geometry::tasks(), |geometry, n| geometry.add(n, 0))
         .concurrency(0)
@@ -202,13 +202,13 @@ fn a_zero_of_anything_counts_as_one() {
 }
 
 #[test]
-fn more_threads_than_there_can_be_are_as_many_as_there_are() {
+fn stage_concurrency_is_capped_by_its_pool() {
     let numbers = Pipeline::from_iter(0..100).map(&pool(2), |n| n).concurrency(usize::MAX).unordered();
     assert_eq!(items(numbers.collect().wait()).len(), 100);
 }
 
 #[test]
-fn fewer_than_the_least_wait_for_others() {
+fn incomplete_batch_waits_for_more_items() {
     let (give, take) = mpsc::channel();
     let sums = Pipeline::from_iter(take)
         .batched(Geometry::tasks(), |geometry, numbers| geometry.sum(numbers))
@@ -239,9 +239,9 @@ struct Watched {
 
 impl Watched {
     fn to(end: i64) -> (Self, Arc<AtomicUsize>, mpsc::Receiver<()>) {
-        let (gone, told) = mpsc::channel();
+        let (gone, reports) = mpsc::channel();
         let pulled = Arc::new(AtomicUsize::new(0));
-        (Self { next: 0, end, pulled: pulled.clone(), gone: Some(gone) }, pulled, told)
+        (Self { next: 0, end, pulled: pulled.clone(), gone: Some(gone) }, pulled, reports)
     }
 }
 
@@ -267,7 +267,7 @@ impl Drop for Watched {
 }
 
 #[test]
-fn a_consumer_that_rests_stops_the_input_after_what_the_links_hold() {
+fn slow_consumer_stops_the_input_after_full_links() {
     const BUFFER: usize = 3;
     const CALLS: usize = 2;
     let pool = pool(2);
@@ -297,7 +297,7 @@ fn a_consumer_that_rests_stops_the_input_after_what_the_links_hold() {
 }
 
 #[test]
-fn a_slow_stage_in_the_middle_stops_those_before_it() {
+fn slow_stage_stops_the_stages_before_it() {
     let gate = Semaphore::new(0);
     let (input, pulled, _gone) = Watched::to(200);
     let held = gate.clone();
@@ -315,7 +315,7 @@ fn a_slow_stage_in_the_middle_stops_those_before_it() {
     });
     // Two and four items in the links, one finished item that waits for capacity, one at the slow
     // stage, and one that the input holds.
-    until("the input stands still", || pulled.load(SeqCst) == 9);
+    until("the input stops", || pulled.load(SeqCst) == 9);
     assert_eq!(figures.taken(), 8);
     let stages = figures.stages();
     assert_eq!((stages[1].in_flight, stages[2].taken), (1, 0));
@@ -325,18 +325,18 @@ fn a_slow_stage_in_the_middle_stops_those_before_it() {
 }
 
 #[test]
-fn the_stages_go_on_while_the_consumer_is_busy() {
+fn stages_continue_while_the_consumer_is_busy() {
     let pipeline = Pipeline::from_iter(0..8_i64).stage(Geometry::tasks(), |geometry, n| geometry.add(n, 0));
     let figures = pipeline.stats();
     let numbers = pipeline.into_iter();
-    until("all are done though nobody asks", || figures.stages()[0].done == 8);
+    until("all are done though no result is taken", || figures.stages()[0].done == 8);
     assert_eq!(numbers.count(), 8);
 }
 
 // ----- ends
 
 #[test]
-fn a_consumer_that_has_enough_ends_all() -> Tested {
+fn dropped_consumer_ends_all_stages() -> Tested {
     let pool = pool(2);
     let (input, _pulled, gone) = Watched::to(i64::MAX);
     let mut numbers = Pipeline::from_iter(input)
@@ -351,7 +351,7 @@ fn a_consumer_that_has_enough_ends_all() -> Tested {
 }
 
 #[test]
-fn a_stop_lets_out_what_was_taken_and_drops_the_input() -> Tested {
+fn stop_delivers_taken_items_and_drops_the_input() -> Tested {
     let (input, _pulled, gone) = Watched::to(i64::MAX);
     let pipeline = Pipeline::from_iter(input).stage(Geometry::tasks(), |geometry, n| geometry.add(n, 0)).concurrency(2);
     let stop = pipeline.stop_handle();
@@ -372,7 +372,7 @@ fn a_stop_lets_out_what_was_taken_and_drops_the_input() -> Tested {
 }
 
 #[test]
-fn a_cancel_leaves_no_call_behind() -> Tested {
+fn cancel_leaves_no_call_behind() -> Tested {
     let pool = pool(2);
     let (input, _pulled, gone) = Watched::to(i64::MAX);
     let gate = Semaphore::new(5);
@@ -394,7 +394,7 @@ fn a_cancel_leaves_no_call_behind() -> Tested {
 }
 
 #[test]
-fn one_that_was_stopped_before_it_started_takes_nothing() {
+fn pipeline_stopped_before_its_start_takes_no_item() {
     let (input, pulled, gone) = Watched::to(9);
     let pipeline = Pipeline::from_iter(input).stage(Geometry::tasks(), |geometry, n| geometry.add(n, 0));
     pipeline.stop_handle().close();
@@ -405,7 +405,7 @@ fn one_that_was_stopped_before_it_started_takes_nothing() {
 }
 
 #[test]
-fn an_input_that_blocks_holds_up_no_cancel() -> Tested {
+fn blocking_input_does_not_delay_a_cancel() -> Tested {
     let (more, blocks) = mpsc::channel::<i64>();
     let pipeline = Pipeline::from_iter(blocks).stage(Geometry::tasks(), |geometry, n| geometry.add(n, 0));
     let stop = pipeline.stop_handle();
@@ -418,7 +418,7 @@ fn an_input_that_blocks_holds_up_no_cancel() -> Tested {
 }
 
 #[test]
-fn a_consumer_that_panics_cancels_it() {
+fn panicking_consumer_cancels_the_pipeline() {
     let (input, _pulled, gone) = Watched::to(i64::MAX);
     let pipeline = Pipeline::from_iter(input).stage(Geometry::tasks(), |geometry, n| geometry.add(n, 0));
     let caught =
@@ -441,7 +441,7 @@ fn numbers(on_error: OnError) -> Result<nanolith::pipeline::Collected<i64>, Item
 }
 
 #[test]
-fn the_first_error_stops_it_and_is_the_outcome() {
+fn first_error_stops_the_pipeline_and_is_the_outcome() {
     let failed = numbers(OnError::Stop).expect_err("two is no number");
     assert!(failed.index() == 2 || failed.index() == 4, "calls run two at a time: {failed}");
     assert_eq!(failed.stage(), "parse");
@@ -450,7 +450,7 @@ fn the_first_error_stops_it_and_is_the_outcome() {
 }
 
 #[test]
-fn results_come_before_the_error_which_is_the_last() {
+fn error_comes_after_all_results() {
     let pipeline = Pipeline::from_iter(TEXTS.map(String::from))
         .try_stage(Geometry::tasks(), |geometry, text| geometry.parse(text));
     let all: Vec<_> = pipeline.into_iter().collect();
@@ -460,23 +460,23 @@ fn results_come_before_the_error_which_is_the_last() {
 }
 
 #[test]
-fn errors_are_skipped_and_counted() {
+fn skipped_errors_are_counted() {
     let numbers = numbers(OnError::Skip).expect("errors are skipped");
     assert_eq!(numbers.items, [0, 1, 3, 5]);
     assert_eq!((numbers.report.failed, numbers.report.errors.len(), numbers.report.end), (2, 0, End::Finished));
 }
 
 #[test]
-fn errors_are_collected_with_what_they_were() {
+fn collected_errors_keep_their_values() {
     let numbers = numbers(OnError::Collect).expect("errors are collected");
     assert_eq!(numbers.items, [0, 1, 3, 5]);
-    let mut told: Vec<_> = numbers.report.errors.iter().map(|error| (error.index(), error.stage())).collect();
-    told.sort_unstable();
-    assert_eq!(told, [(2, "parse"), (4, "parse")]);
+    let mut positions: Vec<_> = numbers.report.errors.iter().map(|error| (error.index(), error.stage())).collect();
+    positions.sort_unstable();
+    assert_eq!(positions, [(2, "parse"), (4, "parse")]);
 }
 
 #[test]
-fn a_task_that_panics_is_told_with_its_stage_and_item() {
+fn panicking_task_is_reported_with_its_stage_and_item() {
     let failed = Pipeline::from_iter(0..9)
         .stage(Geometry::tasks(), |geometry, n| geometry.burst(n))
         .collect()
@@ -488,7 +488,7 @@ fn a_task_that_panics_is_told_with_its_stage_and_item() {
 }
 
 #[test]
-fn a_closure_or_function_that_panics_costs_its_item_alone() {
+fn panic_of_a_closure_or_function_loses_its_item_alone() {
     let pool = pool(2);
     let done = Pipeline::from_iter(0..1_000_i64)
         .stage(Geometry::tasks(), |geometry, n| {
@@ -518,7 +518,7 @@ fn a_closure_or_function_that_panics_costs_its_item_alone() {
 }
 
 #[test]
-fn an_input_that_panics_is_told_after_what_it_gave_whatever_the_policy() {
+fn panic_of_the_input_is_reported_last_under_any_policy() {
     let input = || (0..9).inspect(|n| assert_ne!(*n, 5, "no five"));
     let check = |all: Vec<Result<i64, ItemError>>| {
         let (last, before) = all.split_last().expect("something comes");
@@ -535,7 +535,7 @@ fn an_input_that_panics_is_told_after_what_it_gave_whatever_the_policy() {
 }
 
 #[test]
-fn a_closed_executor_fails_the_items_that_come_then() -> Tested {
+fn closed_executor_fails_the_remaining_items() -> Tested {
     let pool = pool(1);
     pool.close();
     let failed = Pipeline::from_iter(0..9)
@@ -568,14 +568,14 @@ fn batches_grow_while_items_wait_and_calls_are_quick() -> Tested {
     gate.add_permits(1_000);
     assert_eq!(sums.join().expect("no panic").iter().sum::<i64>(), 1_000);
     let sizes = sizes.lock().expect("no panic");
-    assert_eq!(sizes[..5], [1, 2, 4, 8, 16], "so many wait from the start: {sizes:?}");
+    assert_eq!(sizes[..5], [1, 2, 4, 8, 16], "items wait from the start: {sizes:?}");
     assert!(sizes.iter().all(|size| *size <= 32));
     assert_eq!(figures.stages()[0].done, 1_000);
     Ok(())
 }
 
 #[test]
-fn batches_shrink_when_calls_take_longer_than_they_should() -> Tested {
+fn batches_shrink_when_calls_exceed_their_latency() -> Tested {
     let slow = Arc::new(AtomicUsize::new(0));
     let sizes = Arc::new(std::sync::Mutex::new(Vec::new()));
     let noted = sizes.clone();
@@ -606,7 +606,7 @@ fn batches_shrink_when_calls_take_longer_than_they_should() -> Tested {
 }
 
 #[test]
-fn too_few_for_a_batch_go_on_when_they_have_waited_or_no_more_come() -> Tested {
+fn small_batch_leaves_after_its_latency_or_at_the_end() -> Tested {
     let (more, input) = mpsc::channel::<i64>();
     let mut sums = Pipeline::from_iter(input)
         .batched(Geometry::tasks(), |geometry, numbers| geometry.sum(numbers))
@@ -624,7 +624,7 @@ fn too_few_for_a_batch_go_on_when_they_have_waited_or_no_more_come() -> Tested {
 }
 
 #[test]
-fn a_batch_that_fails_counts_as_all_of_its_items() {
+fn failed_batch_counts_all_of_its_items() {
     let done = Pipeline::from_iter(1..=6_i64)
         .batched(Geometry::tasks(), |geometry, numbers: Vec<i64>| geometry.burst(numbers[0]))
         .sizes(2..=2)
@@ -642,7 +642,7 @@ fn a_batch_that_fails_counts_as_all_of_its_items() {
 // ----- figures
 
 #[test]
-fn figures_add_up() {
+fn figures_of_all_stages_add_up() {
     let pool = pool(2);
     let done = Pipeline::from_iter((0..500).map(|n| if n % 50 == 7 { "seven".into() } else { n.to_string() }))
         .try_stage(Geometry::tasks(), |geometry, text| geometry.parse(text))
@@ -668,7 +668,7 @@ fn figures_add_up() {
 }
 
 #[test]
-fn waits_and_runs_are_measured() {
+fn waits_and_runs_of_stages_are_measured() {
     const RUN: Duration = Duration::from_millis(4);
     let pool = pool(1);
     let done = Pipeline::from_iter(0..40)
@@ -690,7 +690,7 @@ fn waits_and_runs_are_measured() {
 // ----- where it runs
 
 #[test]
-fn async_ends_work_on_any_runtime() -> Tested {
+fn async_input_and_output_work_on_any_runtime() -> Tested {
     let numbers = || {
         Pipeline::from_stream(stream::iter(0..500_i64))
             .stage(Geometry::tasks(), |geometry, n| geometry.add(n, 1))
@@ -707,7 +707,7 @@ fn async_ends_work_on_any_runtime() -> Tested {
 }
 
 #[test]
-fn a_stream_that_is_slow_and_a_stream_out_that_is_dropped_end_cleanly() -> Tested {
+fn slow_input_and_dropped_output_streams_end_cleanly() -> Tested {
     let (ours, theirs) = port::pair::<i64, ()>();
     let input = stream::unfold(theirs, |port| async move { port.recv().await.ok().map(|n| (n, port)) });
     let pipeline = Pipeline::from_stream(input).stage(Geometry::tasks(), |geometry, n| geometry.add(n, 0));
@@ -733,14 +733,14 @@ impl Inner {
 }
 
 #[test]
-fn a_task_may_run_a_pipeline_on_its_own_pool_of_one() -> Tested {
+fn task_may_run_a_pipeline_on_its_own_pool_of_one() -> Tested {
     let pool = pool(1);
     assert_eq!(Inner::on(&pool).squares(pool.clone(), 100).timeout(LONG).wait()?, 328_350);
     Ok(())
 }
 
 #[test]
-fn a_bounded_executor_is_waited_for() -> Tested {
+fn pipeline_waits_for_a_bounded_executor() -> Tested {
     let pool = Pool::builder().concurrency(Concurrency::Exact(1)).max_queue(MaxQueue::Bounded(1)).build()?;
     let sums = Pipeline::from_iter(0..300).stage(Geometry::on(&pool), |geometry, n| geometry.add(n, n)).concurrency(16);
     assert_eq!(items(sums.collect().wait()), (0..300).map(|n| n * 2).collect::<Vec<_>>());
@@ -748,7 +748,7 @@ fn a_bounded_executor_is_waited_for() -> Tested {
 }
 
 #[test]
-fn several_pipelines_at_once_do_not_get_into_each_others_way() {
+fn concurrent_pipelines_do_not_interfere() {
     let pool = pool(2);
     thread::scope(|scope| {
         for start in 0..6_i64 {
@@ -786,7 +786,7 @@ impl Drop for Spiteful {
 }
 
 #[test]
-fn an_error_that_panics_as_it_is_skipped_holds_up_nobody() {
+fn panic_in_the_drop_of_a_skipped_error_stops_nothing() {
     let numbers = Pipeline::from_iter(0..1_000)
         .try_map(&pool(4), |n| if n % 10 == 3 { Err(Spiteful) } else { Ok(n) })
         .concurrency(4)

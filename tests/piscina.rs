@@ -76,25 +76,25 @@ fn pool(threads: usize) -> Pool {
 
 /// Submits a task that runs until the test lets it end.
 fn held(pool: &Pool) -> (Sender<()>, Handle<Work, ()>) {
-    let (begun, told) = mpsc::channel();
+    let (begun, reports) = mpsc::channel();
     let (go, may_go) = mpsc::channel();
     let job = Work::on(pool).hold(begun, may_go).submit();
-    told.recv_timeout(LONG).expect("it begins");
+    reports.recv_timeout(LONG).expect("it begins");
     (go, job)
 }
 
 /// Submits a task that runs until it is cancelled.
 fn endless(pool: &Pool) -> Handle<Work, ThreadId> {
-    let (begun, told) = mpsc::channel();
+    let (begun, reports) = mpsc::channel();
     let job = Work::on(pool).endless(begun).submit();
-    told.recv_timeout(LONG).expect("it begins");
+    reports.recv_timeout(LONG).expect("it begins");
     job
 }
 
 // ----- abort
 
 #[test]
-fn the_thread_of_a_running_task_that_is_aborted_lives_on() {
+fn thread_survives_the_abort_of_its_running_task() {
     let pool = pool(1);
     let before = Work::on(&pool).here().wait().expect("it runs");
     let job = endless(&pool);
@@ -105,10 +105,10 @@ fn the_thread_of_a_running_task_that_is_aborted_lives_on() {
 }
 
 #[test]
-fn queued_tasks_that_are_aborted_leave_the_others_in_their_order() {
+fn aborted_queued_tasks_leave_the_order_of_the_others() {
     let pool = pool(1);
     let (go, first) = held(&pool);
-    let (tell, told) = mpsc::channel();
+    let (tell, reports) = mpsc::channel();
     let jobs: Vec<_> = (0..10)
         .map(|_| {
             let (_, go) = mpsc::channel();
@@ -121,11 +121,11 @@ fn queued_tasks_that_are_aborted_leave_the_others_in_their_order() {
     first.wait().expect("it runs");
     let ends: Vec<_> = jobs.into_iter().map(|job| job.wait().is_ok()).collect();
     assert_eq!(ends, [false, true].repeat(5));
-    assert_eq!(told.iter().count(), 5, "what was aborted never began");
+    assert_eq!(reports.iter().count(), 5, "what was aborted never began");
 }
 
 #[test]
-fn to_abort_what_is_over_does_nothing() {
+fn abort_of_an_ended_task_does_nothing() {
     let pool = pool(1);
     let job = Work::on(&pool).root(81).submit();
     pool.drained().wait();
@@ -136,7 +136,7 @@ fn to_abort_what_is_over_does_nothing() {
 // ----- drain and queue limits
 
 #[test]
-fn a_drain_is_never_missed() {
+fn drained_wait_never_misses_the_empty_moment() {
     let pool = pool(2);
     for x in 0..5_000 {
         let job = Work::on(&pool).root(x).submit();
@@ -152,7 +152,7 @@ fn a_drain_is_never_missed() {
 }
 
 #[test]
-fn the_loop_of_its_documents_finishes() {
+fn documented_loop_of_piscina_finishes() {
     let pool = Pool::builder().max_queue(MaxQueue::Auto).on_full(OnFull::Reject).build().expect("sound");
     let work = Work::on(&pool);
     let (done, sum) = (Arc::new(AtomicUsize::new(0)), 200_000);
@@ -179,7 +179,7 @@ fn the_loop_of_its_documents_finishes() {
 }
 
 #[test]
-fn a_pool_that_is_full_rejects_at_the_square_of_its_concurrency() {
+fn full_pool_rejects_at_the_square_of_its_concurrency() {
     let settings = Pool::builder().concurrency(Concurrency::Exact(3)).max_queue(MaxQueue::Auto);
     let pool = settings.on_full(OnFull::Reject).build().expect("sound");
     let held: Vec<_> = (0..3).map(|_| held(&pool)).collect();
@@ -192,7 +192,7 @@ fn a_pool_that_is_full_rejects_at_the_square_of_its_concurrency() {
 // ----- counts and moves
 
 #[test]
-fn completed_counts_every_task_that_ran_also_one_that_failed_or_was_stopped() {
+fn completed_counts_failed_and_stopped_tasks() {
     let pool = pool(2);
     assert_eq!(pool.completed(), 0);
     Work::on(&pool).root(4).wait().expect("it runs");
@@ -206,7 +206,7 @@ fn completed_counts_every_task_that_ran_also_one_that_failed_or_was_stopped() {
 }
 
 #[test]
-fn a_buffer_moves_to_the_worker_and_back_without_a_copy() {
+fn buffer_moves_to_the_worker_and_back_without_a_copy() {
     let pool = pool(1);
     let buffer = vec![0_u8; 1 << 20];
     let address = buffer.as_ptr();
@@ -217,7 +217,7 @@ fn a_buffer_moves_to_the_worker_and_back_without_a_copy() {
 // ----- close, with a limit, and destroy
 
 #[test]
-fn a_close_within_a_limit_waits_for_what_runs_and_what_is_queued() {
+fn close_timeout_waits_for_running_and_queued_calls() {
     let pool = pool(1);
     let (go, job) = held(&pool);
     let jobs: Vec<_> = (0..10).map(|x| Work::on(&pool).root(x).submit()).collect();
@@ -230,7 +230,7 @@ fn a_close_within_a_limit_waits_for_what_runs_and_what_is_queued() {
 }
 
 #[test]
-fn at_its_limit_a_close_ends_what_is_queued_and_asks_what_runs_to_stop() {
+fn close_timeout_ends_queued_calls_and_stops_running_ones() {
     let pool = pool(2);
     let running = [endless(&pool), endless(&pool)];
     let queued: Vec<_> = (0..10).map(|x| Work::on(&pool).root(x).submit()).collect();
@@ -243,12 +243,12 @@ fn at_its_limit_a_close_ends_what_is_queued_and_asks_what_runs_to_stop() {
 }
 
 #[test]
-fn destroy_is_a_close_without_a_wait_and_drops_what_is_suspended() {
+fn shutdown_now_does_not_wait_and_drops_suspended_calls() {
     let pool = pool(1);
-    let (begun, told) = mpsc::channel();
+    let (begun, reports) = mpsc::channel();
     let (kept, dropped) = mpsc::channel();
     let jobs: Vec<_> = (0..3).map(|_| Work::on(&pool).suspended(begun.clone(), kept.clone()).submit()).collect();
-    (0..3).for_each(|_| told.recv_timeout(LONG).expect("it begins"));
+    (0..3).for_each(|_| reports.recv_timeout(LONG).expect("it begins"));
     drop(kept);
     let unfinished = pool.close_timeout(Duration::ZERO).wait().expect_err("they do not end");
     assert_eq!((unfinished.cancelled(), unfinished.running()), (0, 3));
@@ -258,7 +258,7 @@ fn destroy_is_a_close_without_a_wait_and_drops_what_is_suspended() {
 }
 
 #[test]
-fn a_close_that_nobody_waits_for_ends_nothing() {
+fn dropped_close_wait_ends_nothing() {
     let pool = pool(1);
     let (go, job) = held(&pool);
     let queued = Work::on(&pool).root(81).submit();
@@ -268,7 +268,7 @@ fn a_close_that_nobody_waits_for_ends_nothing() {
 }
 
 #[test]
-fn to_close_twice_is_to_close_once() {
+fn second_close_equals_one_close() {
     let pool = pool(1);
     let (go, job) = held(&pool);
     let (first, second) = (pool.close_timeout(LONG), pool.close_timeout(LONG));
@@ -279,14 +279,14 @@ fn to_close_twice_is_to_close_once() {
 }
 
 #[test]
-fn a_task_that_closes_its_own_pool_is_what_does_not_finish() {
+fn task_that_closes_its_own_pool_is_left_unfinished() {
     let pool = pool(1);
     let job = Work::on(&pool).shut(pool.clone()).submit();
     assert!(!job.wait().expect("it is let go at the limit"));
 }
 
 #[test]
-fn one_pool_that_is_destroyed_stops_no_other() {
+fn shutdown_of_one_pool_stops_no_other() {
     let (one, other) = (pool(1), pool(1));
     let (stops, goes_on) = (endless(&one), endless(&other));
     assert!(one.close_timeout(Duration::ZERO).wait().is_err());

@@ -66,7 +66,7 @@ fn threads_named(name: &str) -> usize {
 }
 
 #[test]
-fn wait_ends_when_calls_and_threads_have() {
+fn closed_wait_ends_after_all_calls_and_threads() {
     let pool = pool("gone");
     let ((tell, begun), (open, gate)) = (channel(), channel());
     let held = Work::on(&pool).hold(tell, gate).submit();
@@ -88,7 +88,7 @@ fn wait_ends_when_calls_and_threads_have() {
 }
 
 #[test]
-fn await_ends_after_the_last_handle_has_gone() {
+fn awaited_closed_ends_after_the_last_handle_drops() {
     let exits = Arc::new(AtomicUsize::new(0));
     let count = exits.clone();
     let builder = Pool::builder().concurrency(Concurrency::Exact(3)).on_thread_exit(move || {
@@ -103,7 +103,7 @@ fn await_ends_after_the_last_handle_has_gone() {
 }
 
 #[test]
-fn wait_covers_destructors_of_thread_locals() {
+fn closed_wait_includes_thread_local_destructors() {
     let (pool, drops) = (pool("locals"), Arc::new(AtomicUsize::new(0)));
     Work::on(&pool).keep_local(drops.clone()).wait().expect("it runs");
     pool.close();
@@ -112,7 +112,7 @@ fn wait_covers_destructors_of_thread_locals() {
 }
 
 #[test]
-fn each_of_many_waits_ends_and_an_ended_pool_stays_so() {
+fn every_closed_wait_ends_and_the_pool_stays_closed() {
     let pool = pool("many");
     pool.close();
     let waits: Vec<_> = (0..8).map(|_| pool.closed()).map(|closed| thread::spawn(move || closed.wait())).collect();
@@ -126,7 +126,7 @@ fn each_of_many_waits_ends_and_an_ended_pool_stays_so() {
 }
 
 #[test]
-fn task_that_waits_for_its_own_pool_goes_on() {
+fn task_that_waits_for_its_own_pool_to_close_continues() {
     let pool = pool("own");
     Work::on(&pool).wait_for_itself(pool.clone()).wait().expect("it ends");
     pool.close();
@@ -134,7 +134,7 @@ fn task_that_waits_for_its_own_pool_goes_on() {
 }
 
 #[test]
-fn dropped_wait_changes_nothing() {
+fn dropped_closed_wait_changes_nothing() {
     let pool = pool("dropped");
     {
         let mut closed = std::pin::pin!(pool.closed());
@@ -164,7 +164,7 @@ fn close_of_an_idle_pool_wakes_the_wait() {
 }
 
 #[test]
-fn call_beyond_the_limit_of_a_close_is_waited_for() {
+fn closed_wait_includes_calls_beyond_the_close_limit() {
     let pool = pool("limit");
     let ((tell, begun), (open, gate)) = (channel(), channel());
     let held = Work::on(&pool).hold(tell, gate).submit();
@@ -179,7 +179,7 @@ fn call_beyond_the_limit_of_a_close_is_waited_for() {
 }
 
 #[test]
-fn simulated_pool_ends_in_the_same_way() {
+fn simulated_pool_closes_in_the_same_way() {
     sim::explore(0..50, || {
         let pool = pool("simulated");
         let nested = Work::on(&pool).nested(pool.clone(), 3).submit();

@@ -22,7 +22,7 @@ fn pool(calls: usize, on_full: OnFull) -> Pool {
 }
 
 #[test]
-fn a_queue_that_is_full_tells_so_and_then_that_it_ran_empty() {
+fn full_queue_sends_full_and_later_drained() {
     for on_full in [OnFull::Reject, OnFull::DropNewest, OnFull::DropOldest, OnFull::CallerRuns] {
         let pool = pool(1, on_full);
         let mut events = pool.events();
@@ -39,7 +39,7 @@ fn a_queue_that_is_full_tells_so_and_then_that_it_ran_empty() {
 }
 
 #[test]
-fn a_caller_that_waits_for_room_is_told_of() {
+fn caller_that_waits_for_room_causes_a_full_event() {
     let pool = pool(1, OnFull::Wait);
     let mut events = pool.events();
     pool.pause();
@@ -56,7 +56,7 @@ fn a_caller_that_waits_for_room_is_told_of() {
 }
 
 #[test]
-fn an_empty_moment_is_told_though_the_pool_is_busy_again() {
+fn drained_event_comes_though_the_pool_is_busy_again() {
     let pool = pool(1_000, OnFull::Wait);
     let mut events = pool.events();
     for n in 0..200 {
@@ -71,7 +71,7 @@ fn an_empty_moment_is_told_though_the_pool_is_busy_again() {
 }
 
 #[test]
-fn the_stream_ends_with_the_pool() {
+fn event_stream_ends_with_the_pool() {
     let pool = pool(1_000, OnFull::Wait);
     let (mut events, idle) = (pool.events(), pool.events());
     pool.pause();
@@ -85,7 +85,7 @@ fn the_stream_ends_with_the_pool() {
 }
 
 #[test]
-fn two_who_watch_hear_the_same() {
+fn every_subscriber_receives_every_event() {
     let pool = pool(1_000, OnFull::Wait);
     let watch = || {
         let mut events = pool.events();

@@ -81,7 +81,7 @@ impl Drop for Dropped {
 // ----- order
 
 #[test]
-fn messages_arrive_in_the_order_they_were_sent() {
+fn messages_arrive_in_send_order() {
     let (ours, theirs) = pair();
     let sender = thread::spawn(move || (0..1_000).try_for_each(|n| ours.send(n).wait()));
     assert!(theirs.iter().eq(0..1_000));
@@ -89,23 +89,23 @@ fn messages_arrive_in_the_order_they_were_sent() {
 }
 
 #[test]
-fn messages_wait_until_somebody_receives() {
+fn messages_wait_for_a_receiver() {
     let (ours, theirs) = pair();
     send_all(&ours, 1..=3);
     assert_eq!((theirs.len(), there(&theirs)), (3, vec![1, 2, 3]));
 }
 
 #[test]
-fn messages_wait_until_somebody_listens() {
+fn messages_wait_for_a_handler() {
     let (ours, theirs) = pair();
     send_all(&ours, 1..=3);
-    let (tell, told) = mpsc::channel();
+    let (tell, reports) = mpsc::channel();
     let _listening = theirs.on_message(move |n| tell.send(n).expect("the test listens")).expect("there is a pool");
-    assert!(told.iter().take(3).eq(1..=3));
+    assert!(reports.iter().take(3).eq(1..=3));
 }
 
 #[test]
-fn both_directions_are_apart() {
+fn both_directions_are_independent() {
     let (ours, theirs) = port::pair::<&str, u32>();
     ours.try_send("four").expect("there is room");
     theirs.try_send(4).expect("there is room");
@@ -114,7 +114,7 @@ fn both_directions_are_apart() {
 }
 
 #[test]
-fn a_message_that_crosses_another_does_not_wait_for_it() {
+fn crossing_messages_do_not_wait_for_each_other() {
     let (ours, theirs) = port::bounded::<u32, u32>(1);
     ours.try_send(1).expect("there is room");
     theirs.try_send(2).expect("each direction has room of its own");
@@ -124,7 +124,7 @@ fn a_message_that_crosses_another_does_not_wait_for_it() {
 // ----- closing
 
 #[test]
-fn what_was_sent_before_a_close_is_delivered_and_then_it_is_over() {
+fn messages_sent_before_a_close_arrive_before_the_end() {
     let (ours, theirs) = pair();
     send_all(&ours, 1..=2);
     ours.close();
@@ -137,7 +137,7 @@ fn what_was_sent_before_a_close_is_delivered_and_then_it_is_over() {
 }
 
 #[test]
-fn a_port_that_is_dropped_is_closed() {
+fn dropped_port_is_closed() {
     let (ours, theirs) = pair();
     assert!(!theirs.is_closed());
     drop(ours);
@@ -146,7 +146,7 @@ fn a_port_that_is_dropped_is_closed() {
 }
 
 #[test]
-fn a_send_to_a_closed_port_gives_the_message_back() {
+fn send_to_a_closed_port_gives_the_message_back() {
     let (ours, theirs) = port::pair::<String, ()>();
     theirs.close();
     let message = || "still ours".to_owned();
@@ -157,7 +157,7 @@ fn a_send_to_a_closed_port_gives_the_message_back() {
 }
 
 #[test]
-fn a_receiver_that_waits_sees_the_close() {
+fn blocking_receiver_is_woken_by_the_close() {
     let (ours, theirs) = pair();
     let receiver = thread::spawn(move || theirs.recv().wait());
     drop(ours);
@@ -165,7 +165,7 @@ fn a_receiver_that_waits_sees_the_close() {
 }
 
 #[test]
-fn a_receiver_that_awaits_is_woken_by_the_close() {
+fn awaiting_receiver_is_woken_by_the_close() {
     let (ours, theirs) = pair();
     let woken = Arc::new(Woken::default());
     let waker = Waker::from(woken.clone());
@@ -177,7 +177,7 @@ fn a_receiver_that_awaits_is_woken_by_the_close() {
 }
 
 #[test]
-fn a_sender_that_waits_for_room_gets_its_message_back_when_the_port_closes() {
+fn close_gives_back_the_message_of_a_blocked_sender() {
     for bound in [0, 1] {
         let (ours, theirs) = port::bounded::<u32, u32>(bound);
         send_all(&ours, 0..u32::try_from(bound).expect("it is small"));
@@ -193,7 +193,7 @@ fn a_sender_that_waits_for_room_gets_its_message_back_when_the_port_closes() {
 }
 
 #[test]
-fn a_sender_that_awaits_room_gets_its_message_back_when_the_port_closes() {
+fn close_gives_back_the_message_of_an_awaiting_sender() {
     let (ours, theirs) = port::bounded::<u32, u32>(1);
     ours.try_send(1).expect("there is room");
     let mut sending = pin!(ours.send(2));
@@ -203,7 +203,7 @@ fn a_sender_that_awaits_room_gets_its_message_back_when_the_port_closes() {
 }
 
 #[test]
-fn the_close_of_the_other_port_can_be_waited_for() {
+fn closed_waits_for_the_close_of_the_other_port() {
     let (ours, theirs) = pair();
     send_all(&ours, [4]);
     let mut closed = Box::pin(theirs.closed());
@@ -216,7 +216,7 @@ fn the_close_of_the_other_port_can_be_waited_for() {
 }
 
 #[test]
-fn one_who_no_longer_waits_for_a_close_is_not_woken() {
+fn dropped_closed_wait_is_not_woken() {
     let (ours, theirs) = pair();
     let woken = Arc::new(Woken::default());
     let waker = Waker::from(woken.clone());
@@ -226,7 +226,7 @@ fn one_who_no_longer_waits_for_a_close_is_not_woken() {
 }
 
 #[test]
-fn after_the_end_was_seen_nothing_can_be_sent_either() {
+fn send_fails_after_the_end_was_received() {
     for _ in 0..200 {
         let (ours, theirs) = pair();
         let closing = thread::spawn(move || drop(ours));
@@ -251,7 +251,7 @@ fn iterators_and_streams_end_with_the_other_port() {
 }
 
 #[test]
-fn what_a_port_had_not_received_is_dropped_by_the_thread_that_closes_it() {
+fn closing_thread_drops_the_unreceived_messages() {
     let drops = Arc::default();
     let (ours, theirs) = port::pair::<Dropped, ()>();
     for _ in 0..3 {
@@ -268,25 +268,25 @@ fn what_a_port_had_not_received_is_dropped_by_the_thread_that_closes_it() {
 }
 
 #[test]
-fn a_message_may_use_its_own_port_as_it_is_dropped() {
-    struct Tells(Arc<Port<Tells, ()>>, mpsc::Sender<bool>);
-    impl Drop for Tells {
+fn message_may_use_its_own_port_in_drop() {
+    struct ReportOnDrop(Arc<Port<ReportOnDrop, ()>>, mpsc::Sender<bool>);
+    impl Drop for ReportOnDrop {
         fn drop(&mut self) {
             let _ = self.1.send(self.0.is_closed());
         }
     }
-    let (ours, theirs) = port::pair::<Tells, ()>();
+    let (ours, theirs) = port::pair::<ReportOnDrop, ()>();
     let ours = Arc::new(ours);
-    let (tell, told) = mpsc::channel();
-    assert!(ours.try_send(Tells(ours.clone(), tell)).is_ok());
+    let (tell, reports) = mpsc::channel();
+    assert!(ours.try_send(ReportOnDrop(ours.clone(), tell)).is_ok());
     drop(theirs);
-    assert_eq!(told.recv(), Ok(true), "no lock is held meanwhile");
+    assert_eq!(reports.recv(), Ok(true), "no lock is held meanwhile");
 }
 
 // ----- asking without waiting
 
 #[test]
-fn try_recv_tells_empty_from_closed() {
+fn try_recv_distinguishes_empty_from_closed() {
     let (ours, theirs) = pair();
     assert_eq!(theirs.try_recv(), Err(TryRecvError::Empty));
     drop(ours);
@@ -294,7 +294,7 @@ fn try_recv_tells_empty_from_closed() {
 }
 
 #[test]
-fn a_failed_send_moves_nothing() {
+fn failed_send_moves_nothing() {
     let (carrier, other_side) = port::bounded::<Numbers, ()>(1);
     let ((first, _first), (ours, theirs)) = (pair(), pair());
     send_all(&ours, 1..=2);
@@ -309,7 +309,7 @@ fn a_failed_send_moves_nothing() {
 }
 
 #[test]
-fn limits_end_a_wait_and_leave_the_port_as_it_was() {
+fn time_limits_end_waits_and_leave_the_port_unchanged() {
     let (ours, theirs) = port::bounded::<u32, u32>(1);
     assert_eq!(theirs.recv_timeout(MILLISECOND).wait(), Err(RecvTimeoutError::Timeout));
     assert_eq!(pollster::block_on(theirs.recv_timeout(MILLISECOND)), Err(RecvTimeoutError::Timeout));
@@ -323,7 +323,7 @@ fn limits_end_a_wait_and_leave_the_port_as_it_was() {
 }
 
 #[test]
-fn a_limit_is_not_waited_out_where_a_message_comes() {
+fn message_ends_a_wait_before_its_time_limit() {
     let (ours, theirs) = pair();
     let sender = thread::spawn(move || ours.recv().wait().map(|n| ours.send(n + 1).wait()));
     theirs.try_send(4).expect("there is room");
@@ -334,7 +334,7 @@ fn a_limit_is_not_waited_out_where_a_message_comes() {
 // ----- bounds
 
 #[test]
-fn a_bound_holds_and_senders_get_room_in_the_order_they_came() {
+fn bounded_senders_get_room_in_the_order_of_arrival() {
     let (ours, theirs) = port::bounded::<u32, u32>(2);
     send_all(&ours, 1..=2);
     assert_eq!(ours.try_send(9), Err(TrySendError::Full(9)));
@@ -350,7 +350,7 @@ fn a_bound_holds_and_senders_get_room_in_the_order_they_came() {
 }
 
 #[test]
-fn a_sender_that_is_dropped_while_it_waits_has_sent_nothing() {
+fn sender_dropped_while_it_waits_sends_nothing() {
     let (ours, theirs) = port::bounded::<u32, u32>(1);
     ours.try_send(1).expect("there is room");
     {
@@ -366,9 +366,9 @@ fn a_sender_that_is_dropped_while_it_waits_has_sent_nothing() {
 }
 
 #[test]
-fn a_bound_of_zero_hands_over() {
+fn bound_of_zero_hands_messages_over() {
     let (ours, theirs) = port::bounded::<u32, u32>(0);
-    assert_eq!(ours.try_send(1), Err(TrySendError::Full(1)), "nobody waits for it");
+    assert_eq!(ours.try_send(1), Err(TrySendError::Full(1)), "no receiver waits for it");
     let mut sending = pin!(ours.send(2));
     assert!(poll(sending.as_mut()).is_pending());
     assert!(poll(sending.as_mut()).is_pending(), "the other side does not have it");
@@ -383,7 +383,7 @@ fn a_bound_of_zero_hands_over() {
 }
 
 #[test]
-fn a_hand_off_that_does_not_wait_overtakes_none_that_does() {
+fn try_send_does_not_overtake_a_waiting_hand_off() {
     let (ours, theirs) = port::bounded::<u32, u32>(0);
     let (mut receiving, mut sending) = (pin!(theirs.recv()), pin!(ours.send(1)));
     assert!(poll(receiving.as_mut()).is_pending());
@@ -394,7 +394,7 @@ fn a_hand_off_that_does_not_wait_overtakes_none_that_does() {
 }
 
 #[test]
-fn a_hand_off_finds_a_stream_that_waits() {
+fn hand_off_finds_a_waiting_stream() {
     let (ours, mut theirs) = port::bounded::<u32, u32>(0);
     let mut next = theirs.next();
     assert!(poll(Pin::new(&mut next)).is_pending());
@@ -403,13 +403,13 @@ fn a_hand_off_finds_a_stream_that_waits() {
 }
 
 #[test]
-fn a_huge_bound_takes_no_memory_up_front() {
+fn huge_bound_allocates_no_memory_up_front() {
     let taken = allocation_counter::measure(|| drop(port::bounded::<[u8; 1024], [u8; 1024]>(usize::MAX)));
     assert!(taken.bytes_total < 4096, "{} bytes", taken.bytes_total);
 }
 
 #[test]
-fn a_task_that_waits_for_a_message_lends_its_slot() {
+fn task_that_waits_for_a_message_lends_its_slot() {
     let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("sound");
     let (ours, theirs) = pair();
     let echo = Tasks::on(&pool).echo_one(theirs).submit();
@@ -470,7 +470,7 @@ impl Listener {
 }
 
 #[test]
-fn a_port_travels_in_a_tasks_arguments_with_what_it_holds() {
+fn port_in_task_arguments_keeps_its_messages() {
     let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("sound");
     let (ours, theirs) = pair();
     send_all(&ours, 1..=2);
@@ -481,7 +481,7 @@ fn a_port_travels_in_a_tasks_arguments_with_what_it_holds() {
 }
 
 #[test]
-fn a_port_travels_into_an_async_task_and_holds_no_slot_there() {
+fn port_in_an_async_task_holds_no_slot() {
     let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("sound");
     let (ours, theirs) = pair();
     send_all(&ours, 1..=2);
@@ -493,7 +493,7 @@ fn a_port_travels_into_an_async_task_and_holds_no_slot_there() {
 }
 
 #[test]
-fn a_port_travels_in_a_tasks_output() {
+fn port_in_a_task_output_keeps_its_messages() {
     let (ours, theirs) = pair();
     send_all(&ours, 1..=2);
     let theirs = Tasks::tasks().keep(theirs).wait().expect("it runs");
@@ -501,7 +501,7 @@ fn a_port_travels_in_a_tasks_output() {
 }
 
 #[test]
-fn a_port_travels_in_init_arguments_with_what_it_holds() {
+fn port_in_init_arguments_keeps_its_messages() {
     let (ours, theirs) = pair();
     send_all(&ours, 1..=2);
     let listener = Listener::service(theirs).launch().wait().expect("it starts");
@@ -513,7 +513,7 @@ fn a_port_travels_in_init_arguments_with_what_it_holds() {
 }
 
 #[test]
-fn a_port_travels_in_a_services_tasks_with_what_it_holds() {
+fn port_in_arguments_of_a_service_keeps_its_messages() {
     let ((first, theirs), (second, other)) = (pair(), pair());
     send_all(&first, 1..=2);
     send_all(&second, 3..=4);
@@ -524,7 +524,7 @@ fn a_port_travels_in_a_services_tasks_with_what_it_holds() {
 }
 
 #[test]
-fn a_port_travels_through_other_ports_with_what_it_holds() {
+fn port_sent_through_ports_keeps_its_messages() {
     let (ours, theirs) = pair();
     let (carry, carried) = port::pair::<Numbers, ()>();
     let (carry_on, arrived) = port::pair::<Numbers, ()>();
@@ -539,7 +539,7 @@ fn a_port_travels_through_other_ports_with_what_it_holds() {
 }
 
 #[test]
-fn a_port_in_a_message_is_how_to_answer_it() {
+fn port_in_a_message_carries_the_answer() {
     struct Question(u32, Numbers);
     let (ours, theirs) = port::pair::<Question, ()>();
     let answers = thread::spawn(move || {
@@ -555,7 +555,7 @@ fn a_port_in_a_message_is_how_to_answer_it() {
 }
 
 #[test]
-fn a_port_in_a_message_that_nobody_receives_is_closed() {
+fn port_in_an_unreceived_message_is_closed() {
     let (ours, theirs) = pair();
     let (carry, carried) = port::pair::<Numbers, ()>();
     carry.try_send(theirs).expect("there is room");
@@ -567,7 +567,7 @@ fn a_port_in_a_message_that_nobody_receives_is_closed() {
 // ----- waiting for a message that fits
 
 #[test]
-fn the_first_that_fits_is_taken_and_the_others_are_kept_in_order() {
+fn wait_for_takes_the_first_match_and_keeps_the_others() {
     let (ours, theirs) = pair();
     send_all(&ours, 1..=9);
     assert_eq!(theirs.wait_for(|n| n % 4 == 0).wait(), Ok(4));
@@ -577,7 +577,7 @@ fn the_first_that_fits_is_taken_and_the_others_are_kept_in_order() {
 }
 
 #[test]
-fn one_that_comes_later_is_waited_for() {
+fn wait_for_waits_for_a_later_match() {
     let (ours, theirs) = pair();
     let sender = thread::spawn(move || (1..=500).try_for_each(|n| ours.send(n).wait()));
     assert_eq!(theirs.wait_for(|n| *n == 400).wait(), Ok(400));
@@ -586,7 +586,7 @@ fn one_that_comes_later_is_waited_for() {
 }
 
 #[test]
-fn each_message_is_looked_at_once() {
+fn wait_for_checks_each_message_once() {
     let (ours, theirs) = pair();
     let looked = Mutex::new(Vec::new());
     let mut waits = pin!(theirs.wait_for(|n| {
@@ -603,7 +603,7 @@ fn each_message_is_looked_at_once() {
 }
 
 #[test]
-fn a_wait_that_is_dropped_or_late_has_lost_nothing() {
+fn dropped_or_late_wait_for_loses_nothing() {
     let (ours, theirs) = pair();
     send_all(&ours, 1..=3);
     {
@@ -621,7 +621,7 @@ fn a_wait_that_is_dropped_or_late_has_lost_nothing() {
 }
 
 #[test]
-fn a_panic_of_the_one_who_looks_loses_nothing() {
+fn panicking_predicate_loses_no_message() {
     let (ours, theirs) = pair();
     send_all(&ours, 1..=3);
     let looks = || theirs.wait_for(|n| if *n == 2 { panic!("two") } else { false }).wait();
@@ -630,7 +630,7 @@ fn a_panic_of_the_one_who_looks_loses_nothing() {
 }
 
 #[test]
-fn messages_that_were_passed_over_take_no_room() {
+fn skipped_messages_take_no_room() {
     for bound in [0, 1] {
         let (ours, theirs) = port::bounded::<u32, u32>(bound);
         let sender = thread::spawn(move || (1..=100).try_for_each(|n| ours.send(n).wait()));
@@ -641,7 +641,7 @@ fn messages_that_were_passed_over_take_no_room() {
 }
 
 #[test]
-fn a_flow_of_messages_that_do_not_fit_does_not_hold_up_the_limit() {
+fn messages_that_do_not_match_do_not_delay_the_time_limit() {
     let (ours, theirs) = port::bounded::<u32, u32>(16);
     let sender = thread::spawn(move || while ours.send(1).wait().is_ok() {});
     let late = theirs.wait_for(|n| *n == 2).wait_timeout(5 * MILLISECOND);
@@ -651,7 +651,7 @@ fn a_flow_of_messages_that_do_not_fit_does_not_hold_up_the_limit() {
 }
 
 #[test]
-fn one_who_waits_hears_of_a_message_that_another_passed_over() {
+fn receiver_is_woken_for_a_message_that_another_skipped() {
     let (ours, theirs) = pair();
     let mut even = pin!(theirs.wait_for(|n| n % 2 == 0));
     let mut odd = pin!(theirs.wait_for(|n| n % 2 == 1));
@@ -674,16 +674,16 @@ fn one_who_waits_hears_of_a_message_that_another_passed_over() {
 }
 
 #[test]
-fn one_who_receives_while_another_looks_waits_for_what_does_not_fit() {
+fn receiver_waits_for_messages_that_a_predicate_rejects() {
     let (ours, theirs) = pair();
     send_all(&ours, 1..=3);
-    let ((looks, has_looked), (tell, told)) = (mpsc::channel(), mpsc::channel());
+    let ((looks, has_looked), (tell, reports)) = (mpsc::channel(), mpsc::channel());
     thread::scope(|scope| {
         let theirs = &theirs;
         let waits = scope.spawn(move || {
             let fits = |n: &u32| {
                 looks.send(*n).expect("the test listens");
-                told.recv().expect("the test tells");
+                reports.recv().expect("the test tells");
                 *n == 2
             };
             theirs.wait_for(fits).wait()
@@ -699,17 +699,17 @@ fn one_who_receives_while_another_looks_waits_for_what_does_not_fit() {
 }
 
 #[test]
-fn nothing_is_over_while_another_looks_at_the_last_message() {
+fn port_stays_open_while_its_last_message_is_checked() {
     let (ours, theirs) = pair();
     send_all(&ours, [1]);
     drop(ours);
-    let ((looks, has_looked), (tell, told)) = (mpsc::channel(), mpsc::channel());
+    let ((looks, has_looked), (tell, reports)) = (mpsc::channel(), mpsc::channel());
     thread::scope(|scope| {
         let theirs = &theirs;
         let waits = scope.spawn(move || {
             let fits = |n: &u32| {
                 looks.send(*n).expect("the test listens");
-                told.recv().expect("the test tells");
+                reports.recv().expect("the test tells");
                 false
             };
             theirs.wait_for(fits).wait()
@@ -726,7 +726,7 @@ fn nothing_is_over_while_another_looks_at_the_last_message() {
 // ----- futures, streams and sinks
 
 #[test]
-fn a_receive_that_is_dropped_takes_nothing_and_wakes_no_one_in_its_stead() {
+fn dropped_receive_takes_no_message() {
     let (ours, theirs) = pair();
     let mut first = Box::pin(theirs.recv());
     let mut second = pin!(theirs.recv());
@@ -738,7 +738,7 @@ fn a_receive_that_is_dropped_takes_nothing_and_wakes_no_one_in_its_stead() {
 }
 
 #[test]
-fn a_stream_that_was_left_pending_keeps_no_message_from_a_receiver() {
+fn pending_stream_keeps_no_message_from_a_receiver() {
     let (ours, mut theirs) = pair();
     assert!(theirs.next().now_or_never().is_none());
     let woken = Arc::new(Woken::default());
@@ -751,7 +751,7 @@ fn a_stream_that_was_left_pending_keeps_no_message_from_a_receiver() {
 }
 
 #[test]
-fn a_sink_waits_for_room_and_gives_back_what_a_closed_port_does_not_take() {
+fn sink_waits_for_room_and_returns_items_of_a_closed_port() {
     let (mut ours, theirs) = port::bounded::<u32, u32>(1);
     pollster::block_on(async {
         SinkExt::send(&mut ours, 1).await.expect("there is room");
@@ -766,7 +766,7 @@ fn a_sink_waits_for_room_and_gives_back_what_a_closed_port_does_not_take() {
 }
 
 #[test]
-fn what_a_sink_took_arrives_though_its_port_is_closed() {
+fn items_taken_by_a_sink_arrive_after_its_port_closes() {
     let (mut ours, theirs) = port::bounded::<u32, u32>(1);
     pollster::block_on(async {
         ours.feed(1).await.expect("there is room");
@@ -778,7 +778,7 @@ fn what_a_sink_took_arrives_though_its_port_is_closed() {
 }
 
 #[test]
-fn a_stream_forwards_into_a_port() {
+fn stream_forwards_into_a_port() {
     let (ours, theirs) = port::bounded::<u32, u32>(2);
     let (source, numbers) = pair();
     let forwards = thread::spawn(move || pollster::block_on(numbers.map(|n| Ok(n * 2)).forward(ours)));
@@ -810,103 +810,103 @@ fn ports_work_on_other_runtimes() {
 // ----- handlers
 
 #[test]
-fn a_handler_that_is_dropped_hears_nothing_more_and_the_rest_stays() {
+fn dropped_handler_receives_nothing_more() {
     let (ours, theirs) = pair();
-    let (tell, told) = mpsc::channel();
+    let (tell, reports) = mpsc::channel();
     let (go_on, may_go_on) = mpsc::channel();
     let listening = theirs.on_message(move |n| {
         tell.send(n).expect("the test listens");
         may_go_on.recv().expect("the test tells");
     });
     send_all(&ours, 1..=5);
-    assert_eq!(told.recv(), Ok(1));
+    assert_eq!(reports.recv(), Ok(1));
     drop(listening); // while it handles the first message
     go_on.send(()).expect("it listens");
-    assert_eq!(told.recv(), Err(mpsc::RecvError), "the handler is gone");
+    assert_eq!(reports.recv(), Err(mpsc::RecvError), "the handler is gone");
     assert_eq!(there(&theirs), [2, 3, 4, 5]);
     send_all(&ours, [6]);
     assert_eq!(theirs.recv().wait(), Ok(6), "the port lives on");
 }
 
 #[test]
-fn a_handler_that_is_detached_hears_all_until_the_other_port_closes() {
+fn detached_handler_runs_until_the_other_port_closes() {
     let (ours, theirs) = pair();
-    let (tell, told) = mpsc::channel();
+    let (tell, reports) = mpsc::channel();
     theirs.on_message(move |n| tell.send(n).expect("the test listens")).expect("there is a pool").detach();
     send_all(&ours, 1..=500);
     drop(ours);
-    assert!(told.iter().eq(1..=500), "and then the handler is gone");
+    assert!(reports.iter().eq(1..=500), "and then the handler is gone");
     drop(theirs);
 }
 
 #[test]
-fn a_handler_ends_when_its_own_port_closes() {
+fn handler_ends_when_its_own_port_closes() {
     let (ours, theirs) = pair();
-    let (tell, told) = mpsc::channel::<u32>();
+    let (tell, reports) = mpsc::channel::<u32>();
     let listening = theirs.on_message(move |n| tell.send(n).expect("the test listens")).expect("there is a pool");
     send_all(&ours, [1]);
-    assert_eq!(told.recv(), Ok(1));
+    assert_eq!(reports.recv(), Ok(1));
     theirs.close();
-    assert_eq!(ours.try_send(2), Err(TrySendError::Closed(2)), "though somebody listened");
-    assert_eq!(told.recv(), Err(mpsc::RecvError), "the handler is gone");
+    assert_eq!(ours.try_send(2), Err(TrySendError::Closed(2)), "though a handler listened");
+    assert_eq!(reports.recv(), Err(mpsc::RecvError), "the handler is gone");
     until(|| listening.is_over());
 }
 
 #[test]
-fn a_handler_that_is_at_a_message_does_not_hold_up_a_close() {
+fn running_handler_does_not_delay_a_close() {
     let (ours, theirs) = pair();
-    let (tell, told) = mpsc::channel();
+    let (tell, reports) = mpsc::channel();
     let (go_on, may_go_on) = mpsc::channel::<()>();
     let _listening = theirs.on_message(move |n| {
         tell.send(n).expect("the test listens");
         may_go_on.recv().expect("the test tells");
     });
     send_all(&ours, 1..=2);
-    assert_eq!(told.recv(), Ok(1));
+    assert_eq!(reports.recv(), Ok(1));
     drop(theirs);
     ours.closed().wait();
     assert_eq!((ours.is_closed(), ours.try_recv()), (true, Err(TryRecvError::Closed)));
     go_on.send(()).expect("it listens");
-    assert_eq!(told.recv(), Err(mpsc::RecvError), "the second went with the port");
+    assert_eq!(reports.recv(), Err(mpsc::RecvError), "the second went with the port");
 }
 
 #[test]
-fn a_handler_takes_nothing_from_a_sender_once_its_port_is_closed() {
+fn handler_of_a_closed_port_takes_no_message_from_senders() {
     let (ours, theirs) = port::bounded::<u32, u32>(1);
-    let (tell, told) = mpsc::channel();
+    let (tell, reports) = mpsc::channel();
     let (go_on, may_go_on) = mpsc::channel::<()>();
     let _listening = theirs.on_message(move |n| {
         tell.send(n).expect("the test listens");
         may_go_on.recv().expect("the test tells");
     });
     send_all(&ours, [1]);
-    assert_eq!(told.recv(), Ok(1));
+    assert_eq!(reports.recv(), Ok(1));
     send_all(&ours, [2]);
     let mut sending = pin!(ours.send(3));
     assert!(poll(sending.as_mut()).is_pending());
     drop(theirs);
     go_on.send(()).expect("it listens");
-    assert_eq!(told.recv(), Err(mpsc::RecvError), "the handler is gone");
+    assert_eq!(reports.recv(), Err(mpsc::RecvError), "the handler is gone");
     assert_eq!(poll(sending), Poll::Ready(Err(SendError(3))));
 }
 
 #[test]
-fn a_panic_in_a_handler_ends_with_that_message() {
+fn panic_in_a_handler_ends_that_message_alone() {
     let (ours, theirs) = pair();
-    let (tell, told) = mpsc::channel();
+    let (tell, reports) = mpsc::channel();
     let _listening = theirs.on_message(move |n| {
         assert_ne!(n, 2, "this one is not wanted");
         tell.send(n).expect("the test listens");
     });
     send_all(&ours, 1..=3);
-    assert!(told.iter().take(2).eq([1, 3]));
+    assert!(reports.iter().take(2).eq([1, 3]));
 }
 
 #[test]
-fn a_handler_is_at_one_message_at_a_time() {
+fn handler_processes_one_message_at_a_time() {
     let (ours, theirs) = pair();
     let (at_once, most) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
-    let (tell, told) = mpsc::channel();
+    let (tell, reports) = mpsc::channel();
     let seen = most.clone();
     let _listening = theirs.on_message(move |n| {
         seen.fetch_max(at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
@@ -915,12 +915,12 @@ fn a_handler_is_at_one_message_at_a_time() {
         tell.send(n).expect("the test listens");
     });
     send_all(&ours, 0..300);
-    assert!(told.iter().take(300).eq(0..300));
+    assert!(reports.iter().take(300).eq(0..300));
     assert_eq!(most.load(Ordering::SeqCst), 1);
 }
 
 #[test]
-fn a_handler_may_wait_for_answers_of_its_own_port() {
+fn handler_may_wait_for_answers_on_its_own_port() {
     let (ours, theirs) = pair();
     let theirs = Arc::new(theirs);
     let (echo, tell) = (theirs.clone(), mpsc::channel());
@@ -933,7 +933,7 @@ fn a_handler_may_wait_for_answers_of_its_own_port() {
 }
 
 #[test]
-fn errors_say_what_happened() {
+fn errors_describe_their_cause() {
     let closed = "the other port is closed";
     assert_eq!([SendError(4).to_string(), RecvError.to_string()], [closed, closed]);
     assert_eq!(TrySendError::Full(4).to_string(), "the port is full");
@@ -1007,7 +1007,7 @@ fn receiver_refused_while_observer_looks_is_woken() {
 }
 
 #[test]
-fn idle_stream_takes_no_receivers_notification() {
+fn idle_stream_takes_no_notification_of_a_receiver() {
     let (ours, mut theirs) = pair();
     assert!(theirs.next().now_or_never().is_none());
     let (_receiver, woken) = waiting(theirs.recv());

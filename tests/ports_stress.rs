@@ -34,7 +34,7 @@ fn both_directions_arrive_whole_and_in_order() {
 }
 
 #[test]
-fn blocking_and_awaiting_ends_meet() {
+fn blocking_and_awaiting_ends_exchange_messages() {
     for bound in BOUNDS {
         let (ours, theirs) = connected::<u64>(bound);
         thread::scope(|scope| {
@@ -53,7 +53,7 @@ fn blocking_and_awaiting_ends_meet() {
 }
 
 #[test]
-fn many_senders_and_receivers_of_one_port_share_what_there_is() {
+fn senders_and_receivers_of_one_port_share_all_messages() {
     for bound in BOUNDS {
         let (ours, theirs) = connected::<u64>(bound);
         let sum = AtomicU64::new(0);
@@ -75,7 +75,7 @@ fn many_senders_and_receivers_of_one_port_share_what_there_is() {
 }
 
 #[test]
-fn receivers_that_look_for_their_own_lose_nothing() {
+fn selective_receivers_lose_no_message() {
     for bound in BOUNDS {
         let (ours, theirs) = connected::<u64>(bound);
         thread::scope(|scope| {
@@ -130,7 +130,7 @@ fn receive_some(port: &Port<Counted, Counted>, most: u64) -> u64 {
 }
 
 #[test]
-fn closed_at_any_moment_what_was_taken_was_received_or_in_the_closed_port() {
+fn close_at_any_moment_loses_no_message() {
     let alive = Arc::default();
     for round in 0..400 {
         let bound = BOUNDS[round % BOUNDS.len()];
@@ -157,7 +157,7 @@ fn closed_at_any_moment_what_was_taken_was_received_or_in_the_closed_port() {
 }
 
 #[test]
-fn handlers_that_come_and_go_leave_every_message_to_somebody() {
+fn handlers_that_come_and_go_lose_no_message() {
     let (ours, theirs) = port::bounded::<u64, ()>(16);
     let heard = Arc::new(AtomicU64::new(0));
     let received = thread::scope(|scope| {

@@ -132,22 +132,22 @@ impl Work {
 }
 
 pub struct Counter {
-    told: Vec<u32>,
+    reports: Vec<u32>,
 }
 
 #[define(inbox = u32)]
 impl Counter {
     #[on_message]
     fn on_message(&mut self, of: u32) {
-        self.told.push(of);
+        self.reports.push(of);
     }
 
     pub fn tell(&mut self, of: u32) {
-        self.told.push(of);
+        self.reports.push(of);
     }
 
-    pub fn told(&self) -> Vec<u32> {
-        self.told.clone()
+    pub fn reports(&self) -> Vec<u32> {
+        self.reports.clone()
     }
 
     pub fn priority(cx: &Context<Self>) -> Priority {
@@ -173,39 +173,39 @@ fn one_slot() -> Pool {
 }
 
 /// Lets each call run, and returns the order in which they ran.
-fn order(pool: &Pool, told: &Receiver<u32>) -> Vec<u32> {
+fn order(pool: &Pool, reports: &Receiver<u32>) -> Vec<u32> {
     pool.resume();
     pool.drained().wait();
-    told.try_iter().collect()
+    reports.try_iter().collect()
 }
 
 // ----- expirations
 
 #[test]
-fn the_earliest_expiration_goes_first_and_equals_as_they_came() {
+fn earliest_expiration_runs_first_and_ties_keep_their_order() {
     let (pool, work) = paused(Pool::builder());
-    let (to, told) = mpsc::channel();
+    let (to, reports) = mpsc::channel();
     let all = [Priority::Idle, Priority::Low, Priority::Normal, Priority::UserBlocking, Priority::Immediate];
     for (of, priority) in (0..).zip(all.into_iter().chain(all)) {
         work.tell(of, to.clone()).priority(priority).submit().detach();
     }
-    assert_eq!(order(&pool, &told), [4, 9, 3, 8, 2, 7, 1, 6, 0, 5]);
+    assert_eq!(order(&pool, &reports), [4, 9, 3, 8, 2, 7, 1, 6, 0, 5]);
 }
 
 #[test]
-fn a_pool_has_the_expirations_that_it_was_built_with() {
+fn pool_uses_its_configured_expirations() {
     let settings = Pool::builder().max_wait(Priority::Low, MILLISECOND).max_wait(Priority::Immediate, MINUTE);
     let (pool, work) = paused(settings);
-    let (to, told) = mpsc::channel();
+    let (to, reports) = mpsc::channel();
     for (of, priority) in (0..).zip([Priority::Immediate, Priority::Normal, Priority::Low]) {
         work.tell(of, to.clone()).priority(priority).submit().detach();
     }
-    assert_eq!(order(&pool, &told), [2, 1, 0]);
+    assert_eq!(order(&pool, &reports), [2, 1, 0]);
 }
 
 #[test]
-fn a_service_has_the_expirations_that_it_was_built_with() {
-    let counter = Counter::service(Counter { told: Vec::new() }).max_wait(Priority::Low, MILLISECOND);
+fn service_uses_its_configured_expirations() {
+    let counter = Counter::service(Counter { reports: Vec::new() }).max_wait(Priority::Low, MILLISECOND);
     let counter = counter.launch().wait().expect("it starts");
     let (began, held) = mpsc::channel();
     let (go, gate) = mpsc::channel();
@@ -214,13 +214,13 @@ fn a_service_has_the_expirations_that_it_was_built_with() {
     counter.tell(1).submit().detach();
     counter.tell(2).priority(Priority::Low).submit().detach();
     go.send(()).expect("it waits");
-    assert_eq!(counter.told().priority(Priority::Idle).wait().expect("it runs"), [2, 1]);
+    assert_eq!(counter.reports().priority(Priority::Idle).wait().expect("it runs"), [2, 1]);
 }
 
 #[test]
-fn a_call_may_have_an_expiration_of_its_own() {
+fn call_may_have_its_own_expiration() {
     let (pool, work) = paused(Pool::builder());
-    let (to, told) = mpsc::channel();
+    let (to, reports) = mpsc::channel();
     work.tell(0, to.clone()).submit().detach(); // 5 s
     work.tell(1, to.clone()).serve_within(SECOND).submit().detach();
     work.tell(2, to.clone()).serve_within(7 * SECOND).priority(Priority::Immediate).submit().detach();
@@ -228,11 +228,11 @@ fn a_call_may_have_an_expiration_of_its_own() {
     work.tell(4, to.clone()).serve_within(Duration::ZERO).submit().detach();
     work.tell(5, to.clone()).serve_within(Duration::MAX).submit().detach();
     work.tell(6, to.clone()).priority(Priority::Idle).submit().detach();
-    assert_eq!(order(&pool, &told), [4, 1, 0, 2, 3, 6, 5]);
+    assert_eq!(order(&pool, &reports), [4, 1, 0, 2, 3, 6, 5]);
 }
 
 #[test]
-fn an_expiration_of_its_own_is_no_time_out() {
+fn own_expiration_is_no_time_out() {
     let work = Work::tasks();
     assert_eq!(work.priority().serve_within(Duration::ZERO).wait().expect("it runs"), Priority::Normal);
 }
@@ -240,15 +240,15 @@ fn an_expiration_of_its_own_is_no_time_out() {
 // ----- an order of one's own
 
 #[test]
-fn an_order_of_ones_own_stands_over_priorities_and_equals_go_as_they_came() {
+fn custom_order_precedes_priorities_and_ties_keep_order() {
     let order_of = |call: &QueuedCall<'_>| Some(u64::from(call.task().name() == "tell"));
     let (pool, work) = paused(Pool::builder().order(order_of));
-    let (to, told) = mpsc::channel();
+    let (to, reports) = mpsc::channel();
     for of in 0..4 {
         work.tell(of, to.clone()).priority(Priority::Immediate).submit().detach();
         work.other(10 + of, to.clone()).priority(Priority::Idle).submit().detach();
     }
-    assert_eq!(order(&pool, &told), [10, 11, 12, 13, 0, 1, 2, 3]);
+    assert_eq!(order(&pool, &reports), [10, 11, 12, 13, 0, 1, 2, 3]);
 }
 
 struct NearestDeadline;
@@ -260,21 +260,21 @@ impl QueueOrder for NearestDeadline {
 }
 
 #[test]
-fn calls_of_which_an_order_says_nothing_stand_where_they_would() {
+fn calls_without_a_rank_keep_their_position() {
     let (pool, work) = paused(Pool::builder().order(NearestDeadline));
-    let (to, told) = mpsc::channel();
+    let (to, reports) = mpsc::channel();
     work.tell(0, to.clone()).timeout(MINUTE).submit().detach();
     work.tell(1, to.clone()).priority(Priority::Low).submit().detach();
     work.tell(2, to.clone()).timeout(8 * SECOND).submit().detach();
     work.tell(3, to.clone()).submit().detach();
-    assert_eq!(order(&pool, &told), [3, 2, 1, 0]);
+    assert_eq!(order(&pool, &reports), [3, 2, 1, 0]);
 }
 
 #[test]
-fn what_an_order_says_of_a_service_holds_there() {
+fn custom_order_applies_to_a_service() {
     let last_first = AtomicUsize::new(0);
     let order_of = move |_: &QueuedCall<'_>| Some(1_000 - last_first.fetch_add(1, Ordering::Relaxed) as u64);
-    let counter = Counter::service(Counter { told: Vec::new() }).order(order_of).launch().wait().expect("it starts");
+    let counter = Counter::service(Counter { reports: Vec::new() }).order(order_of).launch().wait().expect("it starts");
     let (began, held) = mpsc::channel();
     let (go, gate) = mpsc::channel();
     counter.hold(began, gate).submit().detach();
@@ -282,32 +282,32 @@ fn what_an_order_says_of_a_service_holds_there() {
     let all = [1, 2, 3].map(|of| counter.tell(of).submit());
     go.send(()).expect("it waits");
     all.into_iter().for_each(|one| one.wait().expect("it runs"));
-    assert_eq!(counter.told().wait().expect("it runs"), [3, 2, 1]);
+    assert_eq!(counter.reports().wait().expect("it runs"), [3, 2, 1]);
 }
 
 #[test]
-fn an_order_that_panics_says_nothing() {
+fn panicking_order_gives_no_rank() {
     let order_of = |_: &QueuedCall<'_>| panic!("no idea");
     let (pool, work) = paused(Pool::builder().order(order_of));
-    let (to, told) = mpsc::channel();
+    let (to, reports) = mpsc::channel();
     work.tell(0, to.clone()).submit().detach();
     work.tell(1, to.clone()).priority(Priority::UserBlocking).submit().detach();
-    assert_eq!(order(&pool, &told), [1, 0]);
+    assert_eq!(order(&pool, &reports), [1, 0]);
 }
 
 #[test]
-fn with_an_order_every_call_is_counted_and_bounds_hold() {
+fn custom_order_keeps_counts_and_bounds() {
     let newest_first = |call: &QueuedCall<'_>| Some(u64::MAX - call.submitted());
     let settings = Pool::builder().order(newest_first).max_queue(MaxQueue::Bounded(3)).on_full(OnFull::DropOldest);
     let (pool, work) = paused(settings);
-    let (to, told) = mpsc::channel();
+    let (to, reports) = mpsc::channel();
     let low = work.tell(0, to.clone()).priority(Priority::Low).submit();
     for of in 1..4 {
         work.tell(of, to.clone()).submit().detach();
     }
     assert!(matches!(low.wait(), Err(CallError::Dropped(_))), "the oldest of the lowest priority goes");
     assert_eq!(pool.queue_len(), 3);
-    assert_eq!(order(&pool, &told), [3, 2, 1]);
+    assert_eq!(order(&pool, &reports), [3, 2, 1]);
     for of in 0..2_000 {
         work.tell(of, to.clone()).wait().expect("it runs");
     }
@@ -319,7 +319,7 @@ fn with_an_order_every_call_is_counted_and_bounds_hold() {
 // ----- what is inherited
 
 #[test]
-fn children_are_as_urgent_as_their_parents_unless_they_are_told() {
+fn children_inherit_the_priority_of_their_parent() {
     let all = Work::tasks().children(1).priority(Priority::Low).wait().expect("it runs");
     assert_eq!(all, [Priority::Low, Priority::Low, Priority::UserBlocking]);
     let all = Work::tasks().children(0).wait().expect("it runs");
@@ -337,7 +337,7 @@ fn children_inherit_in_one_slot_and_from_futures() {
 }
 
 #[test]
-fn a_scope_says_how_urgent_what_is_submitted_within_it_is() {
+fn with_priority_applies_to_calls_submitted_within() {
     let work = Work::tasks();
     let inner = with_priority(Priority::Low, || {
         let outer = work.priority().wait().expect("it runs");
@@ -350,7 +350,7 @@ fn a_scope_says_how_urgent_what_is_submitted_within_it_is() {
 }
 
 #[test]
-fn a_future_in_a_scope_takes_it_along() {
+fn future_created_in_with_priority_keeps_the_priority() {
     let work = Work::tasks();
     let inner = pollster::block_on(with_priority_async(Priority::Idle, async {
         nanolith::time::sleep(MILLISECOND).await;
@@ -362,7 +362,7 @@ fn a_future_in_a_scope_takes_it_along() {
 }
 
 #[test]
-fn a_scope_within_a_task_is_of_that_task_alone() {
+fn with_priority_within_a_task_applies_to_that_task_alone() {
     let pool = one_slot();
     let priorities = Work::on(&pool).scoped_child(pool.clone()).priority(Priority::Low).wait().expect("it runs");
     // The priority in the middle is that of a grandchild, which runs on top of the task in its
@@ -371,17 +371,17 @@ fn a_scope_within_a_task_is_of_that_task_alone() {
 }
 
 #[test]
-fn services_and_clusters_honour_it() {
-    let counter = Counter::service(Counter { told: Vec::new() }).launch().wait().expect("it starts");
+fn services_and_clusters_honour_with_priority() {
+    let counter = Counter::service(Counter { reports: Vec::new() }).launch().wait().expect("it starts");
     let child = Work::tasks().child_of_service(counter);
     assert_eq!(child.priority(Priority::Low).wait().expect("it runs"), Priority::Low);
-    let cluster = Cluster::launch(2, || Counter::service(Counter { told: Vec::new() })).wait().expect("it starts");
+    let cluster = Cluster::launch(2, || Counter::service(Counter { reports: Vec::new() })).wait().expect("it starts");
     assert_eq!(with_priority(Priority::Low, || cluster.priority().wait()).expect("it runs"), Priority::Low);
 }
 
 #[test]
 fn messages_and_calls_of_one_scope_keep_their_order() {
-    let counter = Counter::service(Counter { told: Vec::new() }).launch().wait().expect("it starts");
+    let counter = Counter::service(Counter { reports: Vec::new() }).launch().wait().expect("it starts");
     let (began, held) = mpsc::channel();
     let (go, gate) = mpsc::channel();
     counter.hold(began, gate).submit().detach();
@@ -393,15 +393,15 @@ fn messages_and_calls_of_one_scope_keep_their_order() {
         counter.send(4).wait().expect("it is open");
     });
     go.send(()).expect("it waits");
-    assert_eq!(counter.told().priority(Priority::Idle).wait().expect("it runs"), [2, 3, 4, 1]);
+    assert_eq!(counter.reports().priority(Priority::Idle).wait().expect("it runs"), [2, 3, 4, 1]);
 }
 
 // ----- raised
 
 #[test]
-fn a_queued_call_that_is_raised_goes_once_and_in_its_new_place() {
+fn raised_queued_call_runs_once_at_its_new_position() {
     let (pool, work) = paused(Pool::builder());
-    let (to, told) = mpsc::channel();
+    let (to, reports) = mpsc::channel();
     let jobs: Vec<_> = (0..5).map(|of| work.tell(of, to.clone()).submit()).collect();
     let idle = work.tell(5, to.clone()).priority(Priority::Idle).submit();
     idle.raise(Priority::Low);
@@ -411,25 +411,25 @@ fn a_queued_call_that_is_raised_goes_once_and_in_its_new_place() {
     jobs[4].raise(Priority::Immediate);
     work.tell(6, to.clone()).priority(Priority::Idle).submit().detach();
     assert_eq!((pool.queue_len(), pool.in_flight()), (7, 7), "an entry more is no call more");
-    assert_eq!(order(&pool, &told), [4, 3, 0, 1, 2, 5, 6]);
+    assert_eq!(order(&pool, &reports), [4, 3, 0, 1, 2, 5, 6]);
     assert_eq!((pool.queue_len(), pool.in_flight(), pool.completed()), (0, 0, 7));
 }
 
 #[test]
-fn a_call_that_is_raised_stands_as_if_it_had_come_so() {
+fn raised_call_keeps_the_order_of_its_submission() {
     let (pool, work) = paused(Pool::builder());
-    let (to, told) = mpsc::channel();
+    let (to, reports) = mpsc::channel();
     let first = work.tell(0, to.clone()).priority(Priority::Low).submit();
     work.tell(1, to.clone()).priority(Priority::UserBlocking).submit().detach();
     first.raise(Priority::UserBlocking); // it came first
-    assert_eq!(order(&pool, &told), [0, 1]);
+    assert_eq!(order(&pool, &reports), [0, 1]);
 }
 
 #[test]
-fn what_was_raised_is_cancelled_dropped_and_closed_as_others_are() {
+fn raised_call_is_cancelled_dropped_and_closed_like_others() {
     let settings = Pool::builder().max_queue(MaxQueue::Bounded(2)).on_full(OnFull::DropOldest);
     let (pool, work) = paused(settings);
-    let (to, told) = mpsc::channel();
+    let (to, reports) = mpsc::channel();
     let raised = work.tell(0, to.clone()).priority(Priority::Idle).submit();
     let low = work.tell(1, to.clone()).priority(Priority::Low).submit();
     raised.raise(Priority::UserBlocking);
@@ -442,12 +442,12 @@ fn what_was_raised_is_cancelled_dropped_and_closed_as_others_are() {
     assert_eq!(pool.terminate(), 1);
     assert!(matches!(third.wait(), Err(CallError::Cancelled(_))));
     assert!(matches!(raised.wait(), Err(CallError::Cancelled(_))));
-    assert_eq!((pool.in_flight(), told.try_iter().count()), (0, 0));
+    assert_eq!((pool.in_flight(), reports.try_iter().count()), (0, 0));
 }
 
 #[test]
-fn a_call_in_a_service_is_raised_too() {
-    let counter = Counter::service(Counter { told: Vec::new() }).launch().wait().expect("it starts");
+fn call_in_a_service_is_raised() {
+    let counter = Counter::service(Counter { reports: Vec::new() }).launch().wait().expect("it starts");
     let (began, held) = mpsc::channel();
     let (go, gate) = mpsc::channel();
     counter.hold(began, gate).submit().detach();
@@ -455,15 +455,15 @@ fn a_call_in_a_service_is_raised_too() {
     let jobs = [1, 2, 3].map(|of| counter.tell(of).submit());
     jobs[2].raise(Priority::UserBlocking);
     go.send(()).expect("it waits");
-    assert_eq!(counter.told().priority(Priority::Idle).wait().expect("it runs"), [3, 1, 2]);
+    assert_eq!(counter.reports().priority(Priority::Idle).wait().expect("it runs"), [3, 1, 2]);
     counter.close().wait().expect("it closes");
     let info = counter.info();
     assert_eq!((info.queue_len, info.completed), (0, 5));
 }
 
 #[test]
-fn a_call_in_a_cluster_is_raised_where_it_is() {
-    let cluster = Cluster::launch(1, || Counter::service(Counter { told: Vec::new() })).wait().expect("it starts");
+fn call_in_a_cluster_is_raised_in_its_member() {
+    let cluster = Cluster::launch(1, || Counter::service(Counter { reports: Vec::new() })).wait().expect("it starts");
     let (began, held) = mpsc::channel();
     let (go, gate) = mpsc::channel();
     cluster.hold(began, gate).submit().detach();
@@ -471,26 +471,26 @@ fn a_call_in_a_cluster_is_raised_where_it_is() {
     let jobs = [1, 2, 3].map(|of| cluster.tell(of).submit());
     jobs[2].raise(Priority::UserBlocking);
     go.send(()).expect("it waits");
-    assert_eq!(cluster.told().priority(Priority::Idle).wait().expect("it runs"), [3, 1, 2]);
+    assert_eq!(cluster.reports().priority(Priority::Idle).wait().expect("it runs"), [3, 1, 2]);
 }
 
 #[test]
-fn a_call_with_an_expiration_of_its_own_that_is_raised_is_so_when_it_is_tried_again() {
+fn retried_call_keeps_a_raise_over_its_own_expiration() {
     let (pool, work) = paused(Pool::builder());
-    let (calls, (to, told)) = (
+    let (calls, (to, reports)) = (
         Work::calls(layers::stack().retry(Retry::new(2).backoff(Backoff::none())).wrap(pool.clone())),
         mpsc::channel(),
     );
     let fails_once = calls.fail_once(1, to.clone(), Arc::default()).serve_within(MINUTE).submit();
     fails_once.raise(Priority::UserBlocking);
     work.tell(2, to).submit().detach();
-    assert_eq!(order(&pool, &told), [1, 1, 2]);
+    assert_eq!(order(&pool, &reports), [1, 1, 2]);
 }
 
 #[test]
-fn raised_calls_that_are_waited_for_at_once_are_counted_once() {
+fn raised_calls_that_run_in_their_waiter_are_counted_once() {
     let pool = one_slot();
-    let (to, told) = mpsc::channel();
+    let (to, reports) = mpsc::channel();
     for of in 0..500 {
         let job = Work::on(&pool).tell(of, to.clone()).submit();
         job.raise(Priority::ALL[of as usize % 5]);
@@ -498,11 +498,11 @@ fn raised_calls_that_are_waited_for_at_once_are_counted_once() {
     }
     pool.drained().wait();
     assert_eq!((pool.in_flight(), pool.queue_len(), pool.overflow(), pool.completed()), (0, 0, 0, 500));
-    assert_eq!(told.try_iter().count(), 500);
+    assert_eq!(reports.try_iter().count(), 500);
 }
 
 #[test]
-fn a_running_call_that_is_raised_passes_that_on_to_its_children() {
+fn raise_of_a_running_call_raises_its_children() {
     let pool = one_slot();
     let (began, held) = mpsc::channel();
     let (go, gate) = mpsc::channel();
@@ -514,10 +514,10 @@ fn a_running_call_that_is_raised_passes_that_on_to_its_children() {
 }
 
 #[test]
-fn a_future_that_was_raised_goes_on_in_its_new_place() {
+fn raised_future_resumes_at_its_new_position() {
     let pool = one_slot();
     let work = Work::on(&pool);
-    let (to, told) = mpsc::channel();
+    let (to, reports) = mpsc::channel();
     let (began, pending) = mpsc::channel();
     let open = Arc::new(AtomicBool::new(false));
     let jobs = [0, 1].map(|of| {
@@ -534,7 +534,7 @@ fn a_future_that_was_raised_goes_on_in_its_new_place() {
     work.tell(2, to.clone()).submit().detach();
     go.send(()).expect("it waits");
     pool.drained().wait();
-    assert_eq!(told.try_iter().collect::<Vec<_>>(), [1, 2, 0]);
+    assert_eq!(reports.try_iter().collect::<Vec<_>>(), [1, 2, 0]);
 }
 
 #[test]
@@ -556,9 +556,9 @@ fn raise_polls_no_future_that_awaits_no_call() {
 }
 
 #[test]
-fn raise_reaches_what_a_future_blocks_on() {
+fn raise_reaches_the_call_that_a_future_blocks_on() {
     let (pool, work) = paused(Pool::builder());
-    let (to, told) = mpsc::channel();
+    let (to, reports) = mpsc::channel();
     let idle = work.tell(0, to.clone()).priority(Priority::Idle).submit();
     let waiter = Work::on(&one_slot()).block_in_future(idle).priority(Priority::Idle).submit();
     // The first raise may come before the future blocks. When that raise has reached the call, the
@@ -569,7 +569,7 @@ fn raise_reaches_what_a_future_blocks_on() {
         waiter.raise(priority);
         await_raised(&pool);
     }
-    assert_eq!(order(&pool, &told), [0, 3, 2, 1]);
+    assert_eq!(order(&pool, &reports), [0, 3, 2, 1]);
     waiter.wait().expect("it runs");
 }
 
@@ -579,11 +579,11 @@ fn raise_reaches_what_a_future_blocks_on() {
 /// urgent one before it.
 fn elsewhere() -> (Pool, Handle<Work, ()>, Receiver<u32>) {
     let (pool, work) = paused(Pool::builder());
-    let (to, told) = mpsc::channel();
+    let (to, reports) = mpsc::channel();
     work.other(1, to.clone()).submit().detach();
     let idle = work.tell(2, to).priority(Priority::Idle).submit();
     assert_eq!(pool.next_task().map(TaskInfo::name), Some("other"));
-    (pool, idle, told)
+    (pool, idle, reports)
 }
 
 /// Waits until the awaited call is first.
@@ -594,38 +594,38 @@ fn await_raised(pool: &Pool) {
 }
 
 #[test]
-fn a_task_that_waits_raises_what_it_waits_for() {
+fn blocking_task_raises_the_call_that_it_waits_for() {
     let waits =
         |handle| Work::on(&one_slot()).wait_on(handle, mpsc::channel().0).priority(Priority::UserBlocking).submit();
-    let (pool, idle, told) = elsewhere();
+    let (pool, idle, reports) = elsewhere();
     let waiter = waits(idle);
     await_raised(&pool);
-    assert_eq!(order(&pool, &told), [2, 1]);
+    assert_eq!(order(&pool, &reports), [2, 1]);
     waiter.wait().expect("it runs");
 }
 
 #[test]
-fn a_task_that_awaits_raises_what_it_awaits() {
-    let (pool, idle, told) = elsewhere();
+fn awaiting_task_raises_the_call_that_it_awaits() {
+    let (pool, idle, reports) = elsewhere();
     let waiter = Work::tasks().await_it(idle).priority(Priority::Immediate).submit();
     await_raised(&pool);
-    assert_eq!(order(&pool, &told), [2, 1]);
+    assert_eq!(order(&pool, &reports), [2, 1]);
     waiter.wait().expect("it runs");
 }
 
 #[test]
-fn a_wait_in_a_scope_raises_and_another_does_not() {
-    let (pool, idle, told) = elsewhere();
+fn wait_raises_its_call_only_within_with_priority() {
+    let (pool, idle, reports) = elsewhere();
     let idle = idle.wait_timeout(MILLISECOND).expect_err("nothing starts");
     assert_eq!(pool.next_task().map(TaskInfo::name), Some("other"), "a thread outside is in no hurry");
     let idle = with_priority(Priority::UserBlocking, || idle.wait_timeout(MILLISECOND)).expect_err("nothing starts");
-    assert_eq!(order(&pool, &told), [2, 1]);
+    assert_eq!(order(&pool, &reports), [2, 1]);
     idle.wait().expect("it runs");
 }
 
 #[test]
-fn raising_reaches_what_the_raised_call_waits_for() {
-    let (pool, idle, told) = elsewhere();
+fn raise_reaches_the_call_that_a_raised_call_waits_for() {
+    let (pool, idle, reports) = elsewhere();
     let (middle, outer) = (one_slot(), one_slot());
     let (began, both) = mpsc::channel();
     let inner = Work::on(&middle).wait_on(idle, began.clone()).priority(Priority::Idle).submit();
@@ -636,13 +636,13 @@ fn raising_reaches_what_the_raised_call_waits_for() {
     }
     waiter.raise(Priority::Immediate);
     await_raised(&pool);
-    assert_eq!(order(&pool, &told), [2, 1]);
+    assert_eq!(order(&pool, &reports), [2, 1]);
     waiter.wait().expect("it runs");
 }
 
 #[test]
-fn raising_reaches_what_a_raised_future_awaits() {
-    let (pool, idle, told) = elsewhere();
+fn raise_reaches_the_call_that_a_raised_future_awaits() {
+    let (pool, idle, reports) = elsewhere();
     let middle = one_slot();
     let inner = Work::on(&middle).await_it(idle).priority(Priority::Idle).submit();
     let waiter = Work::on(&middle).await_it(inner).priority(Priority::Idle).submit();
@@ -651,41 +651,41 @@ fn raising_reaches_what_a_raised_future_awaits() {
     }
     waiter.raise(Priority::Immediate);
     await_raised(&pool);
-    assert_eq!(order(&pool, &told), [2, 1]);
+    assert_eq!(order(&pool, &reports), [2, 1]);
     waiter.wait().expect("it runs");
 }
 
 // ----- behaviours of React's scheduler
 
 #[test]
-fn cancel_is_idempotent_and_frees_the_place_once() {
+fn second_cancel_does_not_free_a_place_again() {
     let (pool, work) = paused(Pool::builder());
-    let (to, told) = mpsc::channel();
+    let (to, reports) = mpsc::channel();
     let job = work.tell(0, to.clone()).submit();
     work.tell(1, to).submit().detach();
     job.cancel();
     job.cancel();
     assert_eq!(pool.in_flight(), 1);
-    assert_eq!(order(&pool, &told), [1]);
+    assert_eq!(order(&pool, &reports), [1]);
     job.cancel();
     assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
 }
 
 #[test]
-fn an_error_in_one_task_leaves_the_rest_running() {
+fn error_in_one_task_leaves_the_others_running() {
     let (pool, work) = paused(Pool::builder());
-    let (to, told) = mpsc::channel();
+    let (to, reports) = mpsc::channel();
     work.tell(0, to.clone()).submit().detach();
     let failing = work.fail().submit();
     work.tell(1, to).submit().detach();
-    assert_eq!(order(&pool, &told), [0, 1]);
+    assert_eq!(order(&pool, &reports), [0, 1]);
     assert!(matches!(failing.wait(), Err(CallError::Panicked(..))));
 }
 
 #[test]
-fn raising_while_others_submit_wait_and_cancel_loses_nobody() {
+fn concurrent_raises_waits_and_cancels_lose_no_call() {
     let pool = Pool::builder().concurrency(Concurrency::Exact(2)).build().expect("it starts");
-    let (to, told) = mpsc::channel();
+    let (to, reports) = mpsc::channel();
     thread::scope(|scope| {
         for seed in 0..3 {
             let (work, to) = (Work::on(&pool), to.clone());
@@ -706,5 +706,5 @@ fn raising_while_others_submit_wait_and_cancel_loses_nobody() {
     });
     pool.drained().wait();
     assert_eq!((pool.in_flight(), pool.queue_len(), pool.overflow()), (0, 0, 0));
-    assert_eq!(told.try_iter().count() as u64, pool.completed());
+    assert_eq!(reports.try_iter().count() as u64, pool.completed());
 }

@@ -143,7 +143,7 @@ impl Host {
 // ----- in the host's loop
 
 #[test]
-fn a_task_runs_in_the_message_that_was_posted_for_it() {
+fn task_runs_in_the_host_message_posted_for_it() {
     Host::run(|host| {
         host.say("task", Priority::Normal);
         assert_eq!((host.posted(), host.log.take()), (1, vec![]));
@@ -152,7 +152,7 @@ fn a_task_runs_in_the_message_that_was_posted_for_it() {
 }
 
 #[test]
-fn tasks_share_a_message() {
+fn tasks_share_a_host_message() {
     Host::run(|host| {
         host.say("A", Priority::Normal);
         host.say("B", Priority::Normal);
@@ -162,7 +162,7 @@ fn tasks_share_a_message() {
 }
 
 #[test]
-fn when_the_time_is_used_the_rest_is_for_another_message() {
+fn used_up_time_leaves_the_rest_to_another_message() {
     Host::run(|host| {
         host.say_for("A", Priority::Normal, Duration::from_millis(4_999));
         host.say("B", Priority::Normal);
@@ -172,7 +172,7 @@ fn when_the_time_is_used_the_rest_is_for_another_message() {
 }
 
 #[test]
-fn a_cancelled_task_never_runs_and_to_cancel_it_again_does_nothing() {
+fn cancelled_task_never_runs_and_may_be_cancelled_again() {
     Host::run(|host| {
         let job = host.play.say("task").submit();
         job.cancel();
@@ -184,7 +184,7 @@ fn a_cancelled_task_never_runs_and_to_cancel_it_again_does_nothing() {
 }
 
 #[test]
-fn an_error_is_its_own_tasks_and_the_others_run() {
+fn error_belongs_to_its_task_and_the_others_run() {
     Host::run(|host| {
         let job = host.play.say_and_break("oops").submit();
         host.say("fine", Priority::Normal);
@@ -194,7 +194,7 @@ fn an_error_is_its_own_tasks_and_the_others_run() {
 }
 
 #[test]
-fn after_an_empty_queue_a_new_message_is_posted() {
+fn new_message_is_posted_after_an_empty_queue() {
     Host::run(|host| {
         for line in ["A", "B"] {
             host.say(line, Priority::Normal);
@@ -205,7 +205,7 @@ fn after_an_empty_queue_a_new_message_is_posted() {
 }
 
 #[test]
-fn after_a_cancellation_a_new_message_is_posted() {
+fn new_message_is_posted_after_a_cancellation() {
     Host::run(|host| {
         host.play.say("A").submit().cancel();
         assert_eq!((host.posted(), host.message()), (1, (vec![], false)));
@@ -215,7 +215,7 @@ fn after_a_cancellation_a_new_message_is_posted() {
 }
 
 #[test]
-fn a_task_is_asked_to_yield_after_five_milliseconds() {
+fn task_should_yield_after_five_milliseconds() {
     Host::run(|host| {
         let job = host.play.block_until_asked_to_yield().submit();
         host.message();
@@ -227,7 +227,7 @@ fn a_task_is_asked_to_yield_after_five_milliseconds() {
 // ----- order
 
 #[test]
-fn work_is_flushed_bit_by_bit() {
+fn flush_runs_work_in_parts() {
     Host::run(|host| {
         ["A", "B", "C", "D"].into_iter().for_each(|line| host.say(line, Priority::Normal));
         assert_eq!(host.flush(2), ["A", "B"]);
@@ -237,7 +237,7 @@ fn work_is_flushed_bit_by_bit() {
 }
 
 #[test]
-fn what_was_cancelled_is_left_out() {
+fn flush_skips_cancelled_work() {
     Host::run(|host| {
         host.say("A", Priority::Normal);
         let job = host.play.say("B").submit();
@@ -248,7 +248,7 @@ fn what_was_cancelled_is_left_out() {
 }
 
 #[test]
-fn the_highest_priority_is_first_and_equals_keep_their_order() {
+fn highest_priority_is_first_and_ties_keep_their_order() {
     Host::run(|host| {
         host.say("A", Priority::Normal);
         host.say("B", Priority::Normal);
@@ -269,7 +269,7 @@ fn all_five_priorities_are_in_order() {
 }
 
 #[test]
-fn work_expires_and_runs_whatever_time_there_is() {
+fn expired_work_runs_without_time_left() {
     Host::run(|host| {
         let takes = 100 * MILLISECOND;
         host.say_for("A", Priority::Normal, takes);
@@ -289,7 +289,7 @@ fn work_expires_and_runs_whatever_time_there_is() {
 }
 
 #[test]
-fn expired_work_runs_on_when_the_slice_is_over() {
+fn expired_work_continues_when_the_slice_is_over() {
     Host::run(|host| {
         ["A", "B", "C"].into_iter().for_each(|line| host.say_for(line, Priority::UserBlocking, 10 * MILLISECOND));
         host.say("normal", Priority::Normal);
@@ -311,7 +311,7 @@ fn normal_work_expires_after_five_seconds() {
 }
 
 #[test]
-fn idle_work_hardly_ever_expires() {
+fn idle_work_expires_after_days() {
     Host::run(|host| {
         host.say("idle", Priority::Idle);
         host.clock.advance(Duration::from_millis((1 << 30) - 2));
@@ -324,7 +324,7 @@ fn idle_work_hardly_ever_expires() {
 // ----- immediate work
 
 #[test]
-fn immediate_work_waits_for_the_next_turn_and_then_runs_to_its_end() {
+fn immediate_work_waits_for_the_next_turn_and_then_ends() {
     Host::run(|host| {
         ["A", "B", "C", "D"].into_iter().for_each(|line| host.say(line, Priority::Immediate));
         assert_eq!(host.log.take(), Vec::<&str>::new());
@@ -344,7 +344,7 @@ fn nested_immediate_work_goes_to_the_end_of_its_queue() {
 }
 
 #[test]
-fn immediate_work_runs_though_some_of_it_fails_and_each_has_its_own_error() {
+fn immediate_work_runs_on_after_errors_of_other_work() {
     Host::run(|host| {
         let breaks = |line| host.play.say_and_break(line).priority(Priority::Immediate).submit();
         let first = breaks("A");
@@ -360,7 +360,7 @@ fn immediate_work_runs_though_some_of_it_fails_and_each_has_its_own_error() {
 // ----- for a debugger
 
 #[test]
-fn a_pause_keeps_everything_until_it_is_resumed() {
+fn pause_keeps_all_work_until_resume() {
     Host::run(|host| {
         host.local.pause();
         host.say("A", Priority::Immediate);
@@ -434,7 +434,7 @@ fn script(lines: &[&'static str], takes: u64) -> Script {
 // ----- continuations
 
 #[test]
-fn a_continuation_goes_on_in_a_later_step_and_keeps_its_place() {
+fn continuation_runs_in_a_later_step_at_its_position() {
     Host::run(|host| {
         let takes = 100 * MILLISECOND;
         host.say_for("A", Priority::Normal, takes);
@@ -450,7 +450,7 @@ fn a_continuation_goes_on_in_a_later_step_and_keeps_its_place() {
 }
 
 #[test]
-fn a_continuation_inherits_the_expiration() {
+fn continuation_inherits_the_expiration() {
     Host::run(|host| {
         let script: Script = [("A", 125), ("B", 124), ("C", 100), ("D", 100)]
             .map(|(line, takes)| (line, Duration::from_millis(takes)))
@@ -464,7 +464,7 @@ fn a_continuation_inherits_the_expiration() {
 }
 
 #[test]
-fn more_urgent_work_goes_between_two_steps() {
+fn more_urgent_work_runs_between_two_steps() {
     Host::run(|host| {
         Long::on(&host.local).say_all(script(&["A", "B", "C", "D"], 100)).submit().detach();
         assert_eq!(host.flush(1), ["A"]);
@@ -474,7 +474,7 @@ fn more_urgent_work_goes_between_two_steps() {
 }
 
 #[test]
-fn work_asked_for_within_a_step_goes_before_its_continuation_if_it_is_more_urgent() {
+fn more_urgent_nested_work_precedes_a_continuation() {
     Host::run(|host| {
         let long = Long::on(&host.local);
         long.say_each(host.local.clone(), script(&["A", "B", "C", "D"], 100)).submit().detach();
@@ -483,7 +483,7 @@ fn work_asked_for_within_a_step_goes_before_its_continuation_if_it_is_more_urgen
 }
 
 #[test]
-fn a_task_that_is_cancelled_between_two_steps_does_not_go_on() {
+fn task_cancelled_between_two_steps_does_not_continue() {
     Host::run(|host| {
         let job = Long::on(&host.local).say_each(host.local.clone(), script(&["yield", "continuation"], 0)).submit();
         assert_eq!(host.flush(1), ["yield"]);
@@ -494,7 +494,7 @@ fn a_task_that_is_cancelled_between_two_steps_does_not_go_on() {
 }
 
 #[test]
-fn a_long_task_yields_at_the_end_of_the_slice_and_goes_on_with_the_next_message() {
+fn long_task_yields_and_continues_in_the_next_message() {
     Host::run(|host| {
         Long::on(&host.local).say_all(script(&["A", "B", "C", "D"], 3)).submit().detach();
         assert_eq!(host.posted(), 1);
@@ -504,7 +504,7 @@ fn a_long_task_yields_at_the_end_of_the_slice_and_goes_on_with_the_next_message(
 }
 
 #[test]
-fn a_turn_ends_when_nothing_is_left_though_steps_followed_each_other() {
+fn turn_ends_when_no_step_is_left() {
     Host::run(|host| {
         let long = Long::on(&host.local);
         long.say_each(host.local.clone(), script(&["A", "C", "D"], 0)).submit().detach();
@@ -513,7 +513,7 @@ fn a_turn_ends_when_nothing_is_left_though_steps_followed_each_other() {
 }
 
 #[test]
-fn a_task_is_asked_to_yield_at_once_when_more_urgent_work_comes() {
+fn task_should_yield_at_once_to_more_urgent_work() {
     Host::run(|host| {
         // It is the only task: it has its 5 ms.
         let alone = host.play.block_until_asked_to_yield().submit();
@@ -532,7 +532,7 @@ fn a_task_is_asked_to_yield_at_once_when_more_urgent_work_comes() {
 // ----- the current priority
 
 #[test]
-fn a_scope_has_a_priority_and_an_inner_one_its_own() {
+fn scope_and_inner_scope_have_their_own_priorities() {
     Host::run(|host| {
         let long = Long::on(&host.local);
         let ask = || long.priority().submit();
@@ -546,14 +546,14 @@ fn a_scope_has_a_priority_and_an_inner_one_its_own() {
             (first, second, third, fourth, fifth)
         };
         host.flush_all();
-        let told = [first, second, third, fourth, fifth].map(|job| job.wait().expect("it ran"));
+        let priorities = [first, second, third, fourth, fifth].map(|job| job.wait().expect("it ran"));
         use Priority::{Immediate, Normal, UserBlocking};
-        assert_eq!(told, [Normal, Immediate, Normal, UserBlocking, Immediate]);
+        assert_eq!(priorities, [Normal, Immediate, Normal, UserBlocking, Immediate]);
     });
 }
 
 #[test]
-fn a_task_hands_its_priority_to_what_it_submits() {
+fn task_passes_its_priority_to_its_submissions() {
     Host::run(|host| {
         let long = Long::on(&host.local);
         let job = long.inherited(host.local.clone()).priority(Priority::UserBlocking).submit();
@@ -563,7 +563,7 @@ fn a_task_hands_its_priority_to_what_it_submits() {
 }
 
 #[test]
-fn a_callback_made_in_a_scope_brings_the_scope_along_by_naming_it() {
+fn closure_keeps_a_scope_by_calling_with_priority() {
     // React wraps a callback with the current priority. Here a closure calls `with_priority`
     // itself.
     Host::run(|host| {
@@ -586,7 +586,7 @@ fn say_after(host: &Host, line: &'static str, priority: Priority, ms: u64) -> Ha
 }
 
 #[test]
-fn a_delayed_task_is_not_there_before_it_is_due() {
+fn delayed_task_is_absent_before_it_is_due() {
     Host::run(|host| {
         say_after(&host, "A", Priority::Normal, 1_000).detach();
         assert_eq!(host.posted(), 0);
@@ -598,7 +598,7 @@ fn a_delayed_task_is_not_there_before_it_is_due() {
 }
 
 #[test]
-fn delayed_tasks_come_in_the_order_in_which_they_are_due() {
+fn delayed_tasks_run_in_the_order_of_their_due_times() {
     Host::run(|host| {
         for (line, ms) in [("C", 300), ("A", 100), ("B", 200), ("D", 400)] {
             say_after(&host, line, Priority::Normal, ms).detach();
@@ -611,7 +611,7 @@ fn delayed_tasks_come_in_the_order_in_which_they_are_due() {
 }
 
 #[test]
-fn delayed_tasks_stand_between_those_that_are_not() {
+fn delayed_tasks_run_among_immediate_ones() {
     Host::run(|host| {
         let takes = 100 * MILLISECOND;
         let delayed = |line, ms| {
@@ -627,7 +627,7 @@ fn delayed_tasks_stand_between_those_that_are_not() {
 }
 
 #[test]
-fn a_delayed_task_that_is_more_urgent_goes_between_two_steps() {
+fn more_urgent_delayed_task_runs_between_two_steps() {
     Host::run(|host| {
         Long::on(&host.local).say_all(script(&["A", "B", "C", "D"], 100)).submit().detach();
         let takes = 100 * MILLISECOND;
@@ -638,7 +638,7 @@ fn a_delayed_task_that_is_more_urgent_goes_between_two_steps() {
 }
 
 #[test]
-fn a_delayed_tasks_expiration_counts_from_when_it_is_due() {
+fn expiration_of_a_delayed_task_counts_from_its_due_time() {
     Host::run(|host| {
         say_after(&host, "A", Priority::Normal, 1_000).detach();
         host.clock.advance(Duration::from_millis(5_999));
@@ -649,7 +649,7 @@ fn a_delayed_tasks_expiration_counts_from_when_it_is_due() {
 }
 
 #[test]
-fn a_delayed_task_is_cancelled_before_it_is_due_and_after() {
+fn delayed_task_is_cancelled_before_and_after_its_due_time() {
     Host::run(|host| {
         let early = say_after(&host, "early", Priority::Normal, 1_000);
         let late = say_after(&host, "late", Priority::Normal, 1_000);

@@ -93,9 +93,9 @@ fn settle(schedule: &Schedule) {
 }
 
 #[test]
-fn beats_do_not_drift_and_the_first_is_after_a_period() {
+fn ticks_do_not_drift_and_the_first_is_after_a_period() {
     mocked(|clock| {
-        let (tell, told) = channel();
+        let (tell, reports) = channel();
         let begun = now();
         let schedule = every(SECOND, Work::on(&pool()), |work| work.when())
             .on_outcome(move |when| drop(tell.send(when)))
@@ -104,7 +104,7 @@ fn beats_do_not_drift_and_the_first_is_after_a_period() {
         assert_eq!(schedule.next_due(), Some(begun + SECOND));
         for n in 1..=100 {
             clock.advance(SECOND);
-            assert_eq!(told.recv().expect("it beats").expect("it runs"), begun + n * SECOND);
+            assert_eq!(reports.recv().expect("it beats").expect("it runs"), begun + n * SECOND);
             settle(&schedule);
         }
         assert_eq!((schedule.info().runs, schedule.info().missed), (100, 0));
@@ -112,7 +112,7 @@ fn beats_do_not_drift_and_the_first_is_after_a_period() {
 }
 
 #[test]
-fn a_schedule_starts_when_it_is_told_and_ends_after_its_times() {
+fn schedule_has_a_start_and_a_number_of_runs() {
     mocked(|clock| {
         let counter = Arc::new(AtomicU64::new(0));
         let counted = counter.clone();
@@ -145,7 +145,7 @@ impl Work2 {
 }
 
 #[test]
-fn a_schedule_that_is_cancelled_or_dropped_beats_no_more() {
+fn cancelled_or_dropped_schedule_ticks_no_more() {
     mocked(|clock| {
         let counter = Arc::new(AtomicU64::new(0));
         let start = || {
@@ -168,7 +168,7 @@ fn a_schedule_that_is_cancelled_or_dropped_beats_no_more() {
 }
 
 #[test]
-fn a_run_that_is_on_goes_on_after_a_cancellation_unless_its_token_says_otherwise() {
+fn running_call_survives_a_schedule_cancel_without_a_token() {
     mocked(|clock| {
         let (schedule, held) = held(SECOND, |plan| plan);
         clock.advance(SECOND);
@@ -191,7 +191,7 @@ fn a_run_that_is_on_goes_on_after_a_cancellation_unless_its_token_says_otherwise
 }
 
 #[test]
-fn a_beat_that_finds_the_run_before_on_is_skipped_and_counted() {
+fn tick_during_a_run_is_skipped_and_counted() {
     mocked(|clock| {
         let begun = now();
         let (schedule, held) = held(SECOND, |plan| plan);
@@ -209,7 +209,7 @@ fn a_beat_that_finds_the_run_before_on_is_skipped_and_counted() {
 }
 
 #[test]
-fn missed_beats_are_made_up_for_one_after_the_other() {
+fn burst_runs_missed_ticks_one_after_the_other() {
     mocked(|clock| {
         let begun = now();
         let (schedule, held) = held(SECOND, |plan| plan.missed(MissedTick::Burst).times(7));
@@ -230,7 +230,7 @@ fn missed_beats_are_made_up_for_one_after_the_other() {
 }
 
 #[test]
-fn a_delayed_beat_puts_off_those_after_it() {
+fn delayed_tick_postpones_the_later_ticks() {
     mocked(|clock| {
         let begun = now();
         let (schedule, held) = held(SECOND, |plan| plan.missed(MissedTick::Delay));
@@ -247,7 +247,7 @@ fn a_delayed_beat_puts_off_those_after_it() {
 }
 
 #[test]
-fn a_clock_that_leaps_counts_what_it_leapt_over() {
+fn clock_leap_counts_the_missed_ticks() {
     for (missed, runs, skipped, next) in
         [(MissedTick::Skip, 1, 9, 500), (MissedTick::Burst, 10, 0, 500), (MissedTick::Delay, 1, 9, 1_000)]
     {
@@ -265,7 +265,7 @@ fn a_clock_that_leaps_counts_what_it_leapt_over() {
 }
 
 #[test]
-fn runs_overlap_where_they_may() {
+fn overlapping_runs_run_concurrently() {
     mocked(|clock| {
         let (schedule, held) = held(SECOND, |plan| plan.overlapping().times(2));
         clock.advance(2 * SECOND);
@@ -278,7 +278,7 @@ fn runs_overlap_where_they_may() {
 }
 
 #[test]
-fn a_pause_leaves_the_rhythm_as_it_is() {
+fn pause_keeps_the_rhythm_of_the_ticks() {
     mocked(|clock| {
         let begun = now();
         let schedule = every(SECOND, Work::on(&pool()), |work| work.when()).start().expect("it starts");
@@ -296,9 +296,9 @@ fn a_pause_leaves_the_rhythm_as_it_is() {
 }
 
 #[test]
-fn runs_that_fail_are_counted_and_the_schedule_goes_on() {
+fn failed_runs_are_counted_and_the_schedule_continues() {
     mocked(|clock| {
-        let (tell, told) = channel();
+        let (tell, reports) = channel();
         let schedule = every(SECOND, Work::on(&pool()), |work| work.fail())
             .on_outcome(move |outcome| {
                 let _ = tell.send(matches!(outcome, Err(CallError::Panicked(..))));
@@ -313,7 +313,7 @@ fn runs_that_fail_are_counted_and_the_schedule_goes_on() {
         let unmade = unmade.times(2).start().expect("it starts");
         for n in 1..=2 {
             clock.advance(SECOND);
-            assert!(told.recv().expect("it is heard of"));
+            assert!(reports.recv().expect("it is heard of"));
             settle(&schedule);
             settle(&unmade);
             assert_eq!((schedule.info().errors, unmade.info().errors), (n, n));
@@ -323,10 +323,10 @@ fn runs_that_fail_are_counted_and_the_schedule_goes_on() {
 }
 
 #[test]
-fn a_service_is_called_again_and_again_and_kept_open() {
+fn schedule_calls_a_service_repeatedly_and_keeps_it_open() {
     mocked(|clock| {
         let counter = Counter::service(Counter(0)).launch().wait().expect("sound");
-        let (tell, told) = channel();
+        let (tell, reports) = channel();
         let schedule = every(SECOND, counter.clone(), |counter| counter.bump().timeout(MINUTE))
             .on_outcome(move |total| drop(tell.send(total)))
             .start()
@@ -334,16 +334,16 @@ fn a_service_is_called_again_and_again_and_kept_open() {
         drop(counter);
         for n in 1..=3 {
             clock.advance(SECOND);
-            assert_eq!(told.recv().expect("it beats").expect("it runs"), n);
+            assert_eq!(reports.recv().expect("it beats").expect("it runs"), n);
             settle(&schedule);
         }
         drop(schedule);
-        assert!(told.recv().is_err(), "with the schedule goes its handler");
+        assert!(reports.recv().is_err(), "with the schedule goes its handler");
     });
 }
 
 #[test]
-fn a_schedule_by_the_systems_clock_beats_too() {
+fn schedule_ticks_by_the_system_clock() {
     let counter = Arc::new(AtomicU64::new(0));
     let counted = counter.clone();
     let begun = Instant::now();
@@ -358,7 +358,7 @@ fn a_schedule_by_the_systems_clock_beats_too() {
 }
 
 #[test]
-fn a_thousand_schedules_share_the_timer() {
+fn thousand_schedules_share_the_timer() {
     mocked(|clock| {
         let counter = Arc::new(AtomicU64::new(0));
         let shared = pool();
@@ -376,7 +376,7 @@ fn a_thousand_schedules_share_the_timer() {
 }
 
 #[test]
-fn outcomes_that_nobody_hears_are_not_kept() {
+fn outcomes_without_a_receiver_are_not_kept() {
     let output = Arc::new(());
     let given = output.clone();
     let schedule = every(MILLISECOND, Work::on(&pool()), move |work| work.give_back(given.clone())).times(5);

@@ -71,7 +71,7 @@ fn settle(schedule: &Schedule) {
 }
 
 #[test]
-fn period_beyond_the_clock_waits_and_is_not_over() {
+fn period_beyond_the_clock_waits_for_ever() {
     let beyond = Duration::from_secs(1_000 * 31_556_952);
     for period in [Duration::MAX, beyond, Duration::from_secs(u64::MAX / 4)] {
         let by_the_system = every(period, Work::tasks(), |work| work.when()).start().expect("it starts");
@@ -91,7 +91,7 @@ fn period_beyond_the_clock_waits_and_is_not_over() {
 }
 
 #[test]
-fn beats_end_with_the_clock_and_the_schedule_does_not() {
+fn ticks_end_with_the_clock_and_the_schedule_does_not() {
     let century = Duration::from_secs(100 * 31_556_952);
     mocked(|clock| {
         let schedule = every(3 * century, Work::on(&pool()), |work| work.when()).start().expect("it starts");
@@ -131,7 +131,7 @@ fn period_of_zero_is_a_microsecond() {
 }
 
 #[test]
-fn overlapping_runs_that_are_many_all_begin() {
+fn many_overlapping_runs_all_begin() {
     mocked(|clock| {
         let counter = Arc::new(AtomicU64::new(0));
         let (counted, token) = (counter.clone(), CancelToken::new());
@@ -153,7 +153,7 @@ fn overlapping_runs_that_are_many_all_begin() {
 }
 
 #[test]
-fn schedule_says_why_it_ended() {
+fn schedule_reports_the_reason_of_its_end() {
     mocked(|clock| {
         let start = |runs| every(SECOND, Work::on(&pool()), |work| work.when()).times(runs).start().expect("it starts");
         let (none, two, cancelled) = (start(0), start(2), start(2));
@@ -173,7 +173,7 @@ fn schedule_says_why_it_ended() {
 }
 
 #[test]
-fn schedule_on_a_closed_executor_ends_and_says_so() {
+fn schedule_ends_with_its_closed_executor() {
     fn assert_ends<C, S, E, F>(calls: C, call: F, close: impl FnOnce())
     where
         C: Send + Sync + 'static,
@@ -182,15 +182,15 @@ fn schedule_on_a_closed_executor_ends_and_says_so() {
         F: for<'c> Fn(&'c C) -> Call<'c, S, E, u64> + Send + Sync + 'static,
     {
         mocked(|clock| {
-            let (tell, told) = channel();
+            let (tell, reports) = channel();
             let plan = every(SECOND, calls, call).on_outcome(move |outcome| drop(tell.send(outcome)));
             let schedule = plan.start().expect("it starts");
             clock.advance(SECOND);
-            told.recv().expect("it beats").expect("it runs");
+            reports.recv().expect("it beats").expect("it runs");
             settle(&schedule);
             close();
             clock.advance(SECOND);
-            assert!(matches!(told.recv().expect("it beats"), Err(CallError::Closed(_))));
+            assert!(matches!(reports.recv().expect("it beats"), Err(CallError::Closed(_))));
             schedule.closed().wait();
             assert_eq!(schedule.info().end, Some(ScheduleEnd::Closed));
             let info = schedule.info();
@@ -219,7 +219,7 @@ fn schedule_on_a_closed_executor_ends_and_says_so() {
 }
 
 #[test]
-fn schedule_outlives_what_is_not_its_executor() {
+fn schedule_continues_while_its_executor_is_open() {
     mocked(|clock| {
         // A member of the cluster is closed, and there is another member.
         let cluster = Cluster::launch(2, || Counter::service(Counter(0))).wait().expect("sound");

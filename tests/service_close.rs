@@ -141,7 +141,7 @@ fn limit_ends_suspended_calls() {
 }
 
 #[test]
-fn limit_drops_an_on_close_that_does_not_end() {
+fn limit_drops_an_endless_on_close() {
     let closes = Arc::default();
     let store = launch(&closes, true);
     assert_eq!(unfinished(store.close_timeout(MILLISECOND).wait()), (0, 0));
@@ -150,7 +150,7 @@ fn limit_drops_an_on_close_that_does_not_end() {
 }
 
 #[test]
-fn dropped_close_goes_on_without_a_limit() {
+fn dropped_close_continues_without_a_limit() {
     let closes = Arc::default();
     let store = launch(&closes, false);
     let ((tell, begun), (open, gate)) = (channel(), channel());
@@ -172,7 +172,7 @@ fn task_that_closes_its_own_service_does_not_wait() {
 }
 
 #[test]
-fn clusters_limit_is_for_all_members() {
+fn cluster_limit_covers_all_members() {
     let closes = Arc::<Closes>::default();
     let of_members = closes.clone();
     let cluster = Cluster::builder().balance(Balance::RoundRobin);

@@ -48,7 +48,7 @@ impl Ledger {
 }
 
 #[test]
-fn awaited_reader_starts_after_the_writer_that_has_the_state() -> Result<(), Box<dyn std::error::Error>> {
+fn awaited_reader_starts_after_the_running_writer() -> Result<(), Box<dyn std::error::Error>> {
     let ledger = Ledger::service().launch().wait()?;
     let [asker, asks, writer, writes] = std::array::from_fn(|_| CancelToken::new());
     let asked = ledger.ask(ledger.clone(), asker.clone(), asks.clone()).submit();
@@ -66,7 +66,7 @@ fn awaited_reader_starts_after_the_writer_that_has_the_state() -> Result<(), Box
 }
 
 #[test]
-fn awaited_readers_start_before_the_writers_that_wait() -> Result<(), Box<dyn std::error::Error>> {
+fn awaited_readers_start_before_waiting_writers() -> Result<(), Box<dyn std::error::Error>> {
     let ledger = Ledger::service().launch().wait()?;
     let go = CancelToken::new();
     let asked = ledger.ask_often(ledger.clone(), go.clone(), 100).submit();

@@ -48,7 +48,7 @@ fn hold(shelf: &Service<Shelf>) -> Result<Sender<()>, Box<dyn Error>> {
 }
 
 #[test]
-fn what_is_written_before_the_service_looks_is_kept() -> Result<(), Box<dyn Error>> {
+fn chunks_written_before_the_handler_starts_are_kept() -> Result<(), Box<dyn Error>> {
     let shelf = Shelf::service(Shelf::default()).launch().wait()?;
     let go = hold(&shelf)?;
     let mut writer = shelf.create_stream("early".into()).wait()?;
@@ -62,7 +62,7 @@ fn what_is_written_before_the_service_looks_is_kept() -> Result<(), Box<dyn Erro
 }
 
 #[test]
-fn streams_and_calls_are_taken_in_the_order_in_which_they_came() -> Result<(), Box<dyn Error>> {
+fn streams_and_calls_run_in_the_order_of_arrival() -> Result<(), Box<dyn Error>> {
     let shelf = Shelf::service(Shelf::default()).launch().wait()?;
     let go = hold(&shelf)?;
     let before = shelf.books().submit();
@@ -79,7 +79,7 @@ fn streams_and_calls_are_taken_in_the_order_in_which_they_came() -> Result<(), B
 }
 
 #[test]
-fn a_writer_that_fails_or_goes_leaves_no_short_book() -> Result<(), Box<dyn Error>> {
+fn failed_or_dropped_writer_leaves_no_short_stream() -> Result<(), Box<dyn Error>> {
     let shelf = Shelf::service(Shelf::default()).launch().wait()?;
     let mut fails = shelf.create_stream("fails".into()).wait()?;
     fails.write("half").wait()?;
@@ -95,7 +95,7 @@ fn a_writer_that_fails_or_goes_leaves_no_short_book() -> Result<(), Box<dyn Erro
 }
 
 #[test]
-fn a_writer_waits_for_the_service_at_its_credits() -> Result<(), Box<dyn Error>> {
+fn writer_waits_for_the_service_at_its_credits() -> Result<(), Box<dyn Error>> {
     let shelf = Shelf::service(Shelf::default()).launch().wait()?;
     let go = hold(&shelf)?;
     let mut writer = shelf.create_stream("slow".into()).credits(Credits::new().bytes(10)).wait()?;
@@ -109,7 +109,7 @@ fn a_writer_waits_for_the_service_at_its_credits() -> Result<(), Box<dyn Error>>
 }
 
 #[test]
-fn a_service_that_ends_is_seen_by_those_who_write_to_it() -> Result<(), Box<dyn Error>> {
+fn writers_see_the_end_of_their_service() -> Result<(), Box<dyn Error>> {
     let shelf = Shelf::service(Shelf::default()).launch().wait()?;
     let go = hold(&shelf)?;
     let mut writer = shelf.create_stream("lost".into()).wait()?;
@@ -122,7 +122,7 @@ fn a_service_that_ends_is_seen_by_those_who_write_to_it() -> Result<(), Box<dyn 
 }
 
 #[test]
-fn a_panic_while_it_reads_is_seen_by_the_writer() -> Result<(), Box<dyn Error>> {
+fn writer_sees_a_panic_of_the_reader() -> Result<(), Box<dyn Error>> {
     pub struct Picky;
     #[define]
     impl Picky {
@@ -142,7 +142,7 @@ fn a_panic_while_it_reads_is_seen_by_the_writer() -> Result<(), Box<dyn Error>> 
 }
 
 #[test]
-fn what_cannot_be_made_gives_the_metadata_back() -> Result<(), Box<dyn Error>> {
+fn failed_create_stream_gives_the_metadata_back() -> Result<(), Box<dyn Error>> {
     let shelf = Shelf::service(Shelf::default()).launch().wait()?;
     match shelf.create_stream("zero".into()).credits(Credits::new().bytes(0)).wait() {
         Err(CreateStreamError::Credits(CreditError::ZeroBytes, metadata)) => assert_eq!(metadata, "zero"),
@@ -157,7 +157,7 @@ fn what_cannot_be_made_gives_the_metadata_back() -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
-fn an_asynchronous_reader_lets_the_service_go_on_meanwhile() -> Result<(), Box<dyn Error>> {
+fn async_reader_lets_the_service_continue() -> Result<(), Box<dyn Error>> {
     pub struct Sum;
     #[define]
     impl Sum {
@@ -178,14 +178,14 @@ fn an_asynchronous_reader_lets_the_service_go_on_meanwhile() -> Result<(), Box<d
         }
     }
     let service = Sum::service(Sum).launch().wait()?;
-    let (told, sums) = channel();
-    let writers: Vec<_> = (0..10).map(|_| service.create_stream(told.clone()).wait()).collect::<Result<_, _>>()?;
+    let (reports, sums) = channel();
+    let writers: Vec<_> = (0..10).map(|_| service.create_stream(reports.clone()).wait()).collect::<Result<_, _>>()?;
     assert_eq!(service.add(4, 5).wait()?, 9);
     for mut writer in writers {
         writer.write(vec![0; 1_000]).wait()?;
         writer.finish();
     }
-    drop(told);
+    drop(reports);
     service.close().wait()?;
     let sums = sums.iter().take(10).collect::<Result<Vec<_>, _>>()?;
     assert_eq!(sums, [1_000; 10]);
@@ -193,7 +193,7 @@ fn an_asynchronous_reader_lets_the_service_go_on_meanwhile() -> Result<(), Box<d
 }
 
 #[test]
-fn a_buffer_keeps_its_address_through_call_message_and_stream() -> Result<(), Box<dyn Error>> {
+fn buffer_keeps_its_address_through_call_message_and_stream() -> Result<(), Box<dyn Error>> {
     pub struct Post(Vec<usize>);
     #[define(inbox = Vec<u8>)]
     impl Post {
@@ -237,7 +237,7 @@ fn a_buffer_keeps_its_address_through_call_message_and_stream() -> Result<(), Bo
 }
 
 #[test]
-fn a_stream_over_a_messenger_goes_to_the_first_who_takes_it() -> Result<(), Box<dyn Error>> {
+fn offered_stream_goes_to_the_first_receiver_that_takes_it() -> Result<(), Box<dyn Error>> {
     use nanolith::{messenger::Messenger, stream};
     let messenger = Messenger::new();
     let mut subscribers = [0; 4].map(|_| messenger.join().subscribe());

@@ -96,7 +96,7 @@ fn share_runs_no_more_than_its_limit_on_an_idle_pool() {
 }
 
 #[test]
-fn pending_call_leaves_its_slot_and_goes_before_newcomers() {
+fn pending_call_leaves_its_slot_and_precedes_newcomers() {
     let pool = pool(4);
     let share = pool.share("tenant", 1).max_concurrency(1);
     let (log, (tell, begun), (ours, theirs)) = (Log::default(), channel(), port::pair());
@@ -196,7 +196,7 @@ fn higher_limit_lets_calls_begin_at_once() {
 }
 
 #[test]
-fn limits_of_share_and_kind_hold_together() {
+fn share_limit_and_task_limit_hold_together() {
     let pool = pool(4);
     let share = pool.share("tenant", 1).max_concurrency(2);
     let (tell, begun) = channel();
@@ -242,7 +242,7 @@ fn full_share_runs_on_its_caller_only_within_the_limit() {
 }
 
 #[test]
-fn close_with_a_limit_ends_what_waits_for_slots() {
+fn close_timeout_ends_calls_that_wait_for_slots() {
     let pool = pool(4);
     let share = pool.share("tenant", 1).max_concurrency(1);
     let (log, (tell, begun), (ours, theirs)) = (Log::default(), channel(), port::pair());
@@ -352,7 +352,7 @@ impl Any {
 }
 
 #[test]
-fn no_program_exceeds_a_limit_or_stands_still() {
+fn random_programs_exceed_no_share_limit_and_never_hang() {
     let reached = AtomicUsize::new(0);
     sim::explore(0..150, || {
         let pool = Pool::builder().concurrency(Concurrency::Exact(1 + below(4) as usize)).build().expect("sound");

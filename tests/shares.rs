@@ -101,10 +101,10 @@ fn calls(share: &Share) -> TenantCalls<Share> {
 
 /// Submits a call that runs until the test lets it end.
 fn hold(tenant: &TenantCalls<Share>) -> (Sender<()>, Handle<Tenant, ()>) {
-    let (begun, told) = mpsc::channel();
+    let (begun, reports) = mpsc::channel();
     let (go, may_go) = mpsc::channel();
     let job = tenant.hold(begun, may_go).submit();
-    told.recv_timeout(LONG).expect("it begins");
+    reports.recv_timeout(LONG).expect("it begins");
     (go, job)
 }
 
@@ -115,7 +115,7 @@ fn noted(log: &Log) -> Vec<u32> {
 // ----- order
 
 #[test]
-fn weights_of_three_to_one_share_out_the_run_time_three_to_one() {
+fn weights_of_three_to_one_share_the_run_time_three_to_one() {
     for threads in [1, 2] {
         let pool = pool(threads);
         let (three, one) = (pool.share("three", 3), pool.share("one", 1));
@@ -135,7 +135,7 @@ fn weights_of_three_to_one_share_out_the_run_time_three_to_one() {
 }
 
 #[test]
-fn a_tenant_with_one_call_is_served_next_whatever_the_flood_before_it() {
+fn single_call_of_a_tenant_precedes_a_flood() {
     let pool = pool(1);
     let (flood, quiet) = (pool.share("flood", 1), pool.share("quiet", 1));
     let (go, job) = hold(&calls(&flood));
@@ -151,7 +151,7 @@ fn a_tenant_with_one_call_is_served_next_whatever_the_flood_before_it() {
 }
 
 #[test]
-fn within_a_share_calls_run_first_in_first_out() {
+fn calls_within_a_share_run_first_in_first_out() {
     let pool = pool(1);
     let tenant = calls(&pool.share("tenant", 1));
     let log = Log::default();
@@ -163,7 +163,7 @@ fn within_a_share_calls_run_first_in_first_out() {
 }
 
 #[test]
-fn a_more_urgent_call_goes_first_whoevers_it_is() {
+fn more_urgent_call_of_any_share_runs_first() {
     let pool = pool(1);
     let (much, little) = (calls(&pool.share("much", 100)), calls(&pool.share("little", 1)));
     let log = Log::default();
@@ -178,7 +178,7 @@ fn a_more_urgent_call_goes_first_whoevers_it_is() {
 }
 
 #[test]
-fn among_the_pools_own_calls_those_of_a_share_stand_where_they_came() {
+fn share_calls_keep_their_position_among_pool_calls() {
     let pool = pool(1);
     let (own, tenant) = (Tenant::on(&pool), calls(&pool.share("tenant", 1)));
     let log = Log::default();
@@ -195,7 +195,7 @@ fn among_the_pools_own_calls_those_of_a_share_stand_where_they_came() {
 }
 
 #[test]
-fn no_thread_is_idle_while_one_share_has_calls() {
+fn threads_are_busy_while_one_share_has_calls() {
     let pool = pool(3);
     let (alone, _other) = (calls(&pool.share("alone", 1)), pool.share("other", 1_000));
     let held: Vec<_> = (0..3).map(|_| hold(&alone)).collect();
@@ -207,7 +207,7 @@ fn no_thread_is_idle_while_one_share_has_calls() {
 }
 
 #[test]
-fn asynchronous_calls_of_a_share_end_and_are_counted() {
+fn async_calls_of_a_share_end_and_are_counted() {
     let pool = pool(2);
     let tenant = pool.share("tenant", 2);
     let log = Log::default();
@@ -221,7 +221,7 @@ fn asynchronous_calls_of_a_share_end_and_are_counted() {
 // ----- bounds
 
 #[test]
-fn a_flood_is_refused_alone() {
+fn flood_of_one_share_is_refused_alone() {
     let pool = pool(1);
     let greedy = pool.share("greedy", 1).max_queue(MaxQueue::Bounded(10)).on_full(OnFull::Reject);
     let modest = pool.share("modest", 1);
@@ -240,7 +240,7 @@ fn a_flood_is_refused_alone() {
 }
 
 #[test]
-fn a_flood_waits_alone_and_first_come_first_served() {
+fn flood_of_one_share_waits_alone_in_order() {
     let pool = pool(1);
     let greedy = pool.share("greedy", 1).max_queue(MaxQueue::Bounded(1));
     let (go, job) = hold(&calls(&greedy));
@@ -259,7 +259,7 @@ fn a_flood_waits_alone_and_first_come_first_served() {
 }
 
 #[test]
-fn a_full_share_drops_or_runs_its_own() {
+fn full_share_drops_or_runs_its_own_calls() {
     let pool = pool(1);
     pool.pause();
     let tenant = pool.share("tenant", 1).max_queue(MaxQueue::Bounded(2)).on_full(OnFull::DropOldest);
@@ -279,7 +279,7 @@ fn a_full_share_drops_or_runs_its_own() {
 }
 
 #[test]
-fn a_full_pool_drops_its_own_and_no_call_of_a_share() {
+fn full_pool_drops_its_own_calls_and_none_of_a_share() {
     let full = Pool::builder().concurrency(Concurrency::Exact(1)).max_queue(MaxQueue::Bounded(1));
     let pool = full.on_full(OnFull::DropOldest).build().expect("sound");
     pool.pause();
@@ -297,7 +297,7 @@ fn a_full_pool_drops_its_own_and_no_call_of_a_share() {
 }
 
 #[test]
-fn an_output_that_nobody_takes_may_look_at_the_pool_as_it_goes() {
+fn dropped_output_may_look_at_its_pool() {
     let pool = pool(1);
     pool.pause();
     let tenant = calls(&pool.share("tenant", 1));
@@ -310,7 +310,7 @@ fn an_output_that_nobody_takes_may_look_at_the_pool_as_it_goes() {
 }
 
 #[test]
-fn the_bound_of_a_share_follows_the_concurrency() {
+fn share_bound_follows_the_concurrency() {
     let pool = pool(2);
     pool.pause();
     let tenant = pool.share("tenant", 1).max_queue(MaxQueue::Auto).on_full(OnFull::Reject);
@@ -328,7 +328,7 @@ fn the_bound_of_a_share_follows_the_concurrency() {
 // ----- ends
 
 #[test]
-fn a_call_of_a_share_that_ends_before_it_began_frees_its_place() {
+fn share_call_ended_before_its_start_frees_its_place() {
     let pool = pool(1);
     pool.pause();
     let tenant = pool.share("tenant", 1).max_queue(MaxQueue::Bounded(2)).on_full(OnFull::Reject);
@@ -345,7 +345,7 @@ fn a_call_of_a_share_that_ends_before_it_began_frees_its_place() {
 }
 
 #[test]
-fn a_hundred_thousand_cancelled_calls_leave_nothing_that_waits() {
+fn hundred_thousand_cancelled_calls_leave_no_entry() {
     let pool = pool(1);
     pool.pause();
     let tenant = calls(&pool.share("tenant", 1));
@@ -361,7 +361,7 @@ fn a_hundred_thousand_cancelled_calls_leave_nothing_that_waits() {
 }
 
 #[test]
-fn a_task_may_wait_for_calls_of_its_own_share() {
+fn task_may_wait_for_calls_of_its_own_share() {
     for threads in [1, 3] {
         let pool = pool(threads);
         let share = pool.share("tenant", 1).max_queue(MaxQueue::Bounded(1));
@@ -373,7 +373,7 @@ fn a_task_may_wait_for_calls_of_its_own_share() {
 }
 
 #[test]
-fn a_close_finishes_what_the_shares_have_and_takes_no_more() {
+fn close_finishes_share_calls_and_takes_no_more() {
     let pool = pool(1);
     let tenant = pool.share("tenant", 1).max_queue(MaxQueue::Bounded(5));
     pool.pause();
@@ -390,7 +390,7 @@ fn a_close_finishes_what_the_shares_have_and_takes_no_more() {
 }
 
 #[test]
-fn shutdown_ends_what_the_shares_have_queued() {
+fn shutdown_ends_queued_share_calls() {
     let pool = pool(1);
     let tenant = pool.share("tenant", 1);
     let (go, job) = hold(&calls(&tenant));
@@ -405,7 +405,7 @@ fn shutdown_ends_what_the_shares_have_queued() {
 }
 
 #[test]
-fn what_a_share_was_given_finishes_though_nobody_holds_it_or_its_pool() {
+fn share_calls_finish_without_handles_of_share_and_pool() {
     let pool = pool(1);
     pool.pause();
     let log = Log::default();
@@ -419,7 +419,7 @@ fn what_a_share_was_given_finishes_though_nobody_holds_it_or_its_pool() {
 }
 
 #[test]
-fn one_name_is_one_share_for_as_long_as_somebody_holds_it() {
+fn name_refers_to_one_share_while_it_is_held() {
     let pool = pool(1);
     let first = pool.share("tenant", 1);
     calls(&first).note(Log::default(), 0).wait().expect("it runs");
@@ -444,7 +444,7 @@ impl Counter {
 }
 
 #[test]
-fn a_state_may_be_shared_on_a_share_and_a_share_is_a_dyn_executor() {
+fn share_takes_a_shared_state_and_is_a_dyn_executor() {
     let pool = pool(2);
     let state = Arc::new(Counter(10.into()));
     let counter = Counter::calls(SharedPool::new(pool.share("tenant", 1), state));
@@ -454,7 +454,7 @@ fn a_state_may_be_shared_on_a_share_and_a_share_is_a_dyn_executor() {
 }
 
 #[test]
-fn a_kinds_limit_holds_over_all_shares() {
+fn task_limit_holds_over_all_shares() {
     let pool = pool(4);
     let now = Arc::new(AtomicUsize::new(0));
     let shares: Vec<_> = (1..4).map(|weight| calls(&pool.share(format!("tenant {weight}"), weight))).collect();
@@ -468,7 +468,7 @@ fn a_kinds_limit_holds_over_all_shares() {
 }
 
 #[test]
-fn every_call_of_many_shares_ends_whatever_is_done_with_the_pool() {
+fn every_call_of_many_shares_ends_in_random_programs() {
     let pool = pool(2);
     let log = Log::default();
     let threads: Vec<_> = (0..4_u32)

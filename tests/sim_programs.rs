@@ -269,7 +269,7 @@ fn check(town: Arc<Town>) {
 }
 
 #[test]
-fn every_call_of_a_random_program_ends_once_and_nothing_hangs() {
+fn random_program_ends_every_call_once() {
     let seeds = std::env::var("NANOLITH_SIM_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(200);
     for probability in [0.0, 0.25, 0.7] {
         Simulation::new().switch_probability(probability).explore(0..seeds / 3, program);
@@ -277,7 +277,7 @@ fn every_call_of_a_random_program_ends_once_and_nothing_hangs() {
 }
 
 #[test]
-fn a_random_program_runs_the_same_way_again() {
+fn random_program_runs_the_same_way_again() {
     for seed in 0..10 {
         let run = || Simulation::new().run(seed, program).expect("it ends");
         let (one, again) = (run(), run());

@@ -421,7 +421,7 @@ fn program() {
 }
 
 #[test]
-fn every_call_of_a_random_program_ends_once_and_the_counts_come_out_even() {
+fn random_program_ends_every_call_once_with_even_counts() {
     let seeds = std::env::var("NANOLITH_SIM_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(120);
     for probability in [0.0, 0.25, 0.7] {
         Simulation::new().switch_probability(probability).explore(0..seeds / 3, program);

@@ -171,9 +171,9 @@ fn left<R: Send>(f: impl FnOnce() -> R + Send) -> R {
 /// Returns the output of a wait that must end.
 #[track_caller]
 fn ends<R: Send + 'static>(wait: impl FnOnce() -> R + Send + 'static) -> R {
-    let (tell, told) = channel();
+    let (tell, reports) = channel();
     thread::spawn(move || drop(tell.send(wait())));
-    match told.recv_timeout(5 * SECOND) {
+    match reports.recv_timeout(5 * SECOND) {
         Ok(output) => output,
         Err(RecvTimeoutError::Timeout) => panic!("the wait does not end"),
         Err(RecvTimeoutError::Disconnected) => panic!("the wait panicked"),
@@ -200,7 +200,7 @@ fn is_of_the_simulation<S: TaskSet, T: Send + 'static>(job: Handle<S, T>) {
 // ----- calls on pools
 
 #[test]
-fn call_that_sleeps_ends() {
+fn sleeping_call_ends() {
     let drops = Drops::default();
     let (job, pool) = left(|| {
         let pool = pool();
@@ -214,7 +214,7 @@ fn call_that_sleeps_ends() {
 
 /// Nextest runs this test in a process of its own. No handle waits inside the simulation.
 #[test]
-fn call_that_leaves_with_its_pool_is_over_within_a_second() {
+fn call_that_leaves_with_its_pool_ends_within_a_second() {
     let run = Simulation::new().run(1, || {
         let pool = Pool::builder().build().expect("sound");
         (Work::on(&pool).after(HOUR).submit(), pool)
@@ -225,7 +225,7 @@ fn call_that_leaves_with_its_pool_is_over_within_a_second() {
 }
 
 #[test]
-fn call_that_sleeps_ends_without_a_handle_of_its_pool() {
+fn sleeping_call_ends_without_a_handle_of_its_pool() {
     is_of_the_simulation(left(|| Work::on(&pool()).later(Drops::default().value()).submit()));
     is_of_the_simulation(left(|| Work::tasks().never().submit()));
 }
@@ -273,7 +273,7 @@ fn call_that_blocks_a_thread_ends() {
 }
 
 #[test]
-fn call_that_was_begun_by_a_paused_pool_ends() {
+fn call_begun_by_a_paused_pool_ends() {
     let (job, _pool) = left(|| {
         let pool = pool();
         let job = Work::on(&pool).never().submit();
@@ -305,7 +305,7 @@ fn delayed_call_ends() {
 }
 
 #[test]
-fn delayed_call_that_its_limit_would_end_ends() {
+fn delayed_call_with_an_earlier_deadline_ends() {
     let (job, _pool) = left(|| {
         let pool = pool();
         let deadline = nanolith::time::now() + HOUR;
@@ -362,7 +362,7 @@ fn call_from_an_outer_pool_that_waits_inside_ends() {
 }
 
 #[test]
-fn pools_ends_are_awaited() {
+fn wait_for_the_end_of_a_pool_ends_inside() {
     let (drained, closing, closed, mut events) = left(|| {
         let pool = pool();
         Work::on(&pool).never().submit().detach();
@@ -378,7 +378,7 @@ fn pools_ends_are_awaited() {
 }
 
 #[test]
-fn pools_ends_are_awaited_from_outside() {
+fn wait_for_the_end_of_a_pool_ends_outside() {
     let pool = left(|| {
         let pool = pool();
         Work::on(&pool).never().submit().detach();
@@ -436,7 +436,7 @@ fn queued_call_on_a_service_ends() {
 }
 
 #[test]
-fn services_ends_are_awaited() {
+fn wait_for_the_end_of_a_service_ends() {
     let (closing, closed, mut life) = left(|| {
         let service = state();
         service.write_later(Drops::default().value()).submit().detach();
@@ -478,7 +478,7 @@ fn call_on_a_cluster_ends() {
 }
 
 #[test]
-fn restart_that_rests_ends() {
+fn restart_during_its_backoff_ends() {
     let (job, service) = left(|| {
         let restart = nanolith::service::Restart::on_panic().backoff(Backoff::exponential(HOUR).jitter(0.0));
         let service = State::service(Duration::ZERO).restart(restart).launch().wait().expect("it starts");
@@ -657,10 +657,10 @@ fn sleep_ends() {
 }
 
 #[test]
-fn sleep_that_is_awaited_outside_meanwhile_ends() {
+fn sleep_that_is_awaited_outside_ends() {
     for time in [HOUR, Duration::MAX] {
         let (give, take) = channel::<Sleep>();
-        let (tell, told) = channel();
+        let (tell, reports) = channel();
         let waits = thread::spawn(move || {
             let mut nap = take.recv().expect("it is sent");
             let is_pending = poll_once(&mut nap).is_pending();
@@ -669,7 +669,7 @@ fn sleep_that_is_awaited_outside_meanwhile_ends() {
         });
         left(move || {
             give.send(sleep(time)).expect("it listens");
-            assert!(told.recv().expect("it polls"));
+            assert!(reports.recv().expect("it polls"));
         });
         ends(move || waits.join().expect("no panic"));
     }
@@ -700,7 +700,7 @@ fn receive_with_a_limit_ends() {
 // ----- channels
 
 #[test]
-fn receiver_ends_when_its_sender_was_in_the_simulation() {
+fn receiver_ends_when_its_sender_ran_in_the_simulation() {
     let (port, reader, items, subscriber) = left(|| {
         let pool: &'static Pool = Box::leak(Box::new(pool()));
         let work = Work::on(pool);
@@ -724,7 +724,7 @@ fn receiver_ends_when_its_sender_was_in_the_simulation() {
 }
 
 #[test]
-fn sender_ends_when_its_handler_was_in_the_simulation() {
+fn sender_ends_when_its_handler_ran_in_the_simulation() {
     let drops = Drops::default();
     let value = drops.value();
     let (ours, listening) = left(|| {
@@ -744,7 +744,7 @@ fn sender_ends_when_its_handler_was_in_the_simulation() {
 }
 
 #[test]
-fn token_of_a_call_that_left_ends_nothing_twice() {
+fn token_of_an_ended_call_ends_it_only_once() {
     let (token, job) = left(|| {
         let token = CancelToken::new();
         let job = Work::tasks().after(HOUR).cancel_token(&token).submit();
@@ -768,7 +768,7 @@ fn cancelled_wait_of_a_call_inside_ends() {
 }
 
 #[test]
-fn permit_of_a_suspended_call_comes_back() {
+fn permit_of_a_suspended_call_is_returned() {
     let permits = Semaphore::new(1);
     let permit = permits.try_acquire().expect("there is one");
     left(|| Work::tasks().after(HOUR).submit().detach());
@@ -813,7 +813,7 @@ fn futures_are_dropped_by_the_threads_that_polled_them() {
 
 /// The step limit leaves few steps for the end, so the pool's threads reach only some of the calls.
 #[test]
-fn futures_that_no_thread_comes_to_are_dropped_by_the_closures() {
+fn futures_beyond_the_step_limit_drop_on_the_closure_thread() {
     let drops = Drops::default();
     let hasty = Simulation::new().step_limit(30_000);
     let report = hasty.run(1, || {
@@ -841,7 +841,7 @@ fn futures_that_no_thread_comes_to_are_dropped_by_the_closures() {
 }
 
 #[test]
-fn call_on_a_thread_that_is_given_up_ends() {
+fn call_on_an_abandoned_thread_ends() {
     let outer = Simulation::new().run(1, || {
         let pool = pool();
         let stubborn = || {
@@ -857,7 +857,7 @@ fn call_on_a_thread_that_is_given_up_ends() {
 }
 
 #[test]
-fn calls_of_a_service_that_is_given_up_end() {
+fn calls_of_an_abandoned_service_end() {
     let report = Simulation::new().run(1, || {
         let service = state();
         let (read, refuse) = (service.read_later(Drops::default().value()), service.refuse_to_end());
@@ -871,7 +871,7 @@ fn calls_of_a_service_that_is_given_up_end() {
 }
 
 #[test]
-fn panic_of_a_thread_that_is_refused_does_not_fail_the_simulation() {
+fn panic_of_a_refused_thread_fails_no_simulation() {
     left(|| {
         let pool = pool();
         let job = Work::on(&pool).never().submit();
@@ -880,7 +880,7 @@ fn panic_of_a_thread_that_is_refused_does_not_fail_the_simulation() {
 }
 
 #[test]
-fn calls_of_a_simulation_that_fails_end() {
+fn calls_of_a_failed_simulation_end() {
     let (give, take) = channel();
     let failed = Simulation::new().run(1, || {
         let pool = pool();
@@ -921,7 +921,7 @@ fn drop_of_a_suspended_call_may_call_and_wait() {
 }
 
 #[test]
-fn calls_of_the_grace_run_to_their_end() {
+fn calls_within_the_grace_run_to_their_end() {
     let (job, _pool) = left(|| {
         let pool = pool();
         (Work::on(&pool).after(30 * SECOND).submit(), pool)
@@ -930,7 +930,7 @@ fn calls_of_the_grace_run_to_their_end() {
 }
 
 #[test]
-fn full_line_of_a_pool_that_rejects_is_no_reason_to_wait() {
+fn call_to_a_rejecting_pool_ends_at_once() {
     let pool = left(|| Pool::builder().on_full(OnFull::Reject).build().expect("sound"));
     assert!(matches!(ended(Work::on(&pool).echo(7).submit()), CallError::Closed(_)));
 }
@@ -938,7 +938,7 @@ fn full_line_of_a_pool_that_rejects_is_no_reason_to_wait() {
 // ----- clocks that are moved by hand
 
 #[test]
-fn sleep_keeps_the_clock_that_it_was_made_under() {
+fn sleep_keeps_the_clock_of_its_creation() {
     let clock = MockClock::new();
     let [mut nap, blocking] = clock.run(|| [sleep(HOUR), sleep(HOUR)]);
     assert!(poll_once(&mut nap).is_pending());
@@ -954,7 +954,7 @@ fn sleep_keeps_the_clock_that_it_was_made_under() {
 }
 
 #[test]
-fn sleep_of_the_system_keeps_its_clock_too() {
+fn system_sleep_keeps_its_clock() {
     let clock = MockClock::new();
     let mut nap = sleep(HOUR);
     clock.run(|| {
@@ -965,7 +965,7 @@ fn sleep_of_the_system_keeps_its_clock_too() {
 }
 
 #[test]
-fn limits_keep_the_clock_that_they_were_made_under() {
+fn limits_keep_the_clock_of_their_creation() {
     let clock = MockClock::new();
     let (ours, _theirs) = port::pair::<(), u32>();
     let mut limited = clock.run(|| Box::pin(timeout(HOUR, sleep(2 * HOUR))));
@@ -977,7 +977,7 @@ fn limits_keep_the_clock_that_they_were_made_under() {
 }
 
 #[test]
-fn pool_keeps_the_clock_that_it_was_built_under() {
+fn pool_keeps_the_clock_of_its_creation() {
     let clock = MockClock::new();
     let pool = clock.run(pool);
     let job = Work::on(&pool).after(HOUR).submit();

@@ -210,27 +210,27 @@ fn one_slot(slice: Duration) -> Pool {
 // ----- when to yield
 
 #[test]
-fn a_task_that_has_run_for_a_slice_should_give_way() {
+fn task_should_yield_after_a_slice() {
     let pool = one_slot(MILLISECOND);
     let (began, _) = mpsc::channel();
     assert!(Work::on(&pool).until_asked(began).wait().expect("it ends"));
 }
 
 #[test]
-fn a_slice_is_as_long_as_it_was_set() {
+fn slice_has_its_configured_length() {
     let asked = |slice| {
         let (began, first) = mpsc::channel();
         let (go, gate) = mpsc::channel();
         go.send(()).expect("the gate is here");
         let second = Work::on(&one_slot(slice)).asked(began, gate).wait().expect("it runs");
-        (first.recv().expect("it told"), second)
+        (first.recv().expect("it reported"), second)
     };
     assert_eq!(asked(Duration::ZERO), (true, true));
     assert_eq!(asked(HOUR), (false, false));
 }
 
 #[test]
-fn a_task_should_give_way_at_once_when_more_urgent_work_waits() {
+fn task_should_yield_at_once_to_more_urgent_work() {
     let pool = one_slot(HOUR);
     let work = Work::on(&pool);
     let (began, held) = mpsc::channel();
@@ -241,7 +241,7 @@ fn a_task_should_give_way_at_once_when_more_urgent_work_waits() {
 }
 
 #[test]
-fn a_task_need_not_give_way_to_what_is_no_more_urgent() {
+fn task_should_not_yield_to_equally_urgent_work() {
     let pool = one_slot(HOUR);
     let work = Work::on(&pool);
     let (began, first) = mpsc::channel();
@@ -255,7 +255,7 @@ fn a_task_need_not_give_way_to_what_is_no_more_urgent() {
 }
 
 #[test]
-fn a_cancelled_task_should_give_way_whatever_its_slice() {
+fn cancelled_task_should_yield_within_its_slice() {
     let pool = one_slot(HOUR);
     let (began, held) = mpsc::channel();
     let job = Work::on(&pool).until_asked(began).submit();
@@ -265,13 +265,13 @@ fn a_cancelled_task_should_give_way_whatever_its_slice() {
 }
 
 #[test]
-fn each_turn_of_a_future_is_a_slice() {
+fn each_poll_of_a_future_is_a_slice() {
     let pool = one_slot(MILLISECOND);
     assert_eq!(Work::on(&pool).asked_in_two_turns().wait().expect("it runs"), [true, false]);
 }
 
 #[test]
-fn where_no_task_runs_nobody_has_to_give_way() {
+fn should_yield_is_false_outside_of_tasks() {
     assert!(!should_yield());
     pollster::block_on(yield_now());
 }
@@ -279,18 +279,18 @@ fn where_no_task_runs_nobody_has_to_give_way() {
 // ----- steps
 
 #[test]
-fn a_sliced_task_gives_its_output_whatever_the_number_of_steps() {
-    let (to, told) = mpsc::channel();
+fn sliced_task_returns_its_output_after_any_number_of_steps() {
+    let (to, reports) = mpsc::channel();
     let work = Work::tasks();
     assert_eq!(work.steps(0, 1, to.clone()).wait().expect("it runs"), 1);
     assert_eq!(work.steps(10, 3, to).wait().expect("it runs"), 3);
-    assert_eq!(told.try_iter().collect::<Vec<_>>(), [0, 10, 11, 12]);
+    assert_eq!(reports.try_iter().collect::<Vec<_>>(), [0, 10, 11, 12]);
     assert_eq!(pollster::block_on(work.with_context(4).submit()).expect("it runs"), 4);
     assert_eq!(Work::steps(0, 3, mpsc::channel().0).finish(), 3, "as a plain function it gives its steps");
 }
 
 #[test]
-fn an_urgent_task_starts_within_a_slice_at_a_concurrency_of_one() {
+fn urgent_task_starts_within_a_slice_at_concurrency_one() {
     for slice in [MILLISECOND, HOUR] {
         let pool = one_slot(slice);
         let work = Work::on(&pool);
@@ -303,18 +303,18 @@ fn an_urgent_task_starts_within_a_slice_at_a_concurrency_of_one() {
 }
 
 #[test]
-fn a_task_between_two_steps_keeps_its_expiration() {
+fn task_between_two_steps_keeps_its_expiration() {
     let pool = one_slot(HOUR);
     pool.pause();
     let work = Work::on(&pool);
-    let (to, told) = mpsc::channel();
+    let (to, reports) = mpsc::channel();
     work.steps(10, 3, to.clone()).priority(Priority::Low).submit().detach();
     work.steps(20, 2, to.clone()).priority(Priority::Low).submit().detach();
     work.tell(1, to.clone()).priority(Priority::Idle).submit().detach();
     work.steps(30, 2, to.clone()).submit().detach();
     pool.resume();
     pool.drained().wait();
-    let order: Vec<_> = told.try_iter().collect();
+    let order: Vec<_> = reports.try_iter().collect();
     assert_eq!(
         order,
         [30, 31, 10, 11, 12, 20, 21, 1],
@@ -323,11 +323,11 @@ fn a_task_between_two_steps_keeps_its_expiration() {
 }
 
 #[test]
-fn what_is_more_urgent_goes_between_two_steps() {
+fn more_urgent_work_runs_between_two_steps() {
     let pool = one_slot(HOUR);
     let work = Work::on(&pool);
     let (lamp, (began, held)) = (Arc::new(AtomicBool::new(false)), mpsc::channel());
-    let (to, told) = mpsc::channel();
+    let (to, reports) = mpsc::channel();
     let long = work.until_lit(Arc::clone(&lamp), began).submit();
     held.recv().expect("it runs");
     let urgent = work.steps(0, 3, to.clone()).priority(Priority::UserBlocking).submit();
@@ -336,25 +336,25 @@ fn what_is_more_urgent_goes_between_two_steps() {
     work.tell(4, to).priority(Priority::Low).submit().detach();
     lamp.store(true, Ordering::Relaxed);
     pool.drained().wait();
-    assert_eq!(told.try_iter().collect::<Vec<_>>(), [0, 1, 2, 4]);
+    assert_eq!(reports.try_iter().collect::<Vec<_>>(), [0, 1, 2, 4]);
 }
 
 #[test]
-fn a_sliced_task_that_is_raised_goes_on_sooner() {
+fn raised_sliced_task_continues_sooner() {
     let pool = one_slot(HOUR);
     pool.pause();
     let work = Work::on(&pool);
-    let (to, told) = mpsc::channel();
+    let (to, reports) = mpsc::channel();
     let low = work.steps(10, 2, to.clone()).priority(Priority::Low).submit();
     work.tell(1, to).submit().detach();
     low.raise(Priority::UserBlocking);
     pool.resume();
     pool.drained().wait();
-    assert_eq!(told.try_iter().collect::<Vec<_>>(), [10, 11, 1]);
+    assert_eq!(reports.try_iter().collect::<Vec<_>>(), [10, 11, 1]);
 }
 
 #[test]
-fn a_cancel_between_two_steps_ends_it() {
+fn cancel_between_two_steps_ends_the_task() {
     let pool = one_slot(HOUR);
     let (lamp, (began, held)) = (Arc::default(), mpsc::channel());
     let long = Work::on(&pool).until_lit(lamp, began).submit();
@@ -365,7 +365,7 @@ fn a_cancel_between_two_steps_ends_it() {
 }
 
 #[test]
-fn a_panic_in_a_step_is_the_tasks() {
+fn panic_in_a_step_ends_its_task() {
     let pool = one_slot(HOUR);
     for after in [0, 2] {
         assert!(matches!(Work::on(&pool).fail_in_step(after).wait(), Err(CallError::Panicked(..))));
@@ -377,7 +377,7 @@ fn a_panic_in_a_step_is_the_tasks() {
 // ----- futures that yield
 
 #[test]
-fn a_future_that_gives_way_lets_what_is_more_urgent_go_first() {
+fn yielding_future_lets_more_urgent_work_run_first() {
     let pool = one_slot(HOUR);
     let work = Work::on(&pool);
     let (lamp, (began, held)) = (Arc::default(), mpsc::channel());
@@ -388,21 +388,21 @@ fn a_future_that_gives_way_lets_what_is_more_urgent_go_first() {
 }
 
 #[test]
-fn futures_that_give_way_keep_their_expiration() {
+fn yielding_futures_keep_their_expiration() {
     let pool = one_slot(HOUR);
     pool.pause();
     let work = Work::on(&pool);
-    let (to, told) = mpsc::channel();
+    let (to, reports) = mpsc::channel();
     work.steps_async(10, 3, to.clone()).submit().detach();
     work.steps_async(20, 2, to.clone()).submit().detach();
     work.tell(1, to).priority(Priority::Idle).submit().detach();
     pool.resume();
     pool.drained().wait();
-    assert_eq!(told.try_iter().collect::<Vec<_>>(), [10, 11, 12, 20, 21, 1]);
+    assert_eq!(reports.try_iter().collect::<Vec<_>>(), [10, 11, 12, 20, 21, 1]);
 }
 
 #[test]
-fn a_future_that_gave_way_leaves_nothing_behind() {
+fn yielded_future_leaves_nothing_behind() {
     let pool = one_slot(HOUR);
     let what = Arc::new(());
     for round in 0..3 {
@@ -427,13 +427,13 @@ fn shop() -> Service<Shop> {
 }
 
 #[test]
-fn a_services_future_that_gives_way_lets_what_is_more_urgent_go_first_and_nothing_else() {
+fn yielding_service_future_lets_only_more_urgent_work_pass() {
     let shop = shop();
     let (began, held) = mpsc::channel();
     let (go, gate) = mpsc::channel();
     shop.hold(began, gate).submit().detach();
     held.recv().expect("it holds");
-    let (to, told) = mpsc::channel();
+    let (to, reports) = mpsc::channel();
     shop.steps(10, 2, to.clone()).submit().detach();
     shop.steps(20, 2, to.clone()).submit().detach();
     shop.tell(1, to.clone()).priority(Priority::Idle).submit().detach();
@@ -441,11 +441,11 @@ fn a_services_future_that_gives_way_lets_what_is_more_urgent_go_first_and_nothin
     shop.tell(2, to).priority(Priority::UserBlocking).submit().detach();
     go.send(()).expect("it waits");
     shop.tell(3, mpsc::channel().0).priority(Priority::Idle).wait().expect("it is last");
-    assert_eq!(told.try_iter().collect::<Vec<_>>(), [2, 10, 11, 20, 21, 30, 31, 32, 1]);
+    assert_eq!(reports.try_iter().collect::<Vec<_>>(), [2, 10, 11, 20, 21, 30, 31, 32, 1]);
 }
 
 #[test]
-fn a_services_future_that_gives_way_for_ever_starves_nobody_more_urgent() {
+fn endlessly_yielding_service_future_starves_no_urgent_call() {
     let shop = shop();
     let lamp = Arc::new(AtomicBool::new(false));
     let long = shop.until_lit(Arc::clone(&lamp)).priority(Priority::Low).submit();
@@ -454,17 +454,17 @@ fn a_services_future_that_gives_way_for_ever_starves_nobody_more_urgent() {
 }
 
 #[test]
-fn a_writer_waits_for_readers_that_give_way() {
+fn writer_waits_for_yielding_readers() {
     let shop = shop();
-    let (to, told) = mpsc::channel();
+    let (to, reports) = mpsc::channel();
     let reader = shop.steps(0, 20, to).priority(Priority::Low).submit();
     assert_eq!(shop.sell().priority(Priority::Immediate).wait().expect("it runs"), 1);
     reader.wait().expect("it ends");
-    assert_eq!(told.try_iter().count(), 20);
+    assert_eq!(reports.try_iter().count(), 20);
 }
 
 #[test]
-fn one_that_has_the_state_alone_gives_way_to_nobody_and_goes_on() {
+fn writer_that_yields_keeps_the_state() {
     let shop = shop();
     let many = shop.sell_many(5).priority(Priority::Low).submit();
     let urgent = shop.sell().priority(Priority::Immediate).wait().expect("it runs");
@@ -473,23 +473,23 @@ fn one_that_has_the_state_alone_gives_way_to_nobody_and_goes_on() {
 }
 
 #[test]
-fn whoever_gives_way_by_means_of_its_own_goes_on_at_once() {
+fn foreign_yield_resumes_at_once() {
     shop().yield_within().wait().expect("it ends");
     assert_eq!(shop().count(100).wait().expect("it runs"), 100);
 }
 
 #[test]
-fn a_service_that_closes_lets_those_that_gave_way_finish() {
+fn closing_service_finishes_yielding_futures() {
     let shop = shop();
-    let (to, told) = mpsc::channel();
+    let (to, reports) = mpsc::channel();
     let job = shop.steps(0, 50, to).submit();
     shop.close().wait().expect("it closes");
     job.wait().expect("it finished");
-    assert_eq!(told.try_iter().count(), 50);
+    assert_eq!(reports.try_iter().count(), 50);
 }
 
 #[test]
-fn hooks_stand_around_all_the_steps() {
+fn hooks_run_around_all_steps() {
     assert_eq!(Hooked::tasks().count(3).wait().expect("it runs"), 3);
     assert_eq!(RUNS.each_ref().map(|runs| runs.load(Ordering::Relaxed)), [1, 1]);
 }

@@ -170,13 +170,13 @@ fn round(seed: u64, end: Instant) -> u64 {
 
 #[test]
 #[ignore = "runs as long as NANOLITH_SOAK says; `cargo xtask soak`"]
-fn nothing_is_left_behind() {
+fn soak_leaves_nothing_behind() {
     let seconds = std::env::var("NANOLITH_SOAK").ok().and_then(|text| text.parse().ok()).unwrap_or(10);
     soak(Duration::from_secs(seconds));
 }
 
 #[test]
-fn nothing_is_left_behind_after_a_moment() {
+fn short_soak_leaves_nothing_behind() {
     soak(Duration::from_secs(1));
 }
 

@@ -322,7 +322,7 @@ impl Town {
                     Err(_) => break,
                 }
             }
-            assert!(skipped <= lost, "{skipped} were missed, and {lost} told of");
+            assert!(skipped <= lost, "{skipped} were missed, and {lost} reported");
             add(&self.tally.broadcasts, seen);
             add(&self.tally.lost, lost);
         }
@@ -403,7 +403,7 @@ fn live(duration: Duration, seed: u64) -> Arc<Tally> {
 
 #[test]
 #[ignore = "takes NANOLITH_SOAK seconds, 20 unless it is set: `cargo xtask soak`"]
-fn everything_is_accounted_for_while_members_are_killed() {
+fn soak_accounts_for_every_call_while_members_are_killed() {
     std::panic::set_hook(Box::new(|_| {}));
     // Work that the timer's thread leaves to other threads may go to the global pool, whose threads
     // stay.

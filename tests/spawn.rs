@@ -50,7 +50,7 @@ fn closure_gives_its_output() {
 }
 
 #[test]
-fn future_gives_its_output_and_takes_no_slot_while_it_is_pending() {
+fn pending_future_takes_no_slot_and_returns_its_output() {
     let pool = pool();
     let (send, received) = nanolith::port::pair::<u64, u64>();
     let waits = pool.spawn_async(async move { received.recv().await.expect("one comes") });
@@ -63,7 +63,7 @@ fn future_gives_its_output_and_takes_no_slot_while_it_is_pending() {
 }
 
 #[test]
-fn panics_and_ends_are_those_of_any_call() {
+fn spawned_calls_panic_and_end_like_any_call() {
     let pool = pool();
     let panicked = pool.spawn(|| panic!("on purpose")).wait().expect_err("it panics");
     assert!(matches!(panicked, CallError::Panicked(..)));
@@ -105,7 +105,7 @@ fn handler_gets_a_panic_that_comes_after_the_end() {
 }
 
 #[test]
-fn handler_gets_the_panic_of_a_handle_that_is_dropped_unread() {
+fn handler_gets_the_panic_of_a_dropped_handle() {
     let (pool, panics) = pool_with_handler();
     let unread = pool.spawn(|| panic!("unread"));
     while !unread.is_finished() {
@@ -117,7 +117,7 @@ fn handler_gets_the_panic_of_a_handle_that_is_dropped_unread() {
 }
 
 #[test]
-fn handler_gets_no_panic_that_its_caller_gets() {
+fn handler_gets_no_panic_that_the_caller_gets() {
     let (pool, panics) = pool_with_handler();
     assert!(pool.spawn(|| panic!("read")).wait().is_err());
     let calls = bulk_retry(&pool);

@@ -73,7 +73,7 @@ fn behind_a_flood(executor: Arc<dyn Executor<Work>>, clock: &MockClock, begin: i
 }
 
 #[test]
-fn a_minutes_flood_on_a_pool_starves_nobody_and_lets_nobody_by() {
+fn flood_of_a_minute_on_a_pool_starves_no_call() {
     let clock = MockClock::new();
     clock.run(|| {
         let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("sound");
@@ -83,7 +83,7 @@ fn a_minutes_flood_on_a_pool_starves_nobody_and_lets_nobody_by() {
 }
 
 #[test]
-fn a_minutes_flood_on_a_service_starves_nobody_and_lets_nobody_by() {
+fn flood_of_a_minute_on_a_service_starves_no_call() {
     let clock = MockClock::new();
     clock.run(|| {
         let service = Work::service().launch().wait().expect("sound");
@@ -95,7 +95,7 @@ fn a_minutes_flood_on_a_service_starves_nobody_and_lets_nobody_by() {
 }
 
 #[test]
-fn what_has_expired_goes_before_urgent_work_that_has_not() {
+fn expired_call_precedes_urgent_calls() {
     let clock = MockClock::new();
     clock.run(|| {
         let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("sound");

@@ -120,7 +120,7 @@ fn narrow() -> Pool {
 // ----- chunks
 
 #[test]
-fn a_buffer_of_a_mebibyte_keeps_its_address() -> Tested {
+fn buffer_of_a_mebibyte_keeps_its_address() -> Tested {
     let (mut writer, mut reader) = pipe(Credits::new());
     let chunk = Bytes::from(vec![7; 1 << 20]);
     let address = chunk.as_ptr() as usize;
@@ -133,7 +133,7 @@ fn a_buffer_of_a_mebibyte_keeps_its_address() -> Tested {
 }
 
 #[test]
-fn both_ends_know_what_was_said_of_the_stream() -> Tested {
+fn both_ends_have_the_metadata_of_the_stream() -> Tested {
     let (mut writer, reader) = stream::pipe("drawing.svg", Credits::new())?;
     assert_eq!(*writer.metadata(), "drawing.svg");
     let length = Geometry::tasks().length(reader).submit();
@@ -144,7 +144,7 @@ fn both_ends_know_what_was_said_of_the_stream() -> Tested {
 }
 
 #[test]
-fn chunks_written_before_the_reader_looks_are_kept() -> Tested {
+fn chunks_written_before_the_first_read_are_kept() -> Tested {
     let (mut writer, reader) = pipe(Credits::new());
     for n in 0..10 {
         writer.try_write(n.to_string())?;
@@ -156,7 +156,7 @@ fn chunks_written_before_the_reader_looks_are_kept() -> Tested {
 }
 
 #[test]
-fn an_empty_chunk_is_no_end() -> Tested {
+fn empty_chunk_does_not_end_the_stream() -> Tested {
     let (mut writer, mut reader) = pipe(Credits::new());
     for chunk in ["", "a", "", "", "b", ""] {
         writer.write(chunk).wait()?;
@@ -172,7 +172,7 @@ fn an_empty_chunk_is_no_end() -> Tested {
 // ----- credits
 
 #[test]
-fn credits_of_zero_or_of_too_many_chunks_are_named_errors() {
+fn credits_of_zero_or_too_many_chunks_are_named_errors() {
     let refused = |credits| stream::pipe((), credits).map(drop).unwrap_err();
     assert_eq!(refused(Credits::new().bytes(0)), CreditError::ZeroBytes);
     assert_eq!(refused(Credits::new().chunks(0)), CreditError::ZeroChunks);
@@ -200,7 +200,7 @@ fn bytes_and_chunks_are_both_counted() -> Tested {
 }
 
 #[test]
-fn a_chunk_larger_than_all_the_bytes_passes_alone() -> Tested {
+fn chunk_larger_than_all_credits_passes_alone() -> Tested {
     let (mut writer, mut reader) = pipe(Credits::new().bytes(10));
     writer.try_write(vec![1; 100])?;
     assert!(writer.try_write("2").unwrap_err().is_full());
@@ -235,10 +235,10 @@ impl Drop for Counted {
 }
 
 #[test]
-fn a_stalled_reader_holds_no_more_than_its_credits() -> Tested {
+fn stalled_reader_holds_no_more_than_its_credits() -> Tested {
     let live = Arc::new(AtomicUsize::new(0));
     let (mut writer, mut reader) = pipe(Credits::new().bytes(100_000).chunks(1_000));
-    let (tell, told) = mpsc::channel();
+    let (tell, reports) = mpsc::channel();
     let alive = live.clone();
     let writes = thread::spawn(move || {
         for n in 0..1_000 {
@@ -250,7 +250,7 @@ fn a_stalled_reader_holds_no_more_than_its_credits() -> Tested {
         }
         writer.finish();
     });
-    assert_eq!(told.recv()?, 100, "then the writer waits");
+    assert_eq!(reports.recv()?, 100, "then the writer waits");
     assert_eq!(live.load(Ordering::SeqCst), 101_000, "the credits, and what the writer has at hand");
     let mut count = 0;
     while let Some(chunk) = reader.read().wait()? {
@@ -264,7 +264,7 @@ fn a_stalled_reader_holds_no_more_than_its_credits() -> Tested {
 }
 
 #[test]
-fn what_a_reader_leaves_is_dropped_with_it() -> Tested {
+fn dropped_reader_drops_its_unread_chunks() -> Tested {
     let live = Arc::new(AtomicUsize::new(0));
     let (mut writer, reader) = pipe(Credits::new());
     for _ in 0..10 {
@@ -277,7 +277,7 @@ fn what_a_reader_leaves_is_dropped_with_it() -> Tested {
 }
 
 #[test]
-fn a_limit_on_a_write_gives_the_chunk_back() -> Tested {
+fn write_timeout_gives_the_chunk_back() -> Tested {
     let (mut writer, mut reader) = pipe(Credits::new().chunks(1));
     writer.write("one").wait()?;
     let began = Instant::now();
@@ -291,7 +291,7 @@ fn a_limit_on_a_write_gives_the_chunk_back() -> Tested {
 }
 
 #[test]
-fn a_limit_on_a_read_takes_nothing() -> Tested {
+fn read_timeout_takes_nothing() -> Tested {
     let (mut writer, mut reader) = pipe(Credits::new());
     let began = Instant::now();
     assert!(matches!(reader.read_timeout(20 * MILLISECOND).wait(), Err(StreamError::Empty)));
@@ -302,7 +302,7 @@ fn a_limit_on_a_read_takes_nothing() -> Tested {
 }
 
 #[test]
-fn a_write_that_is_dropped_while_it_waits_writes_nothing() -> Tested {
+fn dropped_waiting_write_writes_nothing() -> Tested {
     let (mut writer, mut reader) = pipe(Credits::new().chunks(1));
     writer.write("one").wait()?;
     let mut waits = Box::pin(writer.write("two"));
@@ -317,7 +317,7 @@ fn a_write_that_is_dropped_while_it_waits_writes_nothing() -> Tested {
 // ----- ends
 
 #[test]
-fn a_finished_stream_ends_with_none_each_time_it_is_asked() -> Tested {
+fn finished_stream_returns_none_on_each_read() -> Tested {
     let (writer, mut reader) = pipe(Credits::new());
     writer.finish();
     assert_eq!((reader.read().wait()?, reader.read().wait()?, reader.try_read()?), (None, None, None));
@@ -325,7 +325,7 @@ fn a_finished_stream_ends_with_none_each_time_it_is_asked() -> Tested {
 }
 
 #[test]
-fn a_failed_stream_gives_what_came_before_and_then_the_error() -> Tested {
+fn failed_stream_returns_its_chunks_and_then_the_error() -> Tested {
     let (mut writer, mut reader) = pipe(Credits::new());
     writer.write("half").wait()?;
     writer.fail(io::Error::new(ErrorKind::StorageFull, "the disk is full"));
@@ -342,7 +342,7 @@ fn a_failed_stream_gives_what_came_before_and_then_the_error() -> Tested {
 }
 
 #[test]
-fn a_dropped_writer_never_looks_like_an_end() -> Tested {
+fn dropped_writer_never_looks_like_an_end() -> Tested {
     let (mut writer, mut reader) = pipe(Credits::new());
     writer.write("half").wait()?;
     write!(writer, "gathered, and not flushed")?;
@@ -359,7 +359,7 @@ fn a_dropped_writer_never_looks_like_an_end() -> Tested {
 }
 
 #[test]
-fn a_waiting_reader_sees_each_end() {
+fn waiting_reader_sees_each_kind_of_end() {
     type Seen = fn(&Result<Option<Bytes>, StreamError>) -> bool;
     let ends: [(fn(StreamWriter), Seen); 3] = [
         (StreamWriter::finish, |end| matches!(end, Ok(None))),
@@ -376,7 +376,7 @@ fn a_waiting_reader_sees_each_end() {
 }
 
 #[test]
-fn a_waiting_writer_sees_why_nobody_reads() -> Tested {
+fn waiting_writer_sees_why_the_reader_stopped() -> Tested {
     type Seen = fn(&WriteError) -> bool;
     let ends: [(fn(StreamReader), Seen); 2] = [
         (
@@ -421,13 +421,13 @@ fn finished_waits_until_the_reader_has_taken_all() -> Tested {
 }
 
 #[test]
-fn finished_tells_of_a_reader_that_went_before() -> Tested {
+fn finished_reports_a_reader_that_left_before() -> Tested {
     let (mut writer, mut reader) = pipe(Credits::new());
     writer.write("one").wait()?;
     writer.write("two").wait()?;
     reader.read().wait()?;
     drop(reader);
-    assert!(matches!(writer.drained().wait(), Err(WriteError::Dropped)), "nobody took the second");
+    assert!(matches!(writer.drained().wait(), Err(WriteError::Dropped)), "the second was not taken");
     let (mut writer, mut reader) = pipe(Credits::new());
     writer.write("one").wait()?;
     reader.read().wait()?;
@@ -440,7 +440,7 @@ fn finished_tells_of_a_reader_that_went_before() -> Tested {
 }
 
 #[test]
-fn finishing_waits_for_nothing_though_the_credit_is_used_up() -> Tested {
+fn finish_does_not_wait_for_credit() -> Tested {
     let (mut writer, mut reader) = pipe(Credits::new().bytes(4).chunks(1));
     writer.try_write("full")?;
     writer.write_all(b"more")?; // still in the buffer
@@ -476,7 +476,7 @@ fn mebibytes_are_copied_between_two_threads() -> Tested {
 }
 
 #[test]
-fn small_writes_are_gathered_until_they_fill_a_chunk_or_are_flushed() -> Tested {
+fn small_writes_are_joined_until_a_chunk_is_full_or_flushed() -> Tested {
     let (mut writer, mut reader) = pipe(Credits::new());
     for _ in 0..1_000 {
         writer.write_all(b"0123456789")?;
@@ -499,7 +499,7 @@ fn small_writes_are_gathered_until_they_fill_a_chunk_or_are_flushed() -> Tested 
 }
 
 #[test]
-fn the_ways_of_reading_share_what_is_left_of_a_chunk() -> Tested {
+fn all_read_methods_share_the_rest_of_a_chunk() -> Tested {
     let (mut writer, mut reader) = pipe(Credits::new());
     writer.write("first line\nsecond ").wait()?;
     writer.write("line\nand the rest").wait()?;
@@ -559,7 +559,7 @@ fn mebibytes_are_copied_on_pollster() -> Tested {
 }
 
 #[test]
-fn an_async_writer_is_for_any_code_that_takes_one() -> Tested {
+fn async_writer_works_with_generic_code() -> Tested {
     use futures_util::AsyncWriteExt;
     async fn greet(mut to: impl aio::AsyncWrite + Unpin) -> io::Result<()> {
         to.write_all(b"hello").await?;
@@ -588,7 +588,7 @@ fn chunks_flow_from_a_stream_into_a_sink() -> Tested {
 // ----- items
 
 #[test]
-fn a_call_gives_many_values() -> Tested {
+fn call_streams_many_values() -> Tested {
     let (sender, mut numbers) = stream::items(4)?;
     let job = Geometry::tasks().numbers(10, sender).submit();
     assert_eq!(numbers.iter().collect::<Result<Vec<_>, _>>()?, Vec::from_iter(0..10));
@@ -602,7 +602,7 @@ fn a_call_gives_many_values() -> Tested {
 }
 
 #[test]
-fn a_caller_that_has_enough_ends_the_task() -> Tested {
+fn dropped_receiver_ends_the_task() -> Tested {
     for bound in [1, 64] {
         for is_async in [false, true] {
             let (sender, mut numbers) = stream::items(bound)?;
@@ -625,7 +625,7 @@ fn a_caller_that_has_enough_ends_the_task() -> Tested {
 }
 
 #[test]
-fn a_task_that_panics_leaves_an_error_and_no_end() -> Tested {
+fn panicking_task_leaves_an_error_and_no_end() -> Tested {
     let (sender, mut numbers) = stream::items(2)?;
     let job = Geometry::tasks().numbers_then_panic(5, sender).submit();
     for n in 0..5 {
@@ -637,7 +637,7 @@ fn a_task_that_panics_leaves_an_error_and_no_end() -> Tested {
 }
 
 #[test]
-fn a_task_that_lets_its_sender_go_long_before_it_fails_leaves_no_short_stream() -> Tested {
+fn late_failure_of_a_task_leaves_no_short_stream() -> Tested {
     let (release, gate) = mpsc::channel();
     let mut numbers = stream::from_call(4, |items| Geometry::tasks().one_then_panic(items, gate))?;
     let waker = Waker::noop();
@@ -658,7 +658,7 @@ fn a_task_that_lets_its_sender_go_long_before_it_fails_leaves_no_short_stream() 
 }
 
 #[test]
-fn values_that_were_polled_for_may_be_waited_for_by_blocking() -> Tested {
+fn polled_values_may_be_awaited_by_blocking() -> Tested {
     let (release, gate) = mpsc::channel();
     let mut numbers = stream::from_call(4, |items| Geometry::tasks().one_then_panic(items, gate))?;
     assert_eq!(Iterator::next(&mut numbers).transpose()?, Some(1));
@@ -682,7 +682,7 @@ impl Drop for Bomb {
 }
 
 #[test]
-fn a_value_that_panics_as_it_is_dropped_with_its_sender_hides_no_end() -> Tested {
+fn panic_in_the_drop_of_a_value_hides_no_end() -> Tested {
     let (mut sender, mut receiver) = stream::items(1)?;
     Pin::new(&mut sender).start_send(Bomb(false))?;
     Pin::new(&mut sender).start_send(Bomb(true))?; // waits for capacity
@@ -693,7 +693,7 @@ fn a_value_that_panics_as_it_is_dropped_with_its_sender_hides_no_end() -> Tested
 }
 
 #[test]
-fn items_have_the_same_bound_ends_and_errors() -> Tested {
+fn item_streams_have_the_same_bound_ends_and_errors() -> Tested {
     let (mut sender, mut receiver) = stream::items(2)?;
     sender.try_send(1)?;
     sender.try_send(2)?;
@@ -709,7 +709,7 @@ fn items_have_the_same_bound_ends_and_errors() -> Tested {
 }
 
 #[test]
-fn a_sink_holds_one_value_beyond_the_bound() -> Tested {
+fn sink_holds_one_value_beyond_the_bound() -> Tested {
     use futures_util::SinkExt;
     let (mut sender, mut receiver) = stream::items(1)?;
     pollster::block_on(sender.feed(1))?;
@@ -726,7 +726,7 @@ fn a_sink_holds_one_value_beyond_the_bound() -> Tested {
 }
 
 #[test]
-fn values_that_cannot_be_moved_once_pinned_are_still_items() -> Tested {
+fn items_that_are_not_unpin_are_sent() -> Tested {
     let (mut sender, receiver) = stream::items(2)?;
     sender.send(std::marker::PhantomPinned).wait()?;
     sender.finish();
@@ -737,7 +737,7 @@ fn values_that_cannot_be_moved_once_pinned_are_still_items() -> Tested {
 // ----- tasks that block
 
 #[test]
-fn a_task_that_reads_lends_its_slot_to_the_one_that_writes() -> Tested {
+fn reading_task_lends_its_slot_to_the_writing_task() -> Tested {
     let pool = narrow();
     let geometry = Geometry::on(&pool);
     let (sender, receiver) = stream::items(1)?;
@@ -749,7 +749,7 @@ fn a_task_that_reads_lends_its_slot_to_the_one_that_writes() -> Tested {
 }
 
 #[test]
-fn a_task_that_writes_lends_its_slot_to_the_one_that_reads() -> Tested {
+fn writing_task_lends_its_slot_to_the_reading_task() -> Tested {
     let pool = narrow();
     let geometry = Geometry::on(&pool);
     let (sender, receiver) = stream::items(1)?;
@@ -761,7 +761,7 @@ fn a_task_that_writes_lends_its_slot_to_the_one_that_reads() -> Tested {
 }
 
 #[test]
-fn a_task_that_polls_a_stream_by_its_own_runtime_lends_its_slot_too() -> Tested {
+fn task_that_polls_a_stream_itself_lends_its_slot() -> Tested {
     let pool = narrow();
     let geometry = Geometry::on(&pool);
     let (sender, receiver) = stream::items(1)?;
@@ -773,7 +773,7 @@ fn a_task_that_polls_a_stream_by_its_own_runtime_lends_its_slot_too() -> Tested 
 }
 
 #[test]
-fn a_stream_that_another_task_polled_before_lends_the_slot_of_the_one_that_polls_it_now() -> Tested {
+fn stream_polled_by_another_task_lends_the_current_slot() -> Tested {
     let pool = narrow();
     let geometry = Geometry::on(&pool);
     let (sender, receiver) = stream::items(1)?;
@@ -786,7 +786,7 @@ fn a_stream_that_another_task_polled_before_lends_the_slot_of_the_one_that_polls
 }
 
 #[test]
-fn a_handle_that_another_task_polled_before_lends_the_slot_of_the_one_that_polls_it_now() -> Tested {
+fn handle_polled_by_another_task_lends_the_current_slot() -> Tested {
     let pool = narrow();
     let geometry = Geometry::on(&pool);
     let (release, gate) = mpsc::channel();
@@ -867,7 +867,7 @@ fn history(random: &mut fastrand::Rng) -> Tested {
 }
 
 #[test]
-fn every_history_is_that_of_a_simple_queue() -> Tested {
+fn random_histories_match_a_queue() -> Tested {
     for seed in 0..3_000 {
         history(&mut fastrand::Rng::with_seed(seed))?;
     }
@@ -921,12 +921,12 @@ fn race(seed: u64) {
 }
 
 #[test]
-fn threads_that_wait_for_each_other_see_all_and_the_true_end() {
+fn threads_that_wait_for_each_other_see_all_and_the_end() {
     (0..500).for_each(race);
 }
 
 #[test]
-fn an_end_never_overtakes_what_was_written_before_it() {
+fn end_never_overtakes_earlier_values() {
     let (give, take) = mpsc::sync_channel::<ItemSender<u32>>(1);
     let sends = thread::spawn(move || {
         for mut sender in take {

@@ -114,7 +114,7 @@ fn started(service: &Service<Counter>) -> LifeEvents {
 // ----- crashes
 
 #[test]
-fn a_panic_that_the_handler_answers_with_restart_gives_a_new_state() {
+fn panic_answered_with_restart_gives_a_new_state() {
     let counter = launch(at_once(), &Arc::default());
     assert_eq!(counter.bump(5).wait().ok(), Some(15));
     assert!(matches!(counter.fail().wait(), Err(CallError::Panicked(..))));
@@ -123,7 +123,7 @@ fn a_panic_that_the_handler_answers_with_restart_gives_a_new_state() {
 }
 
 #[test]
-fn a_panic_in_a_hook_is_a_crash() -> Result<(), Box<dyn std::error::Error>> {
+fn panic_in_a_hook_is_a_crash() -> Result<(), Box<dyn std::error::Error>> {
     let counter = Counter::service(10, Arc::default()).restart(at_once()).launch().wait()?;
     let mut life = started(&counter);
     counter.bump(5).wait()?;
@@ -134,7 +134,7 @@ fn a_panic_in_a_hook_is_a_crash() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 #[test]
-fn the_handlers_answer_counts_more_than_the_policy() -> Result<(), Box<dyn std::error::Error>> {
+fn answer_of_the_handler_overrides_the_policy() -> Result<(), Box<dyn std::error::Error>> {
     let counter = Counter::service(10, Arc::default()).restart(Restart::on_panic()).on_panic(|_| OnPanic::Continue);
     let counter = counter.launch().wait()?;
     assert!(counter.fail().wait().is_err());
@@ -143,7 +143,7 @@ fn the_handlers_answer_counts_more_than_the_policy() -> Result<(), Box<dyn std::
 }
 
 #[test]
-fn without_a_policy_a_crash_ends_the_service() -> Result<(), Box<dyn std::error::Error>> {
+fn crash_without_a_policy_ends_the_service() -> Result<(), Box<dyn std::error::Error>> {
     let counter = Counter::service(10, Arc::default()).on_panic(|_| OnPanic::Restart).launch().wait()?;
     let mut life = started(&counter);
     assert!(counter.fail().wait().is_err());
@@ -156,7 +156,7 @@ fn without_a_policy_a_crash_ends_the_service() -> Result<(), Box<dyn std::error:
 }
 
 #[test]
-fn one_that_is_asked_to_starts_anew_without_end() -> Result<(), Box<dyn std::error::Error>> {
+fn requested_restarts_have_no_limit() -> Result<(), Box<dyn std::error::Error>> {
     let starts = Arc::default();
     let counter = launch(Restart::on_panic().except_in_tasks().limit(1, MINUTE), &starts);
     let mut life = started(&counter);
@@ -188,7 +188,7 @@ fn queued_calls_survive_the_restart() -> Result<(), Box<dyn std::error::Error>> 
 }
 
 #[test]
-fn calls_that_were_begun_end_as_crashed() -> Result<(), Box<dyn std::error::Error>> {
+fn begun_calls_end_as_crashed() -> Result<(), Box<dyn std::error::Error>> {
     let counter = launch(at_once(), &Arc::default());
     let (begun, begins) = channel();
     let pending: Vec<_> = (0..3).map(|_| counter.never(begun.clone()).submit()).collect();
@@ -259,7 +259,7 @@ fn policy_decides_what_a_panic_leaves_of_the_state() -> Result<(), Box<dyn std::
 // ----- limits
 
 #[test]
-fn it_gives_up_beyond_its_limit_and_tells_those_who_wait() -> Result<(), Box<dyn std::error::Error>> {
+fn service_gives_up_beyond_its_limit_and_fails_its_waiters() -> Result<(), Box<dyn std::error::Error>> {
     let counter = launch(at_once().limit(2, MINUTE), &Arc::default());
     let mut life = started(&counter);
     for restarts in 1..=2 {
@@ -279,7 +279,7 @@ fn it_gives_up_beyond_its_limit_and_tells_those_who_wait() -> Result<(), Box<dyn
 }
 
 #[test]
-fn an_init_that_fails_as_it_starts_anew_is_tried_again() -> Result<(), Box<dyn std::error::Error>> {
+fn failing_init_of_a_restart_is_tried_again() -> Result<(), Box<dyn std::error::Error>> {
     let starts = failing([1, 2]);
     let counter = launch(at_once(), &starts);
     let mut life = started(&counter);
@@ -291,14 +291,14 @@ fn an_init_that_fails_as_it_starts_anew_is_tried_again() -> Result<(), Box<dyn s
 }
 
 #[test]
-fn an_init_that_always_fails_ends_the_service() {
+fn init_that_always_fails_ends_the_service() {
     let counter = launch(at_once().limit(3, MINUTE), &failing([1, 2, 3, 4]));
     assert!(counter.fail().wait().is_err());
     assert!(matches!(counter.control().closed().wait(), Err(CloseError::Crashed(Crash::Init(_)))));
 }
 
 #[test]
-fn a_limit_that_never_holds_is_refused() {
+fn limit_that_never_holds_is_refused() {
     for restart in [at_once().limit(0, MINUTE), at_once().limit(1, Duration::ZERO)] {
         let launched = Counter::service(10, Arc::default()).restart(restart).launch().wait();
         match launched {
@@ -309,7 +309,7 @@ fn a_limit_that_never_holds_is_refused() {
 }
 
 #[test]
-fn a_factory_gives_other_arguments_each_time() -> Result<(), Box<dyn std::error::Error>> {
+fn factory_gives_new_arguments_at_each_restart() -> Result<(), Box<dyn std::error::Error>> {
     let next = AtomicI64::new(100);
     let args = move || (next.fetch_add(100, Ordering::SeqCst), Arc::default());
     let counter = Counter::service(10, Arc::default()).restart_with(at_once(), args).launch().wait()?;
@@ -323,7 +323,7 @@ fn a_factory_gives_other_arguments_each_time() -> Result<(), Box<dyn std::error:
 // ----- a close in the middle
 
 #[test]
-fn a_close_cuts_the_wait_short_and_accepted_calls_finish() -> Result<(), Box<dyn std::error::Error>> {
+fn close_shortens_the_backoff_and_finishes_accepted_calls() -> Result<(), Box<dyn std::error::Error>> {
     let slow = Restart::on_panic().except_in_tasks().backoff(Backoff::exponential(MINUTE));
     let counter = launch(slow, &Arc::default());
     assert!(counter.fail().wait().is_err());
@@ -334,7 +334,7 @@ fn a_close_cuts_the_wait_short_and_accepted_calls_finish() -> Result<(), Box<dyn
 }
 
 #[test]
-fn a_terminate_ends_the_wait() -> Result<(), Box<dyn std::error::Error>> {
+fn terminate_ends_the_backoff() -> Result<(), Box<dyn std::error::Error>> {
     let slow = Restart::on_panic().except_in_tasks().backoff(Backoff::exponential(MINUTE));
     let counter = launch(slow, &Arc::default());
     let mut life = started(&counter);
@@ -349,7 +349,7 @@ fn a_terminate_ends_the_wait() -> Result<(), Box<dyn std::error::Error>> {
 // ----- watching
 
 #[test]
-fn who_watches_late_hears_what_happened_last() -> Result<(), Box<dyn std::error::Error>> {
+fn late_life_stream_starts_with_the_last_event() -> Result<(), Box<dyn std::error::Error>> {
     let counter = launch(at_once(), &Arc::default());
     let mut early = started(&counter);
     assert!(counter.fail().wait().is_err());
@@ -404,7 +404,7 @@ fn rest_for_one_restarts_those_after_it() -> Result<(), Box<dyn std::error::Erro
 }
 
 #[test]
-fn a_member_that_gives_up_takes_the_others_with_it() -> Result<(), Box<dyn std::error::Error>> {
+fn member_that_gives_up_closes_those_that_would_restart() -> Result<(), Box<dyn std::error::Error>> {
     for (group, open) in [
         (RestartGroup::one_for_one(), [true, false, true]),
         (RestartGroup::one_for_all(), [false, false, false]),
@@ -426,7 +426,7 @@ fn a_member_that_gives_up_takes_the_others_with_it() -> Result<(), Box<dyn std::
 }
 
 #[test]
-fn a_service_is_in_one_group_and_can_restart() -> Result<(), Box<dyn std::error::Error>> {
+fn service_is_in_one_group_and_can_restart() -> Result<(), Box<dyn std::error::Error>> {
     let service = launch(at_once(), &Arc::default());
     RestartGroup::one_for_one().add(&service)?;
     assert_eq!(RestartGroup::one_for_all().add(&service), Err(GroupError::InAGroup));

@@ -132,10 +132,10 @@ fn raise_and_detach<S: TaskSet, T>(handle: Handle<S, T>) {
 
 /// Waits on a thread of its own, so that a pool which hangs fails the test.
 fn expect_runs(pool: &Pool) {
-    let (tell, told) = channel();
+    let (tell, reports) = channel();
     let work = Work::on(pool);
     thread::spawn(move || tell.send(work.add(4, 5).wait()));
-    assert!(matches!(told.recv_timeout(LONG), Ok(Ok(9))), "the pool runs later calls");
+    assert!(matches!(reports.recv_timeout(LONG), Ok(Ok(9))), "the pool runs later calls");
     pool.drained().wait();
     assert_eq!(pool.active(), 0);
 }
@@ -144,11 +144,11 @@ fn expect_runs(pool: &Pool) {
 fn output_of_raised_call_may_wait_for_its_pool() {
     let pool = pool();
     pool.pause();
-    let ((tell, told), work) = (channel(), Work::on(&pool));
+    let ((tell, reports), work) = (channel(), Work::on(&pool));
     let value = OnDrop::run(move || assert_eq!(tell.send(work.rest().wait().is_ok()), Ok(())));
     raise_and_detach(Work::on(&pool).give(value).priority(Priority::Idle).submit());
     pool.resume();
-    assert_eq!(told.recv_timeout(LONG), Ok(true));
+    assert_eq!(reports.recv_timeout(LONG), Ok(true));
     expect_runs(&pool);
 }
 
@@ -157,20 +157,20 @@ fn waker_of_an_idle_worker_may_wait_for_its_pool() {
     let pool = pool();
     pool.pause();
     let job = Work::on(&pool).add(1, 2).submit();
-    let ((tell, told), work) = (channel(), Work::on(&pool));
+    let ((tell, reports), work) = (channel(), Work::on(&pool));
     let waker = OnWake::waker(move || assert_eq!(tell.send(work.rest().wait().is_ok()), Ok(())));
     let mut drained = pin!(pool.drained());
     assert!(drained.as_mut().poll(&mut PollContext::from_waker(&waker)).is_pending());
     pool.resume();
-    assert_eq!(told.recv_timeout(LONG), Ok(true));
+    assert_eq!(reports.recv_timeout(LONG), Ok(true));
     assert!(matches!(job.wait(), Ok(3)));
     expect_runs(&pool);
 }
 
 #[test]
-fn a_thread_lends_its_permit_once_in_nested_waits() {
+fn thread_lends_its_permit_once_in_nested_waits() {
     let pool = pool();
-    let (work, nested, (tell, told)) = (Work::on(&pool), Work::on(&pool), channel());
+    let (work, nested, (tell, reports)) = (Work::on(&pool), Work::on(&pool), channel());
     let code = move || {
         let mut pending = pin!(work.rest().submit());
         let is_pending = pending.as_mut().poll(&mut PollContext::from_waker(Waker::noop())).is_pending();
@@ -178,7 +178,7 @@ fn a_thread_lends_its_permit_once_in_nested_waits() {
         let _ = tell.send(is_pending && inner.is_ok() && pollster::block_on(pending).is_ok());
     };
     Work::on(&pool).run(Box::new(code)).submit().detach();
-    assert_eq!(told.recv_timeout(LONG), Ok(true));
+    assert_eq!(reports.recv_timeout(LONG), Ok(true));
     pool.drained().wait();
     expect_runs(&pool);
 }
@@ -186,7 +186,7 @@ fn a_thread_lends_its_permit_once_in_nested_waits() {
 #[test]
 fn output_dropped_by_terminate_may_ask_its_service() {
     let desk = Desk::service().launch().wait().expect("it starts");
-    let ((begun, has_begun), (free, is_free), (tell, told)) = (channel(), channel(), channel());
+    let ((begun, has_begun), (free, is_free), (tell, reports)) = (channel(), channel(), channel());
     let (first, is_free_first) = channel();
     let first_begun = begun.clone();
     desk.hold(first_begun, is_free_first).submit().detach();
@@ -199,7 +199,7 @@ fn output_dropped_by_terminate_may_ask_its_service() {
     has_begun.recv().expect("it begins");
     let ends = desk.clone();
     let ended = thread::spawn(move || drop(ends.terminate()));
-    assert!(told.recv_timeout(LONG).is_ok(), "the destructor has asked");
+    assert!(reports.recv_timeout(LONG).is_ok(), "the destructor has asked");
     ended.join().expect("no panic");
     drop(free);
 }
@@ -234,10 +234,10 @@ impl Blocked {
     /// Waits until the code blocks, and then for a time-out of another call.
     fn expect_others_time_out(&self) {
         self.has_begun.recv_timeout(LONG).expect("the code begins");
-        let (tell, told) = channel();
+        let (tell, reports) = channel();
         let other = pool();
         thread::spawn(move || tell.send(Work::on(&other).never().timeout(MILLISECOND).wait()));
-        assert!(matches!(told.recv_timeout(LONG), Ok(Err(CallError::TimedOut(_)))), "another call times out");
+        assert!(matches!(reports.recv_timeout(LONG), Ok(Err(CallError::TimedOut(_)))), "another call times out");
     }
 }
 
@@ -250,12 +250,12 @@ fn blocking_argument() -> (OnDrop, Blocked) {
 fn argument_of_a_timed_out_call_may_wait_with_a_limit() {
     let pool = pool();
     pool.pause();
-    let ((tell, told), work) = (channel(), Work::on(&pool));
+    let ((tell, reports), work) = (channel(), Work::on(&pool));
     let value = OnDrop::run(move || {
         let _ = tell.send(work.never().timeout(10 * MILLISECOND).wait().is_err());
     });
     assert!(matches!(Work::on(&pool).with(value).timeout(MILLISECOND).wait(), Err(CallError::TimedOut(_))));
-    assert_eq!(told.recv_timeout(LONG), Ok(true), "also while the pool is paused");
+    assert_eq!(reports.recv_timeout(LONG), Ok(true), "also while the pool is paused");
 }
 
 #[test]
@@ -286,14 +286,14 @@ fn argument_on_a_service_delays_no_time_out() {
 }
 
 #[test]
-fn argument_on_a_local_goes_on_the_thread_that_drives() {
-    let (local, (tell, told)) = (Local::new(), channel());
+fn argument_on_a_local_drops_on_the_driving_thread() {
+    let (local, (tell, reports)) = (Local::new(), channel());
     let value = OnDrop::run(move || assert!(tell.send(thread::current().id()).is_ok()));
     let call = Work::on(&local).with(value).timeout(MILLISECOND).submit();
     while !call.is_finished() {
         thread::yield_now();
     }
-    while told.try_recv().map(|id| assert_eq!(id, thread::current().id())).is_err() {
+    while reports.try_recv().map(|id| assert_eq!(id, thread::current().id())).is_err() {
         local.run_until_idle();
     }
 }
@@ -447,7 +447,7 @@ fn answer_of_a_mock_delays_no_time_out() {
 }
 
 #[test]
-fn a_delayed_call_that_an_order_places_keeps_to_the_bound() {
+fn delayed_call_with_a_custom_order_keeps_to_the_bound() {
     let builder = Pool::builder().order(|_: &QueuedCall<'_>| None).max_queue(MaxQueue::Bounded(1));
     let pool = builder.on_full(OnFull::Reject).build().expect("the settings are sound");
     pool.pause();

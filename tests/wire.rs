@@ -23,7 +23,7 @@ impl Geometry {
 }
 
 #[test]
-fn tasks_and_outputs_come_back_as_they_went() {
+fn tasks_and_outputs_survive_serialization() {
     let task = serde_json::to_string(&GeometryTask::Add { x: 1, y: 2 }).expect("it is written");
     assert!(matches!(serde_json::from_str(&task), Ok(GeometryTask::Add { x: 1, y: 2 })), "{task}");
     let output = serde_json::to_string(&GeometryOutput::Name(Some("a".into()))).expect("it is written");
@@ -31,7 +31,7 @@ fn tasks_and_outputs_come_back_as_they_went() {
 }
 
 #[test]
-fn a_task_without_arguments_is_a_unit_variant() {
+fn task_without_arguments_is_a_unit_variant() {
     assert_eq!(serde_json::to_string(&GeometryTask::Count).expect("it is written"), r#""Count""#);
     assert!(matches!(serde_json::from_str(r#""Count""#), Ok(GeometryTask::Count)));
 }
@@ -67,7 +67,7 @@ impl Shop {
 }
 
 #[test]
-fn a_message_is_no_data_for_a_wire() {
+fn message_task_does_not_serialize() {
     let error = serde_json::to_string(&ShopTask::Hear { message: Plain(1) }).expect_err("it is skipped");
     assert!(error.to_string().contains("cannot be serialized"), "{error}");
     assert!(serde_json::from_str::<ShopTask>(r#"{"Hear":{"message":null}}"#).is_err());

@@ -66,7 +66,7 @@ unsafe impl GlobalAlloc for Counter {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn a_box_is_counted() {
+    fn box_allocation_is_counted() {
         super::start_counting();
         drop(std::hint::black_box(Box::new(1)));
         assert!(super::stop_counting() >= 1);

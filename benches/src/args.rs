@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn cases_are_named_in_upper_or_lower_case() {
+    fn case_names_match_in_upper_or_lower_case() {
         let options = compared("compare t1 S2 --rounds 3 --csv a.csv --plot plots --node");
         let names: Vec<_> = options.cases.iter().map(|case| case.name).collect();
         assert_eq!(names, ["T1", "S2"]);
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn without_names_it_is_every_case_but_those_that_take_minutes() {
+    fn default_selection_omits_cases_that_take_minutes() {
         let options = compared("compare");
         assert_eq!(options.rounds, 5);
         assert_eq!(compared("compare T1 --against old").rounds, 11);
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_told() {
+    fn argument_mistakes_are_errors() {
         let problem = |line| parsed(line).err().unwrap_or_default();
         assert_eq!(problem(""), "a command is missing");
         assert_eq!(problem("race"), "there is no command `race`");

@@ -67,7 +67,7 @@ mod tests {
     use crate::{cases::CASES, probe::Costs};
 
     #[test]
-    fn a_row_gives_its_rounds_and_its_medians() {
+    fn row_holds_its_rounds_and_medians() {
         let case = &CASES[0];
         let rounds = [1.0, 3.0, 2.0].map(|figure| Sample { figure, ..Sample::default() }).to_vec();
         let row = Row { contender: &case.contenders[0], rounds, missing: None, costs: Costs::default() };

@@ -126,10 +126,10 @@ pub(crate) fn rested_latency<P: AsyncPeer>(lap: &Lap, start: Start, rest: std::t
 /// millisecond.
 pub(crate) fn tells<P: AsyncTell>(lap: &Lap, start: Start, least: u64) -> Sample {
     let peer = P::start(&start);
-    peer.block_on(told(&peer, Pace::exactly(WARM_UP)));
+    peer.block_on(send_all(&peer, Pace::exactly(WARM_UP)));
     let pace = lap.tasks(least);
     let meter = Meter::start(lap);
-    let (count, total) = peer.block_on(told(&peer, pace));
+    let (count, total) = peer.block_on(send_all(&peer, pace));
     let sample = meter.rate(count);
     check_total(&[WARM_UP, count], total);
     check_elsewhere(total);
@@ -138,7 +138,7 @@ pub(crate) fn tells<P: AsyncTell>(lap: &Lap, start: Start, least: u64) -> Sample
 }
 
 /// Returns the number of messages sent, and the total after them.
-async fn told<P: AsyncTell>(peer: &P, mut pace: Pace) -> (u64, u64) {
+async fn send_all<P: AsyncTell>(peer: &P, mut pace: Pace) -> (u64, u64) {
     for n in pace.by_ref() {
         peer.note(n).await;
     }

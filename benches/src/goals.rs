@@ -147,32 +147,32 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_is_held_against_the_highest_of_its_peers() {
+    fn rate_is_compared_with_the_highest_peer() {
         let goal = Goal::ratio(&["a", "b"], Bound::AtLeast(2.5));
         assert_eq!(goal.stand(Unit::TasksPerMs, figures), Standing::Reached(2.5));
     }
 
     #[test]
-    fn a_cost_is_held_against_the_lowest_of_its_peers() {
+    fn cost_is_compared_with_the_lowest_peer() {
         let goal = Goal::ratio(&["a", "b"], Bound::AtMost(2.5));
         assert_eq!(goal.stand(Unit::Nanos, figures), Standing::Short(5.0));
     }
 
     #[test]
-    fn of_several_rows_of_ours_the_worst_counts() {
+    fn worst_of_our_rows_decides_the_goal() {
         let goal = Goal { ours: &["a", "b"], ..Goal::ratio(&["nanolith"], Bound::AtLeast(0.3)) };
         assert_eq!(goal.stand(Unit::TasksPerMs, figures), Standing::Short(0.2));
     }
 
     #[test]
-    fn a_figure_of_its_own_needs_no_peer() {
+    fn goal_without_peers_needs_its_own_figure_only() {
         let goal = Goal::absolute(Figure::PeakMemory, Bound::Below(12.0));
         assert_eq!(goal.stand(Unit::TasksPerMs, figures), Standing::Short(13.0));
         assert!(goal.line("roots", &Standing::Short(13.0)).ends_with("13.0  <  12.0   short"));
     }
 
     #[test]
-    fn a_row_without_a_figure_leaves_the_goal_open() {
+    fn goal_with_a_missing_figure_is_unknown() {
         let goal = Goal::ratio(&["a", "c"], Bound::AtLeast(1.0));
         let standing = goal.stand(Unit::TasksPerMs, figures);
         assert_eq!(standing, Standing::Unknown("not yet".into()));
@@ -180,13 +180,13 @@ mod tests {
     }
 
     #[test]
-    fn a_goal_that_is_short_fails_the_run() {
+    fn missed_goal_fails_the_run() {
         assert_eq!(exit_status(&[Standing::Reached(1.0), Standing::Unknown("not yet".into())]), 0);
         assert_eq!(exit_status(&[Standing::Reached(1.0), Standing::Short(0.5)]), 1);
     }
 
     #[test]
-    fn bounds_hold_at_their_edge_but_below() {
+    fn bounds_hold_at_their_edge_except_below() {
         assert!(Bound::AtLeast(5.0).holds(5.0) && Bound::AtMost(5.0).holds(5.0) && !Bound::Below(5.0).holds(5.0));
         assert!(!Bound::AtLeast(5.0).holds(f64::NAN), "no figure is no success");
     }

@@ -28,7 +28,7 @@ mod tests {
     }
 
     #[test]
-    fn the_median_is_in_the_middle_whatever_the_order() {
+    fn median_is_the_middle_value_in_any_order() {
         same(super::of(&[3.0, 1.0, 2.0]), 2.0);
         same(super::of(&[4.0, 1.0, 2.0, 3.0]), 3.0);
         same(super::lowest(&[3.0, 1.0]), 1.0);
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn a_per_mille_counts_from_below() {
+    fn per_mille_counts_from_the_smallest_value() {
         let sorted: Vec<u32> = (0..1_000).collect();
         same(super::per_mille(&sorted, 500), 500.0);
         same(super::per_mille(&sorted, 990), 990.0);

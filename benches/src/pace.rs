@@ -52,13 +52,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lap_without_time_gives_what_is_least() {
+    fn lap_without_time_yields_the_minimum() {
         assert_eq!(Pace::exactly(3).collect::<Vec<_>>(), [0, 1, 2]);
         assert_eq!(Pace::lasting(Duration::ZERO, 3, 1).count(), 3);
     }
 
     #[test]
-    fn a_lap_ends_at_a_multiple_of_its_grain() {
+    fn lap_ends_at_a_multiple_of_its_grain() {
         assert_eq!(Pace::lasting(Duration::ZERO, 3, 8).count(), 8);
     }
 }

@@ -76,15 +76,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn costs_survive_the_way_out_of_their_process() {
+    fn costs_parse_from_their_own_line() {
         let costs = Costs { allocations: Some(2.5), peak_memory: None };
         assert_eq!(Costs::parse(&costs.line()), costs);
     }
 
     #[test]
-    fn a_probe_names_a_row() {
+    fn every_probe_names_a_row() {
         let parsed = |words: [&str; 3]| Probe::parse(words.into_iter().map(str::to_owned));
         assert!(parsed(["T1", "nanolith", "false"]).is_ok());
-        assert!(parsed(["T1", "nobody", "false"]).is_err());
+        assert!(parsed(["T1", "unknown", "false"]).is_err());
     }
 }

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_names_every_case() {
+    fn list_names_every_case() {
         let text = list();
         assert!(CASES.iter().all(|case| text.contains(case.what)));
     }

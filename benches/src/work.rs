@@ -147,24 +147,24 @@ mod tests {
     use std::thread;
 
     #[test]
-    fn a_result_of_another_thread_passes() {
+    fn result_of_another_thread_passes_the_check() {
         check(7, thread::spawn(|| Tiny::run(7)).join().expect("it ends"));
     }
 
     #[test]
     #[should_panic(expected = "ran on its caller's thread")]
-    fn a_result_of_ones_own_thread_does_not() {
+    fn result_of_the_same_thread_fails_the_check() {
         check(7, Tiny::run(7));
     }
 
     #[test]
     #[should_panic(expected = "the result of task 7")]
-    fn a_wrong_result_does_not() {
+    fn wrong_result_fails_the_check() {
         check_value(7, Tiny::run(8));
     }
 
     #[test]
-    fn a_sum_is_what_was_added() {
+    fn sum_equals_the_total_of_its_additions() {
         let mut sum = Sum::default();
         (0..10).for_each(|n| sum.note(n));
         check_value(0, sum.add(0));

@@ -132,8 +132,8 @@ impl Desk {
 /// Returns the progress of a large file, with its name.
 fn large((path, handle): &Errand) -> String {
     match (path.file_name(), handle.progress().latest()) {
-        (Some(name), Some(told)) => {
-            format!(", {}: {} of {}", name.to_string_lossy(), bytes(told.done), bytes(told.total))
+        (Some(name), Some(progress)) => {
+            format!(", {}: {} of {}", name.to_string_lossy(), bytes(progress.done), bytes(progress.total))
         }
         _ => String::new(),
     }

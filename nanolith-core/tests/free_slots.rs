@@ -35,7 +35,7 @@ fn hold<E: Executor<Any>>(calls: &AnyCalls<E>) -> (Sender<()>, Handle<Any, i64>)
 }
 
 #[test]
-fn idle_pool_takes_a_call_for_each_slot_and_those_of_its_bound() {
+fn idle_pool_takes_calls_for_its_slots_and_its_bound() {
     let pool = pool();
     let calls = Any::on(pool.clone());
     for round in 0..2_000 {
@@ -45,7 +45,7 @@ fn idle_pool_takes_a_call_for_each_slot_and_those_of_its_bound() {
 }
 
 #[test]
-fn pool_that_has_served_tiny_calls_takes_a_call_for_each_slot() {
+fn pool_takes_a_call_for_each_slot_after_tiny_calls() {
     let pool = pool();
     let calls = Any::on(pool.clone());
     for round in 0..20 {
@@ -60,7 +60,7 @@ fn pool_that_has_served_tiny_calls_takes_a_call_for_each_slot() {
 }
 
 #[test]
-fn bound_counts_the_calls_beyond_taken_slots() {
+fn bound_counts_calls_beyond_taken_slots() {
     let pool = pool();
     let calls = Any::on(pool.clone());
     let (gates, running): (Vec<_>, Vec<_>) = (0..2).map(|_| hold(&calls)).unzip();
@@ -87,7 +87,7 @@ fn paused_pool_has_no_free_slot() {
 }
 
 #[test]
-fn resumed_pool_lets_those_in_that_wait_for_room() {
+fn resumed_pool_admits_callers_that_wait_for_room() {
     let builder = Pool::builder().concurrency(Concurrency::Exact(2)).max_queue(MaxQueue::Bounded(1));
     let pool = builder.build().expect("the settings are sound");
     let calls = Any::on(pool.clone());
@@ -102,7 +102,7 @@ fn resumed_pool_lets_those_in_that_wait_for_room() {
 }
 
 #[test]
-fn idle_pool_is_room_for_each_share() {
+fn idle_pool_admits_a_call_of_each_share() {
     let pool = pool();
     let share = pool.share("tenant", 1).max_queue(MaxQueue::Bounded(1)).on_full(OnFull::Reject);
     let calls = Any::calls(share);
@@ -118,7 +118,7 @@ fn idle_pool_is_room_for_each_share() {
 }
 
 #[test]
-fn idle_service_takes_one_call_beside_those_of_its_bound() {
+fn idle_service_takes_one_call_beyond_its_bound() {
     let service = Any::service(0).queue(1).on_full(OnFull::Reject).launch().wait().expect("it starts");
     for round in 0..2_000 {
         assert_eq!(refused_of(&service, 2), 0, "in round {round}");

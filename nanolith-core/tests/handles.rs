@@ -28,7 +28,7 @@ fn calls(pool: &Pool) -> AnyCalls<Pool> {
 }
 
 #[test]
-fn a_call_does_nothing_until_it_is_started() {
+fn call_does_nothing_until_it_is_started() {
     let pool = pool();
     let ran = Arc::new(AtomicBool::new(false));
     let ran_too = ran.clone();
@@ -41,7 +41,7 @@ fn a_call_does_nothing_until_it_is_started() {
 }
 
 #[test]
-fn a_call_dropped_after_it_started_is_cancelled() {
+fn call_dropped_after_it_started_is_cancelled() {
     let pool = pool();
     pool.pause();
     let calls = calls(&pool);
@@ -53,11 +53,11 @@ fn a_call_dropped_after_it_started_is_cancelled() {
 }
 
 #[test]
-fn a_dropped_handle_detaches_or_cancels_as_it_was_told() {
+fn dropped_handle_detaches_or_cancels_as_configured() {
     let pool = pool();
     pool.pause();
     let calls = calls(&pool);
-    let (tell, told) = mpsc::channel();
+    let (tell, reports) = mpsc::channel();
     let other = tell.clone();
     drop(
         calls
@@ -78,11 +78,11 @@ fn a_dropped_handle_detaches_or_cancels_as_it_was_told() {
     );
     assert_eq!(pool.queue_len(), 1);
     pool.resume();
-    assert_eq!(told.into_iter().collect::<Vec<_>>(), [1]);
+    assert_eq!(reports.into_iter().collect::<Vec<_>>(), [1]);
 }
 
 #[test]
-fn a_running_task_is_asked_to_stop_and_its_caller_let_go() {
+fn cancel_stops_a_running_task_and_frees_its_caller() {
     let pool = pool();
     let calls = calls(&pool);
     let (open, opened) = gate();
@@ -105,7 +105,7 @@ fn a_running_task_is_asked_to_stop_and_its_caller_let_go() {
 }
 
 #[test]
-fn a_suspended_task_that_is_cancelled_is_dropped() {
+fn cancelled_suspended_task_is_dropped() {
     let pool = pool();
     let calls = calls(&pool);
     let held = Arc::new(());
@@ -127,7 +127,7 @@ fn a_suspended_task_that_is_cancelled_is_dropped() {
 }
 
 #[test]
-fn a_wait_with_a_limit_gives_the_handle_back() {
+fn wait_timeout_gives_the_handle_back() {
     let pool = pool();
     let calls = calls(&pool);
     let (open, opened) = gate();
@@ -145,7 +145,7 @@ fn a_wait_with_a_limit_gives_the_handle_back() {
 }
 
 #[test]
-fn the_earlier_of_time_out_and_deadline_counts() {
+fn earlier_of_time_out_and_deadline_applies() {
     let pool = pool();
     pool.pause();
     let calls = calls(&pool);
@@ -159,7 +159,7 @@ fn the_earlier_of_time_out_and_deadline_counts() {
 }
 
 #[test]
-fn a_suspended_task_that_times_out_is_dropped() {
+fn timed_out_suspended_task_is_dropped() {
     let pool = pool();
     let calls = calls(&pool);
     let job = calls.later(std::future::pending()).timeout(Duration::from_millis(5));
@@ -168,7 +168,7 @@ fn a_suspended_task_that_times_out_is_dropped() {
 }
 
 #[test]
-fn a_handle_is_woken_by_the_last_waker_it_was_polled_with() {
+fn handle_wakes_the_last_waker_that_polled_it() {
     let pool = pool();
     let calls = calls(&pool);
     let (open, opened) = gate();
@@ -187,10 +187,10 @@ fn a_handle_is_woken_by_the_last_waker_it_was_polled_with() {
 }
 
 #[test]
-fn code_knows_where_it_runs() {
+fn current_returns_the_executor_and_the_task() {
     let pool = Pool::builder().name("here").build().expect("sound");
     assert_eq!(current().place(), &ThreadKind::Outside);
-    let (tell, told) = mpsc::channel();
+    let (tell, reports) = mpsc::channel();
     calls(&pool)
         .run(move || {
             tell.send(current()).expect("heard");
@@ -198,13 +198,13 @@ fn code_knows_where_it_runs() {
         })
         .wait()
         .expect("it runs");
-    let there = told.recv().expect("it was sent");
+    let there = reports.recv().expect("it was sent");
     assert_eq!(there.place(), &ThreadKind::Pool("here".into()));
     assert_eq!(there.task().map(nanolith::task::TaskInfo::name), Some("run"));
 }
 
 #[test]
-fn an_error_says_where_and_how_long() {
+fn call_error_has_its_line_and_durations() {
     let pool = pool();
     let error = calls(&pool).run(|| panic!("no luck")).wait().expect_err("it panics");
     let line = line!() - 1;
@@ -218,7 +218,7 @@ fn an_error_says_where_and_how_long() {
 }
 
 #[test]
-fn a_panic_in_a_suspended_task_is_its_own() {
+fn panic_in_a_suspended_task_ends_that_task_alone() {
     let pool = pool();
     let calls = calls(&pool);
     let job = calls.later(async {
@@ -231,7 +231,7 @@ fn a_panic_in_a_suspended_task_is_its_own() {
 }
 
 #[test]
-fn an_output_whose_drop_panics_hurts_nobody() {
+fn output_that_panics_in_drop_harms_no_other_call() {
     struct Bomb;
     impl Drop for Bomb {
         fn drop(&mut self) {

@@ -23,7 +23,7 @@ fn pool(concurrency: usize) -> Pool {
 }
 
 #[test]
-fn a_call_gives_its_tasks_output() {
+fn call_returns_the_output_of_its_task() {
     let pool = pool(2);
     let calls = Any::on(pool);
     assert_eq!(calls.run(|| 4 + 5).wait().expect("it runs"), 9);
@@ -31,7 +31,7 @@ fn a_call_gives_its_tasks_output() {
 }
 
 #[test]
-fn a_task_runs_on_a_thread_of_the_pool() {
+fn task_runs_on_a_thread_of_the_pool() {
     let pool = pool(1);
     let calls = Any::on(pool);
     let here = thread::current().id();
@@ -39,7 +39,7 @@ fn a_task_runs_on_a_thread_of_the_pool() {
 }
 
 #[test]
-fn many_calls_from_many_threads_all_end_once() {
+fn every_call_from_many_threads_ends_once() {
     let pool = pool(4);
     let calls = Any::on(pool.clone());
     let ran = Arc::new(AtomicUsize::new(0));
@@ -68,7 +68,7 @@ fn many_calls_from_many_threads_all_end_once() {
 }
 
 #[test]
-fn the_same_priority_runs_first_in_first_out() {
+fn calls_of_one_priority_run_first_in_first_out() {
     let pool = pool(1);
     let calls = Any::on(pool.clone());
     pool.pause();
@@ -89,7 +89,7 @@ fn the_same_priority_runs_first_in_first_out() {
 }
 
 #[test]
-fn a_nested_wait_at_concurrency_one_ends() {
+fn nested_wait_ends_at_concurrency_one() {
     let calls = Arc::new(Any::on(pool(1)));
     fn nest(calls: &Arc<common::AnyCalls<Pool>>, depth: i64) -> i64 {
         if depth == 0 {
@@ -102,7 +102,7 @@ fn a_nested_wait_at_concurrency_one_ends() {
 }
 
 #[test]
-fn a_panic_stays_in_its_task() {
+fn panic_ends_its_own_task_alone() {
     let calls = Any::on(pool(1));
     let error = calls.run(|| panic!("no luck")).wait().expect_err("it panics");
     let CallError::Panicked(panic, at) = &error else { panic!("not {error}") };
@@ -112,7 +112,7 @@ fn a_panic_stays_in_its_task() {
 }
 
 #[test]
-fn a_queued_call_that_is_cancelled_frees_its_place() {
+fn cancelled_queued_call_frees_its_place() {
     let pool = Pool::builder()
         .concurrency(Concurrency::Exact(1))
         .max_queue(MaxQueue::Bounded(1))
@@ -132,7 +132,7 @@ fn a_queued_call_that_is_cancelled_frees_its_place() {
 }
 
 #[test]
-fn a_time_out_lets_the_caller_go() {
+fn time_out_frees_the_caller() {
     let calls = Any::on(pool(1));
     let (open, wait) = gate();
     let job = calls
@@ -148,7 +148,7 @@ fn a_time_out_lets_the_caller_go() {
 }
 
 #[test]
-fn a_pending_async_task_holds_no_slot() {
+fn pending_async_task_holds_no_slot() {
     let calls = Any::on(pool(1));
     let (send, receive) = channel();
     let pending = calls.later(receive).submit();
@@ -182,7 +182,7 @@ fn channel() -> (impl FnOnce(i64), impl Future<Output = i64> + Send) {
 }
 
 #[test]
-fn the_more_urgent_priority_runs_first() {
+fn more_urgent_call_runs_first() {
     let pool = pool(1);
     let calls = Any::on(pool.clone());
     pool.pause();

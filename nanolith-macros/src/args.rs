@@ -258,7 +258,7 @@ fn split(args: TokenStream, mistakes: &mut Mistakes) -> Vec<Entry> {
 mod tests {
     use super::*;
 
-    fn told(args: &str) -> Vec<String> {
+    fn messages(args: &str) -> Vec<String> {
         let mut mistakes = Mistakes::default();
         Options::parse(args.parse().expect("tokens"), &mut mistakes);
         mistakes.messages()
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_may_have_commas_of_its_own() {
+    fn type_option_may_contain_commas() {
         let options = read("inbox = Map<Key, Vec<(u8, fn(u8) -> u8)>>, outbox = [u8; 4], streams = (A, B), shared");
         assert_eq!(options.inbox.map(text::of), Some("Map<Key, Vec<(u8, fn(u8) -> u8)>>".to_owned()));
         assert_eq!(options.streams.map(text::of), Some("(A, B)".to_owned()));
@@ -290,16 +290,16 @@ mod tests {
     }
 
     #[test]
-    fn a_name_may_be_a_text_and_a_comma_may_end_the_list() {
+    fn name_option_may_be_a_string_with_a_trailing_comma() {
         assert!(read(r#"name = "Meters","#).name.is_some_and(|name| name == "Meters"));
     }
 
     #[test]
-    fn an_unknown_option_is_told_with_the_one_meant() {
-        assert_eq!(told("identifer = \"a\""), ["`define` has no option `identifer`; did you mean `identifier`?"]);
-        let told = told("priority");
+    fn unknown_option_error_suggests_the_closest_option() {
+        assert_eq!(messages("identifer = \"a\""), ["`define` has no option `identifer`; did you mean `identifier`?"]);
+        let messages = messages("priority");
         assert_eq!(
-            told,
+            messages,
             [
                 "`define` has no option `priority`; it has `identifier`, `crate`, `vis`, `name`, `inbox`, `outbox`, `streams`, `shared`, `wire`"
             ]
@@ -307,12 +307,12 @@ mod tests {
     }
 
     #[test]
-    fn an_option_given_twice_is_told_at_both_places() {
-        assert_eq!(told("shared, shared"), ["`shared` is given twice; keep one", "`shared` is given here too"]);
+    fn repeated_option_is_an_error_at_both_places() {
+        assert_eq!(messages("shared, shared"), ["`shared` is given twice; keep one", "`shared` is given here too"]);
     }
 
     #[test]
-    fn a_bad_value_is_told_with_a_good_one() {
+    fn bad_value_error_shows_a_good_value() {
         for (args, example) in [
             ("identifier = 5", r#"`#[define(identifier = "shop.orders")]`"#),
             ("identifier = \"\"", r#"`#[define(identifier = "shop.orders")]`"#),
@@ -322,19 +322,19 @@ mod tests {
             ("shared = true", "`#[define(shared)]`"),
             ("crate = foo", "write `::foo`"),
         ] {
-            let told = told(args);
-            assert!(told.len() == 1 && told[0].contains(example), "{args}: {told:?}");
+            let messages = messages(args);
+            assert!(messages.len() == 1 && messages[0].contains(example), "{args}: {messages:?}");
         }
     }
 
     #[test]
-    fn all_mistakes_are_told_at_once() {
-        assert_eq!(told("5, nmae = X, vis = 3, shared = 1").len(), 4);
+    fn all_option_mistakes_are_reported_at_once() {
+        assert_eq!(messages("5, nmae = X, vis = 3, shared = 1").len(), 4);
     }
 
     #[cfg(not(feature = "wire"))]
     #[test]
-    fn an_option_without_its_feature_names_the_feature() {
-        assert!(told("wire")[0].contains("cargo feature `wire`"));
+    fn option_without_its_feature_names_the_feature() {
+        assert!(messages("wire")[0].contains("cargo feature `wire`"));
     }
 }

@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn helpers_are_taken_off_by_their_last_segment() {
+    fn helper_attributes_are_removed_by_their_last_segment() {
         let mut attributes = function(&quote!(#[nanolith::task(local)] #[inline] #[define::init]));
         let mut mistakes = Mistakes::default();
         let helpers = take(&mut attributes, &mut mistakes);
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn methods_repeat_docs_lints_and_cfgs_but_expect_nothing() {
+    fn methods_repeat_docs_lints_and_cfgs_except_expect() {
         let attributes = function(&quote! {
             #[doc = "Adds."]
             #[must_use]
@@ -311,14 +311,14 @@ mod tests {
     }
 
     #[test]
-    fn a_helper_under_cfg_attr_is_told() {
+    fn helper_under_cfg_attr_is_an_error() {
         let mut mistakes = Mistakes::default();
         take(&mut function(&quote!(#[cfg_attr(unix, task(skip))])), &mut mistakes);
         assert!(mistakes.messages()[0].contains("`#[task]` cannot stand in a `cfg_attr`"));
     }
 
     #[test]
-    fn a_limit_is_a_number_of_calls() {
+    fn limit_option_takes_a_number_of_calls() {
         let mut mistakes = Mistakes::default();
         let helpers = take(&mut function(&quote!(#[task(concurrency = 2)])), &mut mistakes);
         assert_eq!(helpers.task.and_then(|task| task.concurrency).map(|limit| limit.calls), Some(2));
@@ -326,8 +326,8 @@ mod tests {
         for bad in [quote!(0), quote!(-1), quote!(two), quote!(1.5), quote!(5_000_000_000)] {
             let mut mistakes = Mistakes::default();
             take(&mut function(&quote!(#[task(concurrency = #bad)])), &mut mistakes);
-            let told = mistakes.messages();
-            assert!(told.len() == 1 && told[0].contains("`#[task(concurrency = 2)]`"), "{told:?}");
+            let messages = mistakes.messages();
+            assert!(messages.len() == 1 && messages[0].contains("`#[task(concurrency = 2)]`"), "{messages:?}");
         }
     }
 
@@ -335,8 +335,8 @@ mod tests {
     fn task_options_are_checked_like_those_of_define() {
         let mut mistakes = Mistakes::default();
         take(&mut function(&quote!(#[task(nmae = other, skip = 1, local, local)])), &mut mistakes);
-        let told = mistakes.messages();
-        assert_eq!(told[0], "`task` has no option `nmae`; did you mean `name`?");
-        assert_eq!(told.len(), 5);
+        let messages = mistakes.messages();
+        assert_eq!(messages[0], "`task` has no option `nmae`; did you mean `name`?");
+        assert_eq!(messages.len(), 5);
     }
 }

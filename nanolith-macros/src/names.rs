@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_of_a_name_become_capitals() {
+    fn words_of_a_name_become_capitals() {
         for (name, expected) in [
             ("add", "Add"),
             ("wait_then_add", "WaitThenAdd"),
@@ -178,21 +178,21 @@ mod tests {
     }
 
     #[test]
-    fn names_that_would_not_be_identifiers_are_mended() {
+    fn invalid_identifiers_are_corrected() {
         assert_eq!(variant("self_"), "Self_");
         assert_eq!(variant("_2d"), "_2d");
         assert_eq!(variant("__"), "__");
     }
 
     #[test]
-    fn digits_stay_apart() {
+    fn digits_of_a_name_stay_separate() {
         assert_eq!(variant("add_1_2"), "Add1_2");
         assert_ne!(variant("add_1_2"), variant("add_12"));
     }
 
     /// Tries each name of up to five letters from a small alphabet of difficult letters.
     #[test]
-    fn every_variant_is_an_identifier_and_its_own_variant() {
+    fn every_variant_is_an_identifier_and_maps_to_itself() {
         let mut names = vec![String::new()];
         for _ in 0..5 {
             let longer = names
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_of_the_pen_is_understood() {
+    fn misspelled_name_is_suggested_correctly() {
         let known = ["identifier", "crate", "vis", "name", "shared", "wire"];
         assert_eq!(nearest("identifer", &known), Some("identifier"));
         assert_eq!(nearest("idnetifier", &known), Some("identifier"));
@@ -218,14 +218,14 @@ mod tests {
     }
 
     #[test]
-    fn a_fresh_name_is_not_taken() {
+    fn fresh_name_differs_from_taken_names() {
         let taken = HashSet::from(["E".to_owned(), "E2".to_owned()]);
         assert_eq!(fresh("E", &taken), "E3");
         assert_eq!(fresh("F", &taken), "F");
     }
 
     #[test]
-    fn what_hides_a_task_is_named() {
+    fn method_that_hides_a_task_is_named() {
         let name = |name| Ident::new(name, Span::call_site());
         assert!(hidden_by(&name("close")).is_some_and(|by| by.contains("Service")));
         assert!(hidden_by(&name("clone")).is_some_and(|by| by.contains("Clone::clone")));

@@ -37,7 +37,7 @@ fn assert_snapshot(name: &str, expansion: &str) {
 }
 
 #[test]
-fn a_stateless_set_reads_as_if_written_by_hand() {
+fn stateless_set_expands_to_its_snapshot() {
     let geometry = quote! {
         impl Geometry {
             /// Adds two numbers.
@@ -53,7 +53,7 @@ fn a_stateless_set_reads_as_if_written_by_hand() {
 }
 
 #[test]
-fn a_service_gets_its_state_from_init_and_its_hooks_as_functions() {
+fn service_expands_with_init_and_hooks_as_functions() {
     let counter = quote! {
         impl Counter {
             #[init]
@@ -73,7 +73,7 @@ fn a_service_gets_its_state_from_init_and_its_hooks_as_functions() {
 }
 
 #[test]
-fn a_set_with_an_inbox_and_an_outbox_says_so() {
+fn set_with_inbox_and_outbox_expands_to_its_snapshot() {
     let log = quote! {
         impl Log {
             #[on_message]
@@ -85,7 +85,7 @@ fn a_set_with_an_inbox_and_an_outbox_says_so() {
 }
 
 #[test]
-fn a_module_holds_its_own_set() {
+fn module_expands_to_its_own_set() {
     let module = quote! {
         pub mod geometry {
             use super::Point;
@@ -97,7 +97,7 @@ fn a_module_holds_its_own_set() {
 }
 
 #[test]
-fn a_generic_set_mentions_every_parameter() {
+fn generic_set_expands_with_every_parameter() {
     let stack = quote! {
         impl<T, const N: usize> Stack<T, N> where T: Clone + Send {
             #[cfg(unix)]
@@ -110,7 +110,7 @@ fn a_generic_set_mentions_every_parameter() {
 }
 
 #[test]
-fn a_set_with_mistakes_keeps_its_item_and_an_inert_api() {
+fn set_with_mistakes_keeps_its_item_and_an_inert_api() {
     let broken = quote! {
         impl Broken {
             pub fn greet(name: &str) -> String { name.into() }

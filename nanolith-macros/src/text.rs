@@ -81,7 +81,7 @@ mod tests {
     use quote::quote;
 
     #[test]
-    fn types_read_as_written() {
+    fn types_print_as_written() {
         for (tokens, expected) in [
             (quote!(Vec<u8>), "Vec<u8>"),
             (quote!(Result<i64, std::io::Error>), "Result<i64, std::io::Error>"),
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn the_layout_of_the_source_does_not_matter() {
+    fn layout_of_the_source_does_not_change_the_text() {
         let spread: syn::Type = syn::parse_str("Vec < Result<u8 ,u8 > >").expect("a type");
         assert_eq!(super::of(spread), "Vec<Result<u8, u8>>");
     }

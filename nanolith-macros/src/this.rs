@@ -91,7 +91,7 @@ mod tests {
     use syn::{Type, parse_quote};
 
     #[test]
-    fn self_is_spelled_out_at_any_depth() {
+    fn self_type_is_replaced_at_any_depth() {
         let this: Type = parse_quote!(Stack<T>);
         let cases: [(Type, &str); 5] = [
             (parse_quote!(Self), "Stack<T>"),

@@ -36,7 +36,7 @@ fn over<K: Hash + Eq + Send + Sync + 'static>(
 }
 
 #[test]
-fn an_output_is_given_again_until_its_time_is_over() {
+fn cached_output_is_reused_until_it_expires() {
     let clock = MockClock::new();
     clock.run(|| {
         let (desk, cache) = (Desk::default(), cache().time_to_live(SECOND).capacity(2));
@@ -59,7 +59,7 @@ fn an_output_is_given_again_until_its_time_is_over() {
 }
 
 #[test]
-fn calls_for_the_same_share_one_run() {
+fn calls_with_one_key_share_one_run() {
     let (desk, cache) = (Desk::default(), cache());
     let work = over(&desk, &cache);
     let jobs = [(); 3].map(|()| work.echo(1).submit());
@@ -78,7 +78,7 @@ fn calls_for_the_same_share_one_run() {
 }
 
 #[test]
-fn who_goes_leaves_it_to_the_others() {
+fn cancelled_loader_leaves_its_run_to_the_waiters() {
     let (desk, cache) = (Desk::default(), cache());
     let work = over(&desk, &cache);
     let [first, second, third] = [(); 3].map(|()| work.echo(1).submit());
@@ -108,7 +108,7 @@ impl Slow {
 }
 
 #[test]
-fn whose_run_takes_too_long_for_him_leaves_it_to_the_others() {
+fn timed_out_loader_leaves_its_run_to_the_waiters() {
     let clock = MockClock::new();
     clock.run(|| {
         let cache = Cache::<Slow, u32>::new(
@@ -131,7 +131,7 @@ fn whose_run_takes_too_long_for_him_leaves_it_to_the_others() {
 }
 
 #[test]
-fn who_is_given_back_leaves_it_to_the_others() {
+fn refused_loader_leaves_no_run_behind() {
     let (desk, cache) = (Desk::with_room_for(0), cache());
     let work = over(&desk, &cache);
     assert!(work.echo(1).try_submit().expect_err("there is no room").is_full());
@@ -142,7 +142,7 @@ fn who_is_given_back_leaves_it_to_the_others() {
 }
 
 #[test]
-fn what_has_no_key_or_no_copy_goes_through() {
+fn call_without_key_or_copy_bypasses_the_cache() {
     let (desk, cache) = (Desk::default(), cache());
     let work = over(&desk, &cache);
     for _ in 0..2 {
@@ -163,7 +163,7 @@ fn what_has_no_key_or_no_copy_goes_through() {
 }
 
 #[test]
-fn clear_detaches_load_under_way() {
+fn clear_detaches_a_running_load() {
     let (desk, cache) = (Desk::default(), cache());
     let work = over(&desk, &cache);
     let before = [(); 2].map(|()| work.echo(1).submit());
@@ -180,7 +180,7 @@ fn clear_detaches_load_under_way() {
 }
 
 #[test]
-fn invalidate_reaches_value_and_load_of_its_key_alone() {
+fn invalidate_removes_value_and_load_of_its_key_alone() {
     let (desk, cache) = (Desk::default(), cache());
     let work = over(&desk, &cache);
     let [kept, other] = [1, 2].map(|x| work.echo(x).submit());
@@ -203,7 +203,7 @@ fn invalidate_reaches_value_and_load_of_its_key_alone() {
 }
 
 #[test]
-fn load_that_changes_hands_after_a_clear_stays_detached() {
+fn load_moved_to_a_waiter_after_a_clear_stays_detached() {
     let (desk, cache) = (Desk::default(), cache());
     let work = over(&desk, &cache);
     let [first, second] = [(); 2].map(|()| work.echo(1).submit());
@@ -236,7 +236,7 @@ impl Rows {
 }
 
 #[test]
-fn no_call_after_a_clear_receives_an_older_value() {
+fn call_after_a_clear_receives_no_older_value() {
     let cache = Cache::<Rows, u32>::new(
         |RowsTask::Read { key }| Some(*key),
         |RowsOutput::Read(row)| Some(RowsOutput::Read(*row)),
@@ -351,7 +351,7 @@ fn custom(hash: u64, compare: impl Fn() + Send + Sync + 'static) -> Cache<Work, 
 }
 
 #[test]
-fn keys_with_one_hash_are_told_apart() {
+fn keys_with_one_hash_are_distinguished() {
     let (desk, cache) = (Desk::default(), custom(7, || ()));
     let work = over(&desk, &cache);
     let jobs = [1, 2, 3, 1, 2, 3].map(|x| work.echo(x).submit());
@@ -378,7 +378,7 @@ fn comparison_of_keys_may_use_the_cache() {
 }
 
 #[test]
-fn comparison_that_blocks_keeps_no_other_call_waiting() {
+fn blocking_comparison_delays_no_other_call() {
     let ((tell, compares), (open, gate), desk) = (channel(), gate(), Desk::default());
     let cache = custom(7, move || {
         let _ = tell.send(());
@@ -399,7 +399,7 @@ fn comparison_that_blocks_keeps_no_other_call_waiting() {
 }
 
 #[test]
-fn call_whose_key_panics_goes_through() {
+fn call_whose_key_panics_bypasses_the_cache() {
     let fails = Arc::new(AtomicU64::new(0));
     let (flag, desk) = (fails.clone(), Desk::default());
     let cache = custom(7, move || assert_eq!(flag.load(Ordering::SeqCst), 0, "no comparison"));

@@ -18,7 +18,7 @@ fn over(desk: &Desk, hedge: &Hedge) -> WorkCalls<Layered<Hedge, Desk>> {
 }
 
 #[test]
-fn the_second_begins_after_the_delay_and_the_first_to_succeed_ends_the_other() {
+fn second_attempt_begins_after_the_delay_and_first_success_wins() {
     let clock = MockClock::new();
     clock.run(|| {
         let (desk, hedge) = (Desk::default(), Hedge::after(SECOND));
@@ -40,7 +40,7 @@ fn the_second_begins_after_the_delay_and_the_first_to_succeed_ends_the_other() {
 }
 
 #[test]
-fn what_is_quick_has_no_second() {
+fn quick_call_has_no_second_attempt() {
     let clock = MockClock::new();
     clock.run(|| {
         let (desk, hedge) = (Desk::default(), Hedge::after(SECOND));
@@ -58,7 +58,7 @@ fn what_is_quick_has_no_second() {
 }
 
 #[test]
-fn an_error_counts_when_no_other_attempt_is_left() {
+fn error_counts_when_no_other_attempt_is_left() {
     let clock = MockClock::new();
     clock.run(|| {
         let (desk, hedge) = (Desk::default(), Hedge::after(SECOND));
@@ -81,7 +81,7 @@ fn an_error_counts_when_no_other_attempt_is_left() {
 }
 
 #[test]
-fn a_cancel_ends_both() {
+fn cancel_ends_both_attempts() {
     let clock = MockClock::new();
     clock.run(|| {
         let (desk, hedge) = (Desk::default(), Hedge::after(SECOND));
@@ -103,7 +103,7 @@ fn a_cancel_ends_both() {
 }
 
 #[test]
-fn a_call_that_is_given_back_has_no_second() {
+fn returned_call_has_no_second_attempt() {
     let clock = MockClock::new();
     clock.run(|| {
         let (desk, hedge) = (Desk::with_room_for(0), Hedge::after(SECOND));
@@ -114,7 +114,7 @@ fn a_call_that_is_given_back_has_no_second() {
 }
 
 #[test]
-fn the_delay_follows_what_calls_took_of_late() {
+fn hedge_delay_follows_recent_durations() {
     let clock = MockClock::new();
     clock.run(|| {
         let (desk, hedge) = (Desk::default(), Hedge::after(MINUTE).percentile(90.0));
@@ -132,7 +132,7 @@ fn the_delay_follows_what_calls_took_of_late() {
 }
 
 #[test]
-fn what_fails_here_runs_there() {
+fn failed_call_runs_on_the_fallback() {
     let (here, there) = (Desk::default(), Desk::default());
     let work = Work::calls(Fallback::to(there.clone()).layer(here.clone()));
     let job = work.echo(7).submit();
@@ -160,7 +160,7 @@ fn what_fails_here_runs_there() {
 }
 
 #[test]
-fn a_fall_back_waits_for_room_there() {
+fn fallback_call_waits_for_room() {
     let (here, there) = (Desk::default(), Desk::with_room_for(0));
     let work =
         Work::calls(Fallback::to(there.clone()).when(|error| matches!(error, CallError::Lost(_))).layer(here.clone()));
@@ -203,7 +203,7 @@ impl Slow {
 }
 
 #[test]
-fn cancel_drops_arguments_of_second_attempt_at_once() {
+fn cancel_drops_arguments_of_the_second_attempt_at_once() {
     let pool = Pool::builder().build().expect("the settings are sound");
     let (argument, (tell, begun)) = (Arc::new(()), channel());
     let hedged = Slow::calls(Hedge::after(HOUR).layer(pool.clone()));

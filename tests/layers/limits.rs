@@ -17,7 +17,7 @@ fn bulkhead(desk: &Desk, limit: &ConcurrencyLimit) -> WorkCalls<Layered<Concurre
 }
 
 #[test]
-fn a_place_comes_back_once_however_a_call_ends() {
+fn place_is_freed_once_however_a_call_ends() {
     let (desk, limit) = (Desk::default(), ConcurrencyLimit::new(2));
     let work = bulkhead(&desk, &limit);
     for round in 0..5 {
@@ -44,7 +44,7 @@ fn a_place_comes_back_once_however_a_call_ends() {
 }
 
 #[test]
-fn places_go_to_those_who_waited_longest_and_who_leaves_loses_none() {
+fn places_go_to_the_longest_waiting_call() {
     let (desk, limit) = (Desk::default(), ConcurrencyLimit::new(1));
     let work = bulkhead(&desk, &limit);
     let first = work.once(1).submit();
@@ -55,7 +55,7 @@ fn places_go_to_those_who_waited_longest_and_who_leaves_loses_none() {
     assert_eq!(limit.waiting(), 3);
     desk.succeed();
     assert_eq!(limit.waiting(), 2, "the place is kept for the second");
-    assert!(work.once(5).try_submit().is_err(), "nobody comes first who came later");
+    assert!(work.once(5).try_submit().is_err(), "no later call goes first");
     drop(second);
     assert_eq!(limit.waiting(), 1, "it goes to the third");
     assert!(poll_now(&mut fourth).is_pending() && poll_now(&mut third).is_pending());
@@ -69,7 +69,7 @@ fn places_go_to_those_who_waited_longest_and_who_leaves_loses_none() {
 }
 
 #[test]
-fn no_more_wait_than_may() {
+fn limit_rejects_calls_beyond_max_waiting() {
     let (desk, limit) = (Desk::default(), ConcurrencyLimit::new(1).max_waiting(1));
     let work = bulkhead(&desk, &limit);
     let first = work.once(1).submit();
@@ -83,7 +83,7 @@ fn no_more_wait_than_may() {
 }
 
 #[test]
-fn a_call_that_is_out_of_time_leaves_the_line() {
+fn timed_out_call_leaves_the_wait_queue() {
     let clock = MockClock::new();
     clock.run(|| {
         let (desk, limit) = (Desk::default(), ConcurrencyLimit::new(1));
@@ -100,7 +100,7 @@ fn a_call_that_is_out_of_time_leaves_the_line() {
 }
 
 #[test]
-fn a_refusal_beneath_keeps_no_place() {
+fn call_refused_by_the_inner_executor_keeps_no_place() {
     let (desk, limit) = (Desk::with_room_for(0), ConcurrencyLimit::new(1));
     let work = bulkhead(&desk, &limit);
     let refused = work.once(1).try_submit().expect_err("there is no room");
@@ -131,7 +131,7 @@ impl Nest {
 }
 
 #[test]
-fn a_task_that_calls_through_its_own_limit_does_not_wait_for_itself() {
+fn task_that_calls_through_its_own_limit_does_not_deadlock() {
     let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("sound");
     let nest = NESTED.get_or_init(|| Nest::calls(ConcurrencyLimit::new(1).layer(pool)));
     assert_eq!(nest.depth(5).wait().expect("it ends"), 5);
@@ -159,7 +159,7 @@ impl Alone {
 }
 
 #[test]
-fn a_service_keeps_its_state_and_does_not_wait_for_itself_through_layers() {
+fn service_keeps_its_state_through_layers() {
     let alone = Alone::service(Alone(Vec::new())).launch().wait().expect("sound");
     let layers = || stack().retry(Retry::new(3)).concurrency_limit(ConcurrencyLimit::new(1));
     let calls = Alone::calls(layers().wrap(ServiceRef::from(&alone)));
@@ -178,7 +178,7 @@ fn bucket(desk: &Desk, limit: &RateLimit) -> WorkCalls<Layered<RateLimit, Desk>>
 }
 
 #[test]
-fn a_burst_goes_at_once_and_the_others_at_the_rate() {
+fn burst_runs_at_once_and_the_rest_at_the_rate() {
     let clock = MockClock::new();
     clock.run(|| {
         let (desk, limit) = (Desk::default(), RateLimit::new(10, SECOND).burst(3));
@@ -205,7 +205,7 @@ fn a_burst_goes_at_once_and_the_others_at_the_rate() {
 }
 
 #[test]
-fn a_rate_of_centuries_is_one_too() {
+fn rate_of_one_call_in_centuries_works() {
     let (desk, limit) = (Desk::default(), RateLimit::new(3, Duration::MAX).max_waiting(0));
     let work = bucket(&desk, &limit);
     let mut calls: Vec<_> = (0..5).map(|x| work.once(x)).collect();
@@ -214,7 +214,7 @@ fn a_rate_of_centuries_is_one_too() {
 }
 
 #[test]
-fn a_token_that_is_not_used_goes_back() {
+fn unused_token_is_returned() {
     let clock = MockClock::new();
     clock.run(|| {
         let (desk, limit) = (Desk::with_room_for(0), RateLimit::new(1, SECOND));
@@ -236,7 +236,7 @@ fn a_token_that_is_not_used_goes_back() {
 }
 
 #[test]
-fn who_would_come_too_late_or_is_too_many_is_rejected_at_once() {
+fn rate_limit_rejects_late_and_surplus_calls_at_once() {
     let clock = MockClock::new();
     clock.run(|| {
         let (desk, limit) = (Desk::default(), RateLimit::new(1, SECOND).max_waiting(2));
@@ -255,7 +255,7 @@ fn who_would_come_too_late_or_is_too_many_is_rejected_at_once() {
 }
 
 #[test]
-fn a_retry_takes_a_token_for_each_attempt_and_waits_for_it() {
+fn retry_takes_a_token_for_each_attempt_and_waits_for_it() {
     let clock = MockClock::new();
     clock.run(|| {
         let desk = Desk::default();
@@ -274,7 +274,7 @@ fn a_retry_takes_a_token_for_each_attempt_and_waits_for_it() {
 }
 
 #[test]
-fn what_would_wait_is_shed() {
+fn load_shed_rejects_calls_that_would_wait() {
     let desk = Desk::with_room_for(1);
     let work = Work::calls(LoadShed::new().layer(desk.clone()));
     let first = work.once(1).submit();

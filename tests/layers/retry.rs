@@ -19,7 +19,7 @@ fn second() -> Backoff {
 }
 
 #[test]
-fn a_failed_attempt_is_followed_by_another_after_a_rest() {
+fn failed_attempt_is_repeated_after_a_backoff() {
     let clock = MockClock::new();
     clock.run(|| {
         let desk = Desk::default();
@@ -40,7 +40,7 @@ fn a_failed_attempt_is_followed_by_another_after_a_rest() {
 }
 
 #[test]
-fn after_the_last_attempt_its_error_is_told() {
+fn error_of_the_last_attempt_is_returned() {
     let desk = Desk::default();
     let job = over(&desk, Retry::new(3).backoff(Backoff::none())).echo(7).submit();
     (0..3).for_each(|_| desk.fail());
@@ -49,7 +49,7 @@ fn after_the_last_attempt_its_error_is_told() {
 }
 
 #[test]
-fn what_may_not_run_twice_does_not() {
+fn task_without_idempotence_is_not_retried() {
     let desk = Desk::default();
     let job = over(&desk, Retry::new(3).backoff(Backoff::none())).once(7).submit();
     desk.fail();
@@ -58,7 +58,7 @@ fn what_may_not_run_twice_does_not() {
 }
 
 #[test]
-fn the_user_says_which_errors_and_outputs_are_worth_it() {
+fn user_predicate_selects_errors_and_outputs_to_retry() {
     let desk = Desk::default();
     let retry = Retry::new(2).backoff(Backoff::none()).when(|error| matches!(error, CallError::TimedOut(_)));
     let job = over(&desk, retry.clone()).echo(7).submit();
@@ -72,7 +72,7 @@ fn the_user_says_which_errors_and_outputs_are_worth_it() {
 }
 
 #[test]
-fn a_predicate_that_panics_says_no() {
+fn panicking_predicate_means_no_retry() {
     let desk = Desk::default();
     let retry = Retry::new(2).when(|_| panic!("a bad predicate"));
     let job = over(&desk, retry).echo(7).submit();
@@ -81,7 +81,7 @@ fn a_predicate_that_panics_says_no() {
 }
 
 #[test]
-fn a_cancel_ends_the_rest_and_the_attempt() {
+fn cancel_ends_the_backoff_and_the_attempt() {
     let clock = MockClock::new();
     clock.run(|| {
         let desk = Desk::default();
@@ -103,7 +103,7 @@ fn a_cancel_ends_the_rest_and_the_attempt() {
 }
 
 #[test]
-fn no_rest_lasts_beyond_the_deadline() {
+fn backoff_ends_at_the_deadline() {
     let clock = MockClock::new();
     clock.run(|| {
         let desk = Desk::default();
@@ -113,13 +113,13 @@ fn no_rest_lasts_beyond_the_deadline() {
         desk.fail();
         assert!(
             matches!(job.wait(), Err(CallError::Lost(_))),
-            "two seconds more would be too late: it is told at once"
+            "two seconds more would be too late: the error is returned at once"
         );
     });
 }
 
 #[test]
-fn a_time_out_of_an_attempt_is_retried_and_one_of_the_call_is_not() {
+fn time_out_of_an_attempt_is_retried_and_of_the_call_is_not() {
     let clock = MockClock::new();
     clock.run(|| {
         let desk = Desk::default();
@@ -142,7 +142,7 @@ fn a_time_out_of_an_attempt_is_retried_and_one_of_the_call_is_not() {
 }
 
 #[test]
-fn priority_deadline_and_place_are_those_of_the_call() {
+fn attempts_keep_priority_deadline_and_source_line() {
     let desk = Desk::default();
     let work = over(&desk, Retry::new(2).backoff(Backoff::none()));
     let until = nanolith::time::now() + MINUTE;
@@ -156,7 +156,7 @@ fn priority_deadline_and_place_are_those_of_the_call() {
 }
 
 #[test]
-fn a_refusal_is_a_failure_when_there_is_no_use_in_waiting() {
+fn retry_counts_a_rejection_as_a_failure() {
     let clock = MockClock::new();
     clock.run(|| {
         let desk = Desk::default();
@@ -179,7 +179,7 @@ fn a_refusal_is_a_failure_when_there_is_no_use_in_waiting() {
 }
 
 #[test]
-fn a_call_waits_for_room_as_it_does_without() {
+fn retried_call_waits_for_room() {
     let desk = Desk::with_room_for(1);
     let work = over(&desk, Retry::new(2).backoff(Backoff::none()));
     let first = work.echo(1).submit();
@@ -196,7 +196,7 @@ fn a_call_waits_for_room_as_it_does_without() {
 }
 
 #[test]
-fn a_second_attempt_waits_for_room_too_and_leaves_when_it_is_cancelled() {
+fn second_attempt_waits_for_room_until_cancelled() {
     let clock = MockClock::new();
     clock.run(|| {
         let desk = Desk::with_room_for(1);
@@ -218,7 +218,7 @@ fn a_second_attempt_waits_for_room_too_and_leaves_when_it_is_cancelled() {
 }
 
 #[test]
-fn a_call_that_is_given_back_leaves_nothing_behind() {
+fn returned_call_leaves_no_retry_behind() {
     let clock = MockClock::new();
     clock.run(|| {
         let desk = Desk::with_room_for(0);
@@ -237,7 +237,7 @@ fn a_call_that_is_given_back_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_budget_bounds_the_retries_of_all() {
+fn budget_bounds_the_retries_of_all_calls() {
     let clock = MockClock::new();
     clock.run(|| {
         let desk = Desk::default();
@@ -253,7 +253,7 @@ fn a_budget_bounds_the_retries_of_all() {
 }
 
 #[test]
-fn a_great_many_attempts_that_fail_at_once_need_no_deep_stack() {
+fn many_attempts_that_fail_at_once_need_no_deep_stack() {
     struct Never;
     impl<S: TaskSet> Executor<S> for Never {
         fn try_execute(
@@ -271,7 +271,7 @@ fn a_great_many_attempts_that_fail_at_once_need_no_deep_stack() {
 }
 
 #[test]
-fn a_timeout_counts_from_the_moment_at_which_a_call_comes() {
+fn timeout_layer_counts_from_the_arrival_of_a_call() {
     let clock = MockClock::new();
     clock.run(|| {
         let desk = Desk::with_room_for(0);

@@ -154,8 +154,8 @@ fn call(chaos: &ChaosCalls<Any>, random: &mut fastrand::Rng) {
         4 => return call.submit().detach(),
         _ => call.wait(),
     };
-    if let Ok(told) = outcome {
-        assert_eq!(group(told), group(number), "the outcome of another call");
+    if let Ok(output) = outcome {
+        assert_eq!(group(output), group(number), "the outcome of another call");
     }
 }
 
@@ -254,7 +254,7 @@ impl Nested {
 }
 
 #[test]
-fn a_task_that_waits_through_layers_runs_what_it_waits_for_and_no_sooner_than_it_is_due() {
+fn task_that_waits_through_layers_runs_its_retry_when_due() {
     let clock = MockClock::new();
     clock.run(|| {
         let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("sound");
@@ -272,6 +272,6 @@ fn a_task_that_waits_through_layers_runs_what_it_waits_for_and_no_sooner_than_it
         }
         assert_eq!(job.wait().expect("it ends"), 7);
         let tries = TRIES.lock().unwrap_or_else(PoisonError::into_inner);
-        assert!(tries[1] - tries[0] >= SECOND, "it rested, though somebody waited");
+        assert!(tries[1] - tries[0] >= SECOND, "it rested, though a caller waited");
     });
 }

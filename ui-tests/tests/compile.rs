@@ -22,12 +22,12 @@ const WITHOUT_WIRE: &str = "39_";
 
 #[test]
 #[cfg(feature = "wire")]
-fn what_must_compile_compiles_and_runs() {
+fn programs_that_must_compile_compile_and_run() {
     TestCases::new().pass("tests/ui/pass/*.rs");
 }
 
 #[test]
-fn what_must_not_compile_is_told_in_these_words() {
+fn compile_errors_match_their_snapshots() {
     let cases = cases("rs").into_iter().filter(|case| name(case).starts_with(WITHOUT_WIRE) != cfg!(feature = "wire"));
     if is_pinned() {
         let tests = TestCases::new();
@@ -47,7 +47,7 @@ fn every_misuse_has_its_file() {
 }
 
 #[test]
-fn every_case_has_its_words_and_all_words_their_case() {
+fn every_case_has_its_snapshot_and_every_snapshot_its_case() {
     assert_eq!(
         cases("rs").iter().map(|file| name(file)).collect::<Vec<_>>(),
         cases("stderr").iter().map(|file| name(file)).collect::<Vec<_>>()
@@ -55,7 +55,7 @@ fn every_case_has_its_words_and_all_words_their_case() {
 }
 
 #[test]
-fn no_words_name_the_machine_they_were_written_on() {
+fn snapshots_contain_no_path_of_a_machine() {
     for file in cases("stderr") {
         let words = fs::read_to_string(&file).expect("it is there");
         for path in ["/home/", "/root/", "/tmp/", "/Users/", ":\\", "registry"] {

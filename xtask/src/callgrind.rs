@@ -109,7 +109,7 @@ totals: 5000
 ";
 
     #[test]
-    fn a_part_is_known_by_its_mark() {
+    fn part_ends_at_its_mark() {
         let part = Part::parse(FILE);
         assert_eq!((part.total, &*part.mark), (5000, "counted::end_of_round"));
         assert!(part.ends_at("end_of_round"));
@@ -118,14 +118,14 @@ totals: 5000
     }
 
     #[test]
-    fn what_a_function_cost_is_summed_over_its_callers() {
+    fn cost_of_a_function_is_summed_over_its_callers() {
         let part = Part::parse(FILE);
         assert_eq!(part.spent_in("submit_to_service"), Some(Spent { calls: 256, instructions: 2560 }));
         assert_eq!(part.spent_in("add"), Some(Spent { calls: 3, instructions: 30 }));
     }
 
     #[test]
-    fn a_function_that_was_not_called_cost_nothing() {
+    fn uncalled_function_costs_nothing() {
         let part = Part::parse(FILE);
         assert_eq!(part.spent_in("service"), None, "a part of a name is another name");
         assert_eq!(part.spent_in("was_entered_before"), None);

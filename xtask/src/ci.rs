@@ -17,6 +17,7 @@ const STEPS: &[&str] = &[
     "fmt",
     "floors",
     "length",
+    "test-names",
     "words",
     "api",
     "clippy",
@@ -114,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_step_is_a_command_and_none_is_ci_itself() {
+    fn every_step_is_a_command_other_than_ci() {
         for name in STEPS {
             assert!(Command::named(name).is_some(), "{name}");
             assert_ne!(*name, "ci");
@@ -122,20 +123,20 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_says_how_to_repeat_it() {
+    fn failure_says_how_to_repeat_the_step() {
         let text = again("fmt", &Failure::Rule("crooked".into())).to_string();
         assert!(text.ends_with("repeat it with: cargo xtask fmt"), "{text}");
     }
 
     #[test]
-    fn the_summary_counts_what_passed_and_names_what_failed() {
+    fn summary_counts_passed_steps_and_names_failed_ones() {
         let text = summary(&[ran("test", Ending::Passed), ran("fmt", Ending::Passed), ran("doc", Ending::Failed)]);
         assert!(text.contains("doc             1.5 s  FAILED"), "{text}");
         assert!(text.ends_with("steps: 2 passed, 1 failed\n"), "{text}");
     }
 
     #[test]
-    fn what_this_machine_cannot_do_is_skipped_and_said() {
+    fn step_that_cannot_run_here_is_skipped() {
         assert!(ending(&Err(Failure::NotHere("no valgrind".into()))) == Ending::Skipped);
         let text = summary(&[ran("test", Ending::Passed), ran("instructions", Ending::Skipped)]);
         assert!(text.contains("instructions    1.5 s  skipped"), "{text}");

@@ -31,6 +31,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new("fmt", "formatting, checked", fmt),
     Command::new("floors", "modules of nanolith-core import from earlier floors only", checks::floors::run),
     Command::new("length", "no file above 400 lines, no function above 60", checks::length::run),
+    Command::new("test-names", "no name of a test above 60 characters", checks::test_names::run),
     Command::new("words", "words that comments, messages and Markdown do without", checks::words::run),
     Command::new("api", "what users can name, held against docs/api.txt", checks::api::run),
     Command::new("clippy", "clippy over every target of every package, warnings denied", clippy),
@@ -101,7 +102,8 @@ fn features() -> Outcome {
     // This covers the libraries alone: no feature, the default, `full`, each feature, each pair of
     // features, and all. Tests are linted with all features, and run with `full` and with all.
     let lint = "-- -D warnings";
-    cargo(&format!("hack --feature-powerset --depth 2 --exclude-features full clippy -p nanolith-core {lint}")).run()?;
+    cargo(&format!("hack --feature-powerset --depth 2 --exclude-features full clippy -p nanolith-core {lint}"))
+        .run()?;
     cargo(&format!("hack --each-feature clippy -p nanolith -p nanolith-macros {lint}")).run()?;
     cargo(&format!("{} --all-features {LIBRARIES}", runner())).run()
 }
@@ -194,7 +196,7 @@ fn stress() -> Outcome {
 }
 
 fn programs() -> Outcome {
-    cargo("test --release -p nanolith-core --test programs -- --ignored --nocapture").run()
+    cargo("test --release -p nanolith-core --test pool_model -- --ignored --nocapture").run()
 }
 
 fn sim() -> Outcome {
@@ -217,19 +219,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_commands_share_a_name() {
+    fn command_names_are_unique() {
         let names: BTreeSet<_> = COMMANDS.iter().map(|command| command.name).collect();
         assert_eq!(names.len(), COMMANDS.len());
     }
 
     #[test]
-    fn an_example_is_a_file_and_a_folder_is_none() {
+    fn example_is_a_file_and_not_a_folder() {
         assert_eq!(example("undo.rs".as_ref()).as_deref(), Some("undo"));
         assert_eq!(example("shared".as_ref()), None);
     }
 
     #[test]
-    fn a_crate_counts_once_a_version() {
+    fn crate_counts_once_for_each_version() {
         let listing = "nanolith v0.1.0 (/here)\nsyn v3.0.9\nquote v1.0.47\nsyn v3.0.9 (*)\nsyn v2.0.1\n\n";
         let crates = crates_in(listing);
         assert_eq!(

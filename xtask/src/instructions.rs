@@ -45,7 +45,7 @@ const COUNTS: &[Count] = &[
         bound: 610,
     },
     Count {
-        what: "run a told call on a service",
+        what: "run a message on a service",
         side: Side::Executor { task: "add", mark: "end_of_tells" },
         bound: 770,
     },
@@ -186,28 +186,28 @@ mod tests {
     }
 
     #[test]
-    fn the_least_round_counts() {
+    fn round_with_the_fewest_instructions_counts() {
         let parts = [("end_of_round", 990), ("end_of_round", 900), ("end_of_round", 910), ("elsewhere", 10)]
             .map(|(mark, instructions)| part(mark, "submit", instructions));
         assert_eq!(least(&SUBMIT.side, &parts), Some(90.0));
     }
 
     #[test]
-    fn the_executors_side_is_all_that_its_thread_does() {
+    fn executor_side_sums_the_work_of_its_thread() {
         let parts = [part("end_of_calls", "add", 300), part("end_of_hold", "add", 10)];
         assert_eq!(least(&RUN.side, &parts), Some(60.0));
         assert_eq!(least(&SUBMIT.side, &parts), None);
     }
 
     #[test]
-    fn what_is_within_its_bound_passes() {
+    fn count_within_its_bound_passes() {
         let counted = rows([Some(100.0), Some(0.5)]);
         assert!(verdict(&counted).is_ok());
         assert!(!table(&counted).contains("over"), "{}", table(&counted));
     }
 
     #[test]
-    fn each_that_is_over_its_bound_is_named() {
+    fn each_count_above_its_bound_is_named() {
         let counted = rows([Some(99.0), Some(100.1)]);
         let text = verdict(&counted).expect_err("one is over").to_string();
         assert_eq!(text, "to run takes 100.1 instructions, more than 100");
@@ -215,13 +215,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_counted_does_not_pass() {
+    fn missing_count_does_not_pass() {
         let text = verdict(&rows([None, Some(1.0)])).expect_err("one is missing").to_string();
         assert!(text.starts_with("to submit: nothing was counted"), "{text}");
     }
 
     #[test]
-    fn no_two_counts_share_a_name() {
+    fn count_names_are_unique() {
         let names: std::collections::BTreeSet<_> = COUNTS.iter().map(|count| count.what).collect();
         assert_eq!(names.len(), COUNTS.len());
     }

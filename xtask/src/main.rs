@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_help_has_one_line_for_each_command() {
+    fn help_has_one_line_for_each_command() {
         let help = help();
         for command in COMMANDS {
             let lines = help.lines().filter(|line| line.split_whitespace().next() == Some(command.name));

@@ -154,20 +154,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_names_the_command_and_how_it_ended() {
+    fn failure_names_the_command_and_its_exit() {
         let failure = cargo("no-such-subcommand").var("LC_ALL", "C").run().expect_err("cargo refuses it");
         let text = failure.to_string();
         assert!(text.starts_with("`LC_ALL='C' cargo no-such-subcommand` ended with"), "{text}");
     }
 
     #[test]
-    fn a_program_that_is_not_there_is_a_failure() {
+    fn missing_program_is_a_failure() {
         let missing = Program::new("no-such-program".into(), "no-such-program", "");
         assert!(matches!(missing.run(), Err(Failure::NotRun { .. })));
     }
 
     #[test]
-    fn the_root_is_where_the_workspace_is() {
+    fn root_contains_the_workspace() {
         assert!(root().join("xtask/Cargo.toml").is_file());
     }
 }

@@ -66,7 +66,7 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn names_are_unique() {
+    fn case_names_are_unique() {
         let mut names = HashSet::new();
         for case in CASES {
             assert!(names.insert(case.name.to_lowercase()), "{}", case.name);

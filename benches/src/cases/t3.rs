@@ -137,10 +137,10 @@ fn on_rusty_pool(lap: &Lap) -> Sample {
 fn on_threadpool(lap: &Lap) -> Sample {
     let pool = threadpool::ThreadPool::new(two_or_more());
     let sample = families(lap, || {
-        let (tell, told) = mpsc::channel();
+        let (tell, outcomes) = mpsc::channel();
         let inner = pool.clone();
         pool.execute(move || tell.send(threadpool_parent(&inner)).expect("it is awaited"));
-        check_all(told.recv().expect("the parent ends"));
+        check_all(outcomes.recv().expect("the parent ends"));
     });
     pool.join();
     sample
@@ -148,14 +148,14 @@ fn on_threadpool(lap: &Lap) -> Sample {
 
 /// Collects the children in any order, each with its number.
 fn threadpool_parent(pool: &threadpool::ThreadPool) -> Vec<u64> {
-    let (tell, told) = mpsc::channel();
+    let (tell, outcomes) = mpsc::channel();
     for n in 0..CHILDREN {
         let tell = tell.clone();
         pool.execute(move || tell.send((n, child(n))).expect("it is awaited"));
     }
     drop(tell);
     let mut results = vec![0; CHILDREN as usize];
-    told.into_iter().for_each(|(n, result)| results[n as usize] = result);
+    outcomes.into_iter().for_each(|(n, result)| results[n as usize] = result);
     results
 }
 

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn three_figures_make_a_sample() {
+    fn sample_is_parsed_from_three_figures() {
         let sample = parse("40.5 1000 64\n").expect("they are three");
         assert_eq!((sample.cpu, sample.peak_memory), (Some(1_000.0), Some(64.0)));
         assert!(parse("40.5").is_none());

@@ -75,9 +75,9 @@ impl AsyncPeer for Actix {
     type Handle = Request<Adder, Add>;
 
     fn start(start: &Start) -> Self {
-        let (tell, told) = mpsc::channel();
+        let (tell, started) = mpsc::channel();
         let thread = thread::spawn(move || run_system(&tell));
-        let (system, arbiter) = told.recv().expect("the system starts");
+        let (system, arbiter) = started.recv().expect("the system starts");
         let bound = start.bound;
         let actor = Adder::start_in_arbiter(&arbiter.handle(), move |context| {
             context.set_mailbox_capacity(bound);

@@ -119,7 +119,7 @@ mod tests {
     use std::thread;
 
     #[test]
-    fn every_receiver_hears_everything_in_order() {
+    fn every_receiver_gets_every_message_in_order() {
         let (mut sender, receivers) = ring(128, 2);
         let hear = |receiver: Receiver| {
             thread::spawn(move || {

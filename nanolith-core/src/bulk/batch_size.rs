@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_came_from_before_does_not_count_as_a_short_one() {
+    fn batch_of_an_earlier_size_does_not_count_as_short() {
         let mut pace = BatchSizer::of_batches(Limits::default(), 2);
         pace.ran(1, 1_000);
         pace.ran(1, 1_000);
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_size_of_ones_own_stays() {
+    fn configured_batch_size_stays() {
         let wish = Limits { batch: NonZero::new(7), in_flight: NonZero::new(20) };
         let mut pace = BatchSizer::of_batches(wish, 2);
         pace.ran(7, 1_000_000_000);
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_are_under_way_than_was_said() {
+    fn batches_under_way_stay_within_in_flight() {
         let wish = Limits { batch: None, in_flight: NonZero::new(3) };
         let mut pace = BatchSizer::of_batches(wish, 64);
         (0..20).for_each(|_| pace.ran(1, 1));

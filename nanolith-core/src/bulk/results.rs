@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_stand_where_they_came() {
+    fn errors_keep_the_position_of_their_input() {
         for errors in 0..64_u32 {
             let mut filling = ResultsBuilder::for_items(6);
             for n in 0..6 {
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn all_may_have_failed() {
+    fn all_results_may_be_errors() {
         let mut results = Results::<()>::all(&lost(), 2, 7);
         let items = std::iter::from_fn(|| results.next()).map(|result| result.unwrap_err().at().item());
         assert_eq!(items.collect::<Vec<_>>(), [Some(7), Some(8)]);

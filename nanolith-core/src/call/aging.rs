@@ -40,7 +40,7 @@ mod tests {
     const MS: u64 = 1_000_000;
 
     #[test]
-    fn each_priority_has_the_time_out_that_was_set() {
+    fn each_priority_has_its_configured_time_out() {
         let mut table = AgingTable::default();
         assert_eq!(table.of(Priority::Immediate, 10 * MS), 9 * MS);
         assert_eq!(table.of(Priority::UserBlocking, 10 * MS), 260 * MS);
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_expires_does_not_wrap() {
+    fn endless_expiration_does_not_wrap() {
         let mut table = AgingTable::default();
         table.set(Priority::Idle, Duration::MAX);
         assert_eq!(table.of(Priority::Idle, 10), u64::MAX);

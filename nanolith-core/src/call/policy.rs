@@ -250,12 +250,12 @@ mod tests {
     }
 
     #[test]
-    fn without_an_order_a_call_goes_to_its_lane() {
+    fn call_without_a_rank_goes_to_its_lane() {
         assert_eq!(SchedulingPolicy::default().queue_position(&meta(Priority::Low)), None);
     }
 
     #[test]
-    fn an_expiration_of_its_own_takes_the_place_of_its_priority_until_it_is_raised() {
+    fn own_expiration_precedes_that_of_the_priority_until_raised() {
         let (rules, meta) = (SchedulingPolicy::default(), meta(Priority::Normal));
         meta.expire_in(Duration::from_secs(20));
         assert_eq!(rules.queue_position(&meta), Some(20_010 * MS));
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_says_the_rank_and_its_panic_says_nothing() {
+    fn order_gives_the_rank_and_its_panic_gives_none() {
         let order: Arc<dyn QueueOrder> = Arc::new(|call: &QueuedCall<'_>| match call.priority() {
             Priority::Idle => panic!("no idea"),
             Priority::Low => None,

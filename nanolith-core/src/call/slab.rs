@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_back_is_used_again_and_nothing_is_given_twice() {
+    fn freed_block_is_reused_and_no_block_is_handed_out_twice() {
         let taken: Vec<_> = (0..300).map(|_| alloc(ODD)).collect();
         let first = addresses(&taken);
         assert_eq!(first.len(), 300, "no two are the same");
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_end_leave_few_and_full_stacks() {
+    fn ended_threads_leave_few_and_full_magazines() {
         for _ in 0..4 * MAX_MAGAZINES {
             Parcel::of(1).give_elsewhere(); // the thread leaves one block, and the next iteration takes it
         }
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_only_gives_feeds_one_that_only_takes() {
+    fn freeing_thread_supplies_an_allocating_thread() {
         let mut seen = HashSet::new();
         for _ in 0..20 {
             let parcel = Parcel::of(MAGAZINE_LEN * 4);
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wide_or_widely_aligned_is_not_kept() {
+    fn wide_or_widely_aligned_block_is_not_kept() {
         for (size, align) in [(CACHE_LINE * MAX_LINES + 1, 8), (64, 128)] {
             let layout = Layout::from_size_align(size, align).expect("valid");
             assert_eq!(width(layout), None);

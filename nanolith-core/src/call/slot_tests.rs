@@ -167,7 +167,7 @@ impl Scene {
     fn running() -> Self {
         let scene = Self::new();
         assert!(scene.call.claim());
-        drop(scene.call.take_input().expect("nobody took it before"));
+        drop(scene.call.take_input().expect("it was not taken before"));
         scene
     }
 
@@ -219,7 +219,7 @@ fn run(call: CallRef<Call>, output: Value) -> Ran {
     if !call.claim() {
         return Ran::Declined;
     }
-    drop(call.take_input().expect("whoever claims the call finds its input"));
+    drop(call.take_input().expect("the side that claims the call finds its input"));
     complete(call, output)
 }
 
@@ -257,7 +257,7 @@ const ENDS: [EndReason; 9] = [
 // ----- one thread: the states
 
 #[test]
-fn a_call_goes_from_its_claim_to_its_outcome() {
+fn call_goes_from_its_claim_to_its_outcome() {
     alone(|| {
         let mut scene = Scene::new();
         let call = scene.call.clone();
@@ -278,7 +278,7 @@ fn a_call_goes_from_its_claim_to_its_outcome() {
 }
 
 #[test]
-fn every_end_arrives_as_itself() {
+fn every_end_reason_arrives_unchanged() {
     alone(|| {
         for how in ENDS {
             let scene = Scene::new();
@@ -290,7 +290,7 @@ fn every_end_arrives_as_itself() {
 }
 
 #[test]
-fn what_is_over_stays_as_it_ended() {
+fn ended_call_keeps_its_end() {
     alone(|| {
         let mut done = Scene::running();
         assert_eq!(complete(done.call.clone(), done.output.take().expect("its output")), Ran::Delivered);
@@ -309,7 +309,7 @@ fn what_is_over_stays_as_it_ended() {
 }
 
 #[test]
-fn a_queued_call_that_ends_drops_its_input_at_once() {
+fn ended_queued_call_drops_its_input_at_once() {
     alone(|| {
         let scene = Scene::new();
         assert_eq!(scene.call.end(EndReason::Cancelled), EndResult::Queued);
@@ -321,7 +321,7 @@ fn a_queued_call_that_ends_drops_its_input_at_once() {
 }
 
 #[test]
-fn a_running_call_that_ends_is_asked_to_stop_and_gets_its_outcome_back() {
+fn ended_running_call_gets_its_outcome_back() {
     alone(|| {
         let mut scene = Scene::running();
         assert_eq!(scene.call.end(EndReason::TimedOut), EndResult::Running);
@@ -334,7 +334,7 @@ fn a_running_call_that_ends_is_asked_to_stop_and_gets_its_outcome_back() {
 }
 
 #[test]
-fn a_claimed_call_that_ends_still_gives_its_input_to_its_claimer() {
+fn ended_claimed_call_still_gives_its_input_to_its_claimer() {
     alone(|| {
         let scene = Scene::new();
         assert!(scene.call.claim());
@@ -359,7 +359,7 @@ fn only_the_latest_waker_is_woken() {
 }
 
 #[test]
-fn a_waker_that_was_taken_back_is_neither_woken_nor_kept() {
+fn removed_waker_is_neither_woken_nor_kept() {
     alone(|| {
         let scene = Scene::new();
         let (waker, woken) = Woken::new();
@@ -374,7 +374,7 @@ fn a_waker_that_was_taken_back_is_neither_woken_nor_kept() {
 }
 
 #[test]
-fn a_slot_dropped_in_any_state_drops_what_it_holds_once() {
+fn dropped_slot_drops_its_contents_once_in_any_state() {
     let steps: [fn(&mut Scene); 7] = [
         |_queued| {},
         |claimed| assert!(claimed.call.claim()),
@@ -414,7 +414,7 @@ impl Drop for Bomb {
 }
 
 #[test]
-fn an_input_that_panics_when_dropped_does_not_keep_the_waiter() {
+fn input_that_panics_in_drop_still_wakes_the_waiter() {
     alone(|| {
         let call: Slot<Bomb, (), Header> = Slot::new(Bomb, meta(), false);
         let (waker, woken) = Woken::new();
@@ -425,7 +425,7 @@ fn an_input_that_panics_when_dropped_does_not_keep_the_waiter() {
 }
 
 #[test]
-fn the_last_owner_survives_what_a_destructor_throws() {
+fn last_owner_survives_a_panicking_destructor() {
     alone(|| {
         drop(CallRef::new(Slot::<Bomb, (), Header>::new(Bomb, meta(), false))); // still queued
 
@@ -439,7 +439,7 @@ fn the_last_owner_survives_what_a_destructor_throws() {
 }
 
 #[test]
-fn a_waker_that_panics_does_not_reach_the_one_who_wakes() {
+fn panicking_waker_does_not_reach_the_ending_side() {
     struct Throws;
     impl Wake for Throws {
         fn wake(self: Arc<Self>) {
@@ -459,7 +459,7 @@ fn a_waker_that_panics_does_not_reach_the_one_who_wakes() {
 // ----- the outcome and the handle that waits for it
 
 #[test]
-fn an_outcome_is_found_at_once_or_its_waiter_is_woken() {
+fn outcome_is_found_at_once_or_its_waiter_is_woken() {
     model(|| {
         let mut scene = Scene::running();
         let (waker, woken) = Woken::new();
@@ -476,7 +476,7 @@ fn an_outcome_is_found_at_once_or_its_waiter_is_woken() {
 }
 
 #[test]
-fn one_who_waits_anew_is_woken_where_it_waits_now() {
+fn replaced_waker_is_not_woken_besides_the_latest() {
     model(|| {
         let mut scene = Scene::running();
         let ((first, first_woken), (second, second_woken)) = (Woken::new(), Woken::new());
@@ -492,7 +492,7 @@ fn one_who_waits_anew_is_woken_where_it_waits_now() {
 }
 
 #[test]
-fn a_handle_that_goes_leaves_the_outcome_to_the_executor() {
+fn dropped_handle_leaves_the_outcome_to_the_executor() {
     model(|| {
         let mut scene = Scene::running();
         let (waker, woken) = Woken::new();
@@ -505,14 +505,14 @@ fn a_handle_that_goes_leaves_the_outcome_to_the_executor() {
         assert!(woken.count() <= 1);
         assert!(woken_before <= woken.count());
         drop(waker);
-        assert_eq!(Arc::strong_count(&woken), 1, "nobody keeps the waker");
+        assert_eq!(Arc::strong_count(&woken), 1, "no side keeps the waker");
         assert_eq!(drops.map(|drops| drops.count()), [1, 1], "though an owner is left");
         drop(call);
     });
 }
 
 #[test]
-fn a_waker_may_take_the_outcome_where_it_is_woken() {
+fn waker_may_take_the_outcome_while_it_is_woken() {
     struct Takes {
         call: CallRef<Call>,
         taken: Mutex<Option<TakeResult<Value>>>,
@@ -529,7 +529,7 @@ fn a_waker_may_take_the_outcome_where_it_is_woken() {
         assert!(scene.call.register(&Waker::from(takes.clone())));
         let (executor, ender) = (scene.executor(), scene.ender(EndReason::Cancelled));
         let (ran, ended) = (join(executor), join(ender));
-        let taken = takes.taken.lock().expect("no holder panics").take().expect("whoever ends the call wakes");
+        let taken = takes.taken.lock().expect("no holder panics").take().expect("the side that ends the call wakes");
         match ended {
             EndResult::Over => assert!(ran == Ran::Delivered && is_outcome(&taken)),
             EndResult::Running => assert!(ran == Ran::Unwanted && is_ended(&taken, EndReason::Cancelled)),
@@ -544,7 +544,7 @@ fn a_waker_may_take_the_outcome_where_it_is_woken() {
 // ----- the end from outside
 
 #[test]
-fn an_end_is_found_at_once_or_its_waiter_is_woken() {
+fn end_is_found_at_once_or_its_waiter_is_woken() {
     model(|| {
         let scene = Scene::new();
         let (waker, woken) = Woken::new();
@@ -560,7 +560,7 @@ fn an_end_is_found_at_once_or_its_waiter_is_woken() {
 }
 
 #[test]
-fn one_who_waits_anew_or_goes_does_not_meet_the_one_who_ends() {
+fn waker_replaced_or_dropped_during_an_end_is_safe() {
     model(|| {
         let scene = Scene::running();
         let ((first, first_woken), (second, second_woken)) = (Woken::new(), Woken::new());
@@ -577,7 +577,7 @@ fn one_who_waits_anew_or_goes_does_not_meet_the_one_who_ends() {
 }
 
 #[test]
-fn a_call_that_ends_as_it_is_claimed_is_run_by_one_or_dropped_by_the_other() {
+fn call_ended_during_its_claim_is_run_or_dropped_once() {
     model(|| {
         let mut scene = Scene::new();
         let executor = scene.executor();
@@ -596,7 +596,7 @@ fn a_call_that_ends_as_it_is_claimed_is_run_by_one_or_dropped_by_the_other() {
 }
 
 #[test]
-fn a_call_that_ends_as_it_completes_has_its_outcome_in_one_place() {
+fn call_ended_as_it_completes_has_one_outcome() {
     model(|| {
         let mut scene = Scene::running();
         let (waker, woken) = Woken::new();
@@ -606,14 +606,14 @@ fn a_call_that_ends_as_it_completes_has_its_outcome_in_one_place() {
         let taken = scene.call.take();
         assert_eq!(join(executor), if ended == EndResult::Over { Ran::Delivered } else { Ran::Unwanted });
         assert_eq!(is_outcome(&taken), ended == EndResult::Over);
-        assert_eq!(woken.count(), 1, "by whoever was first, never by both");
+        assert_eq!(woken.count(), 1, "by the first side, never by both");
         drop(taken);
         scene.finish();
     });
 }
 
 #[test]
-fn of_two_who_end_a_call_one_does() {
+fn one_of_two_ending_sides_ends_the_call() {
     model(|| {
         let scene = Scene::new();
         let (waker, woken) = Woken::new();
@@ -631,7 +631,7 @@ fn of_two_who_end_a_call_one_does() {
 }
 
 #[test]
-fn a_call_claimed_and_left_drops_its_input_with_its_last_owner() {
+fn abandoned_claimed_call_drops_its_input_with_its_last_owner() {
     model(|| {
         let scene = Scene::new();
         let claimer = scene.beside(|call| call.claim());
@@ -645,7 +645,7 @@ fn a_call_claimed_and_left_drops_its_input_with_its_last_owner() {
 }
 
 #[test]
-fn an_executor_that_discards_a_call_agrees_with_the_one_who_ends_it() {
+fn discarding_executor_and_ending_side_agree() {
     model(|| {
         let scene = Scene::new();
         assert!(scene.call.claim());
@@ -681,7 +681,7 @@ impl Watched {
 
 #[cfg(loom)]
 #[test]
-fn whoever_sees_the_end_sees_what_came_before_it() {
+fn observer_of_an_end_sees_what_happened_before_it() {
     let looks: [fn(&Call) -> bool; 2] = [Call::is_over, Call::is_asked_to_stop];
     for look in looks {
         model(move || {
@@ -703,7 +703,7 @@ fn whoever_sees_the_end_sees_what_came_before_it() {
 }
 
 #[test]
-fn one_who_leaves_word_beside_the_slot_sees_the_end_or_is_seen() {
+fn flag_set_beside_the_slot_sees_the_end_or_is_seen() {
     model(|| {
         let scene = Scene::running();
         let word = Board::new(AtomicBool::new(false));
@@ -721,7 +721,7 @@ fn one_who_leaves_word_beside_the_slot_sees_the_end_or_is_seen() {
 }
 
 #[test]
-fn one_who_leaves_word_as_the_call_completes_sees_that_or_is_seen() {
+fn flag_set_during_completion_sees_it_or_is_seen() {
     model(|| {
         let mut scene = Scene::running();
         let output = scene.output();
@@ -745,7 +745,7 @@ fn one_who_leaves_word_as_the_call_completes_sees_that_or_is_seen() {
 // ----- the owners
 
 #[test]
-fn an_executor_that_completes_leaves_the_slot_with_the_same_step() {
+fn completion_releases_the_slot_in_the_same_step() {
     alone(|| {
         let mut scene = Scene::running();
         let output = scene.output();
@@ -757,7 +757,7 @@ fn an_executor_that_completes_leaves_the_slot_with_the_same_step() {
 }
 
 #[test]
-fn an_executor_that_owns_the_call_twice_leaves_it_at_once() {
+fn executor_with_two_references_releases_both_at_once() {
     alone(|| {
         let mut scene = Scene::new();
         let output = scene.output();
@@ -781,14 +781,14 @@ fn an_executor_that_owns_the_call_twice_leaves_it_at_once() {
                 Slot::complete(call, CoOwners { running: None, shown: Some(second) }, output),
                 CompleteResult::Retained(_)
             ),
-            "nobody else is left"
+            "no other owner is left"
         );
         assert_eq!(drops.map(|drops| drops.count()), [1, 1]);
     });
 }
 
 #[test]
-fn one_who_looks_at_the_spot_becomes_an_owner_or_finds_nothing() {
+fn viewer_of_a_running_call_becomes_an_owner_or_finds_none() {
     model(|| {
         let mut scene = Scene::new();
         let output = scene.output();
@@ -815,7 +815,7 @@ fn one_who_looks_at_the_spot_becomes_an_owner_or_finds_nothing() {
 }
 
 #[test]
-fn an_executor_with_somebody_to_tell_stays() {
+fn executor_with_a_waiter_to_notify_retains_the_slot() {
     alone(|| {
         let mut scene = Scene::running();
         let (waker, woken) = Woken::new();
@@ -834,7 +834,7 @@ fn an_executor_with_somebody_to_tell_stays() {
 }
 
 #[test]
-fn an_input_that_leaves_in_a_box_is_dropped_once() {
+fn boxed_input_is_dropped_once() {
     alone(|| {
         let mut scene = Scene::new();
         let call = scene.call.clone();
@@ -873,7 +873,7 @@ fn two_owners_release_at_once() {
 }
 
 #[test]
-fn whoever_goes_last_drops_what_is_there_once() {
+fn last_owner_drops_the_contents_once() {
     model(|| {
         let mut scene = Scene::running();
         let executor = scene.completer();
@@ -887,7 +887,7 @@ fn whoever_goes_last_drops_what_is_there_once() {
 }
 
 #[test]
-fn a_handle_that_takes_and_goes_meets_an_executor_that_leaves() {
+fn taking_handle_and_releasing_executor_drop_values_once() {
     model(|| {
         let mut scene = Scene::running();
         let executor = scene.completer();
@@ -903,7 +903,7 @@ fn a_handle_that_takes_and_goes_meets_an_executor_that_leaves() {
 // ----- the side that gets the input
 
 #[test]
-fn a_call_is_begun_in_its_turn_or_overtaken() {
+fn call_begins_in_its_turn_or_is_overtaken() {
     model(|| {
         let mut scene = Scene::new();
         let output = scene.output();
@@ -913,7 +913,7 @@ fn a_call_is_begun_in_its_turn_or_overtaken() {
                 Some(complete(call, output))
             }
             None => {
-                assert!(call.was_overtaken(), "who finds it claimed learns by whom");
+                assert!(call.was_overtaken(), "the side that finds it claimed sees that it was overtaken");
                 drop(output);
                 None
             }
@@ -927,7 +927,7 @@ fn a_call_is_begun_in_its_turn_or_overtaken() {
 }
 
 #[test]
-fn of_two_who_claim_a_call_one_does() {
+fn one_of_two_claimers_claims_the_call() {
     model(|| {
         let scene = Scene::new();
         let other = scene.beside(|call| call.claim());
@@ -938,7 +938,7 @@ fn of_two_who_claim_a_call_one_does() {
 }
 
 #[test]
-fn a_call_is_run_or_withdrawn() {
+fn call_is_run_or_withdrawn() {
     model(|| {
         let mut scene = Scene::new();
         let executor = scene.executor();
@@ -950,7 +950,7 @@ fn a_call_is_run_or_withdrawn() {
 }
 
 #[test]
-fn a_call_that_ends_as_it_is_withdrawn_has_its_input_in_one_place() {
+fn call_ended_as_it_is_withdrawn_keeps_its_input_in_one_place() {
     model(|| {
         let scene = Scene::new();
         let ender = scene.ender(EndReason::Cancelled);
@@ -964,7 +964,7 @@ fn a_call_that_ends_as_it_is_withdrawn_has_its_input_in_one_place() {
 // ----- all at once
 
 #[test]
-fn executor_ender_and_handle_agree() {
+fn executor_ending_side_and_handle_agree() {
     model_bounded(|| {
         let mut scene = Scene::new();
         let (waker, woken) = Woken::new();

@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_of_error_has_the_view_that_fits() {
+    fn each_kind_of_error_has_its_view() {
         assert_eq!(read!(Outer, outer(())), Some((true, "outer".into(), true)));
         assert_eq!(read!(Outer<Cell<u8>>, outer(Cell::new(1))), Some((true, "outer".into(), false)));
         assert_eq!(read!(BoxError, outer(()).into()), Some((true, "outer".into(), true)));
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn type_that_was_learnt_has_its_source() {
+    fn registered_type_has_its_source() {
         learn::<Outer>(|_| of_debug::<Outer>()); // by a set that knows less of it
         assert!(source(&outer(())).is_none());
         learn::<Outer>(|of| ErrorView::find(of, &[view_of!(Outer)]));
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn type_that_is_built_in_has_its_source() {
+    fn built_in_type_has_its_source() {
         let boxed: BoxError = outer(()).into();
         assert!(source(&boxed).is_some_and(<dyn Error>::is::<ParseIntError>));
         assert!(source(&io::Error::other(outer(()))).is_some_and(<dyn Error>::is::<ParseIntError>));

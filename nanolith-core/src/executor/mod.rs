@@ -69,11 +69,11 @@ pub trait Executor<S: TaskSet>: Send + Sync {
     /// ```
     /// use nanolith::{executor::Job, prelude::*};
     /// # use nanolith_doc_sets::*;
-    /// # let (tell, told) = std::sync::mpsc::channel();
+    /// # let (sender, outcomes) = std::sync::mpsc::channel();
     /// let pool = Pool::builder().build()?;
     /// let task = GeometryTask::Add { x: 4, y: 5 };
-    /// pool.execute(Job::<Geometry>::new(task, move |outcome| drop(tell.send(outcome))))?;
-    /// assert!(matches!(told.recv()?, Ok(GeometryOutput::Add(9))));
+    /// pool.execute(Job::<Geometry>::new(task, move |outcome| drop(sender.send(outcome))))?;
+    /// assert!(matches!(outcomes.recv()?, Ok(GeometryOutput::Add(9))));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -89,14 +89,14 @@ pub trait Executor<S: TaskSet>: Send + Sync {
     /// ```
     /// use nanolith::{executor::Job, prelude::*};
     /// # use nanolith_doc_sets::*;
-    /// # let (tell, told) = std::sync::mpsc::channel();
+    /// # let (sender, outcomes) = std::sync::mpsc::channel();
     /// let pool = Pool::builder().build()?;
     /// let task = GeometryTask::Add { x: 4, y: 5 };
-    /// let job = Job::<Geometry>::new(task, move |outcome| drop(tell.send(outcome)));
+    /// let job = Job::<Geometry>::new(task, move |outcome| drop(sender.send(outcome)));
     /// # pollster::block_on(async {
     /// pool.execute(job).await?;
     /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
-    /// assert!(matches!(told.recv()?, Ok(GeometryOutput::Add(9))));
+    /// assert!(matches!(outcomes.recv()?, Ok(GeometryOutput::Add(9))));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

@@ -26,7 +26,7 @@ use std::{
 /// let mut transitions = breaker.transitions();
 /// breaker.trip();
 /// breaker.reset();
-/// let states: Vec<_> = transitions.by_ref().take(2).map(|told| told.to).collect();
+/// let states: Vec<_> = transitions.by_ref().take(2).map(|transition| transition.to).collect();
 /// assert_eq!(states, [BreakerState::Open, BreakerState::Closed]);
 /// ```
 #[must_use = "it tells what happens when it is iterated, polled or asked"]

@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn it_opens_at_the_rate_and_no_sooner() {
+    fn breaker_opens_at_its_failure_rate() {
         let mut breaker = breaker();
         for ended in [Ended::Failed, Ended::Failed, Ended::Failed] {
             assert!(call(&mut breaker, 0, ended));
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn window_below_the_minimum_is_enough() {
+    fn full_window_below_the_minimum_is_enough() {
         let mut breaker = breaker();
         breaker.settings.min_calls = 10;
         for _ in 0..4 {
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_let_through_before_it_opened_says_nothing_after() {
+    fn call_admitted_before_the_opening_does_not_count_after_it() {
         let mut breaker = breaker();
         let old = breaker.enter(0).expect("it is closed");
         breaker.open(0);
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trial_that_says_nothing_makes_room_for_another() {
+    fn trial_without_an_outcome_makes_room_for_another() {
         let mut breaker = breaker();
         breaker.open(0);
         for _ in 0..5 {
@@ -330,19 +330,19 @@ mod tests {
     }
 
     #[test]
-    fn late_look_finds_what_became_due_at_its_time() {
+    fn late_check_applies_transitions_at_their_due_times() {
         let mut breaker = breaker();
         breaker.open(0);
         let half_open_calls = [(); 2].map(|()| breaker.enter(SECOND));
         assert!(half_open_calls.iter().all(Option::is_some));
         // Both failed at 4 s, so it was half-open again at 5 s.
         assert_eq!(breaker.state(100 * SECOND), BreakerState::HalfOpen);
-        let to: Vec<_> = breaker.take_transitions().iter().map(|told| told.to).collect();
+        let to: Vec<_> = breaker.take_transitions().iter().map(|transition| transition.to).collect();
         assert_eq!(to, [BreakerState::Open, BreakerState::HalfOpen, BreakerState::Open, BreakerState::HalfOpen]);
     }
 
     #[test]
-    fn trial_that_ends_late_counts_as_it_ended_if_no_call_came() {
+    fn late_trial_counts_by_its_outcome_without_other_calls() {
         let mut breaker = breaker();
         breaker.open(0);
         let half_open_calls = [(); 2].map(|()| breaker.enter(SECOND).expect("it is half-open"));
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn longest_open_time_never_passes() {
+    fn endless_open_time_never_passes() {
         let mut breaker = breaker();
         breaker.settings.open_duration = Duration::MAX;
         breaker.open(SECOND);
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn rate_of_zero_is_reached_by_one_failure_and_by_none_without() {
+    fn rate_of_zero_is_reached_by_one_failure() {
         let mut breaker = breaker();
         (breaker.settings.failure_rate, breaker.settings.slow_rate) = (0.0, 0.0);
         assert!((0..9).all(|_| call(&mut breaker, 0, Ended::Well)));

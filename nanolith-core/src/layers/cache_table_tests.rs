@@ -75,7 +75,7 @@ fn load_that_was_cleared_leaves_no_value() {
 }
 
 #[test]
-fn load_begins_only_after_all_keys_were_compared() {
+fn load_begins_after_all_keys_were_compared() {
     let mut table = Keys::new(2, None);
     let first = table.begin(FIRST, &Arc::new('a'), 1).expect("it is empty");
     assert_eq!(table.begin(FIRST, &Arc::new('b'), 2), None, "`a` has the same hash");
@@ -130,7 +130,7 @@ impl Model {
 
 proptest! {
     #[test]
-    fn table_holds_what_a_list_would(ops in ops(), capacity in 0_usize..4) {
+    fn table_matches_a_list(ops in ops(), capacity in 0_usize..4) {
         let (mut table, mut model) = (Keys::new(capacity, None), Model::default());
         let mut begun = Vec::new();
         for op in ops {

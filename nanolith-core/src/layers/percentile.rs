@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_percentile_is_of_those_that_came_last() {
+    fn percentile_covers_the_latest_values() {
         let mut latencies = Latencies::new(0.95);
         (1..20).for_each(|ms| latencies.add(Duration::from_millis(ms)));
         assert_eq!(latencies.percentile(), None, "too few");

@@ -53,7 +53,7 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     #[test]
-    fn retries_are_a_part_of_the_calls_of_late() {
+    fn retries_are_a_fraction_of_recent_calls() {
         let budget = Budget::new(0.5, 0);
         assert!(!budget.withdraw(0));
         (0..4).for_each(|_| budget.deposit(0));
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn infinite_part_is_no_bound() {
+    fn infinite_fraction_is_no_bound() {
         let budget = Budget::new(f64::INFINITY, 0);
         assert!((0..100).all(|_| budget.withdraw(0)), "though no call was counted of late");
         assert!(!Budget::new(f64::NEG_INFINITY, 0).withdraw(0));
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_a_second_are_always_there() {
+    fn minimum_of_retries_per_second_is_always_allowed() {
         let budget = Budget::new(f64::NAN, 1);
         assert_eq!((0..12).filter(|_| budget.withdraw(0)).count(), 10);
     }

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_events_count() {
+    fn window_counts_the_last_events() {
         let mut window = Window::new(Span::Events(3));
         for failed in [1, 0, 0, 1] {
             window.add(0, [1, failed]);
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_while_counts_and_moves_on_by_tenths() {
+    fn window_counts_the_last_period_in_tenths() {
         let mut window = Window::new(Span::Time(Duration::from_nanos(100)));
         window.add(0, [1, 1]);
         window.add(5, [1, 0]);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn window_moves_on_to_the_last_moment() {
+    fn window_advances_to_the_last_moment() {
         let (begin, end) = (1_000_000_000_000, 15_778_477_000_000_000_000); // of a mock clock
         for (span, last, expected) in
             [(Duration::ZERO, u64::MAX, 1), (Duration::from_nanos(100), u64::MAX, 1), (Duration::MAX, end, 2)]
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_span_of_no_length_keeps_little() {
+    fn window_of_zero_length_keeps_little() {
         let mut window = Window::new(Span::Time(Duration::ZERO));
         (0..100).for_each(|now| window.add(now, [1]));
         assert_eq!(window.counts(99), [10]);

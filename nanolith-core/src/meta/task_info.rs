@@ -277,7 +277,7 @@ mod tests {
     const ADD: TaskInfo = TaskInfo::new("G", "add", "g::add").arguments(&[("x", "i64")]).output("i64");
 
     #[test]
-    fn the_fingerprint_follows_names_and_types() {
+    fn fingerprint_follows_names_and_types() {
         let same = fingerprint(&[ADD]);
         assert_eq!(same, fingerprint(&[ADD.size(8).idempotent()]));
         assert_ne!(same, fingerprint(&[ADD.output("u64")]));

@@ -67,7 +67,7 @@ mod tests {
     const TASK: TaskInfo = TaskInfo::new("Set", "task", "book::Set::task");
 
     #[test]
-    fn figures_stay_at_the_longest_time() {
+    fn figures_saturate_at_the_longest_duration() {
         let mut book = Aggregate::new(0);
         for _ in 0..2 {
             book.busy(u64::MAX);

@@ -322,7 +322,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thread_that_looks_on_in_vain_soon_sleeps_at_once_and_tries_again() {
+    fn vain_spinning_is_given_up_and_tried_again_later() {
         let luck = SpinBudget::new();
         (0..SpinBudget::MOST).for_each(|_| {
             assert!(luck.should_spin());

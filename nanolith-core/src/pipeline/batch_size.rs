@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_grows_until_it_takes_as_long_as_it_should_and_shrinks_again() {
+    fn batch_grows_to_its_latency_and_shrinks_again() {
         let mut size = Size::new(&(1..=1_000), 30_000);
         assert_eq!(settle(&mut size, 100, 0), 300);
         assert_eq!(settle(&mut size, 1_000, 0), 30);
@@ -72,13 +72,13 @@ mod tests {
     }
 
     #[test]
-    fn what_a_batch_costs_by_itself_is_spread() {
+    fn cost_of_a_batch_itself_is_spread_over_its_items() {
         let mut size = Size::new(&(1..=10_000), 20_000);
         assert!(settle(&mut size, 10, 10_000) > 900);
     }
 
     #[test]
-    fn one_long_batch_halves_it_and_a_very_long_one_does_more() {
+    fn long_batch_halves_the_size_and_a_longer_one_shrinks_it_more() {
         let mut size = Size::new(&(1..=256), 30_000);
         settle(&mut size, 100, 0);
         size.ran(256, 200_000);
@@ -88,14 +88,14 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_is_not_full_tells_of_no_growth() {
+    fn incomplete_batch_does_not_grow_the_size() {
         let mut size = Size::new(&(4..=64), 1_000);
         size.ran(1, 1);
         assert_eq!(size.now(), 4);
     }
 
     #[test]
-    fn contradictory_sizes_are_put_right() {
+    fn contradictory_sizes_are_corrected() {
         #[expect(clippy::reversed_empty_ranges, reason = "it is what a user may pass in")]
         let size = Size::new(&(9..=2), 0);
         assert_eq!((size.least(), size.most, size.now()), (9, 9, 9));

@@ -145,12 +145,12 @@ impl Links {
                 self.held = 0;
             }
         }
-        self.somebody_is_up()
+        self.no_waiter_is_stuck()
     }
 
     /// Checks that not all readers sleep while there are items, unless a wake-up is deferred.
     /// Checks that no writer sleeps while all places are free.
-    fn somebody_is_up(&self) -> Result<(), TestCaseError> {
+    fn no_waiter_is_stuck(&self) -> Result<(), TestCaseError> {
         prop_assert!(self.queue.len() + self.held <= self.places);
         let all_read = self.readers.iter().all(End::sleeps);
         prop_assert!(self.queue.is_empty() || !self.rung || !all_read, "both readers sleep beside {:?}", self.queue);
@@ -165,7 +165,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn a_link_does_as_a_queue_and_nobody_sleeps_for_ever(
+    fn link_matches_a_queue_and_wakes_every_waiter(
         places in 1..40_usize,
         steps in prop::collection::vec(step(), 0..80),
     ) {
@@ -177,7 +177,7 @@ proptest! {
 }
 
 #[test]
-fn without_a_writer_what_is_left_is_read_and_without_a_reader_nothing_goes_in() {
+fn link_drains_without_a_writer_and_refuses_without_a_reader() {
     let (writer, reader) = link(4, StageMetrics::new("model"));
     writer.try_push((0, 7)).expect("there is room");
     drop(writer);

@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rate_is_that_of_the_last_full_span_and_fades_with_time() {
+    fn rate_is_that_of_the_last_full_window_and_decays() {
         let mut rate = RateEstimator::default();
         (1..=10).for_each(|tenth| rate.done(100, tenth * RATE_WINDOW / 10));
         rate.done(100, RATE_WINDOW + RATE_WINDOW / 10);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_was_given_stays() {
+    fn configured_name_stays() {
         let gauge = StageMetrics::new("stage 1");
         assert_eq!(&*gauge.name(), "stage 1");
         gauge.name_it(|| "decode".into());

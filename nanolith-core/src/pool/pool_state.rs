@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_on_its_way_to_a_free_thread_is_enough() {
+    fn start_on_its_way_to_a_free_thread_suffices() {
         let mut core = core(2);
         assert_eq!(core.next_start(), Some(WorkerStart::Rayon(0)));
         let _permit = core.claim_start(None).expect("the start made a token");
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn each_thread_that_waits_lets_one_more_run() {
+    fn each_waiting_thread_lets_one_more_run() {
         let mut core = core(1);
         let _sent = core.next_start();
         let first = core.claim_start(Some(0)).expect("the start made a token");

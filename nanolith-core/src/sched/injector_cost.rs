@@ -111,7 +111,7 @@ fn call(priority: Priority, inside: bool) -> CallRef<Call> {
 const SIZES: [usize; 2] = [100, 10_000];
 
 #[test]
-fn figure_looks_at_no_call_in_the_lanes() {
+fn figures_inspect_no_call_in_the_lanes() {
     for n in SIZES {
         let mut lanes = Lanes::filled(n);
         assert!(Slot::claim_by_waiter::<Input<_>, 0>(&lanes.calls[0]).is_some());
@@ -128,7 +128,7 @@ fn figure_looks_at_no_call_in_the_lanes() {
 }
 
 #[test]
-fn figure_takes_nothing_out_of_an_inbox_of_outside_calls() {
+fn figures_take_nothing_out_of_an_inbox_of_outside_calls() {
     let mut lanes = Lanes::filled(0);
     lanes.fill_inbox(40);
     let looks = lanes.count_looks(|lanes| assert_eq!(lanes.front.figures().0.queued_outside, 40));
@@ -136,7 +136,7 @@ fn figure_takes_nothing_out_of_an_inbox_of_outside_calls() {
 }
 
 #[test]
-fn cancel_beside_raised_calls_looks_at_few() {
+fn cancel_beside_raised_calls_inspects_few_calls() {
     for n in SIZES {
         let mut lanes = Lanes::filled(0);
         (0..n).for_each(|_| lanes.enter(call(Priority::Idle, false)));

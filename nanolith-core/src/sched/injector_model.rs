@@ -160,7 +160,7 @@ impl Model {
         if !stepped_in {
             self.front.stop_accepting().unwrap_or_default().wake();
             let room = inside || self.front.has_room();
-            prop_assert_eq!(room, inside || self.outside() < self.bound, "room is told as it is");
+            prop_assert_eq!(room, inside || self.outside() < self.bound, "`has_room` matches the model");
             if room {
                 call.header.mark_counted(inside);
                 self.front.queue.push(priority, call.header.submitted_at(), inside, call.clone());
@@ -317,7 +317,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1_024, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_way_a_call_takes_it_goes_once_and_in_its_turn(
+    fn every_call_leaves_the_injector_once_in_its_turn(
         bound in 1..12_usize,
         cells in 1..9_usize,
         steps in prop::collection::vec(step(), 0..160),

@@ -374,14 +374,14 @@ mod tests {
     }
 
     #[test]
-    fn the_same_priority_is_first_in_first_out() {
+    fn items_of_one_priority_leave_first_in_first_out() {
         let mut lanes = Lanes::new(AgingTable::default());
         (0..100).for_each(|n| lanes.push(Priority::Normal, 7, n));
         assert_eq!(drain(&mut lanes), (0..100).collect::<Vec<_>>());
     }
 
     #[test]
-    fn the_earliest_expiration_goes_first_whatever_the_priority() {
+    fn earliest_expiration_leaves_first_at_any_priority() {
         let mut lanes = Lanes::new(AgingTable::default());
         lanes.push(Priority::Low, 0, 1);
         lanes.push(Priority::Normal, 4_999 * MS, 2);
@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_delays_what_is_less_urgent_until_it_expires_and_no_longer() {
+    fn flood_delays_less_urgent_items_until_they_expire() {
         let mut lanes = Lanes::new(AgingTable::default());
         lanes.push(Priority::Low, 0, 0);
         let went = (1_u32..).find(|ms| {
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_placed_goes_by_its_own_time_and_is_evicted_by_its_priority() {
+    fn placed_item_leaves_by_its_time_and_is_evicted_by_priority() {
         let mut lanes = Lanes::new(AgingTable::default());
         lanes.push(Priority::Normal, 0, 1);
         lanes.push_at(Priority::Idle, MS, 2);
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn what_resumes_keeps_its_expiration() {
+    fn resumed_item_keeps_its_expiration() {
         let mut lanes = Lanes::new(AgingTable::default());
         lanes.push(Priority::Normal, 10 * MS, 1);
         lanes.push_resumed(AgingTable::default().of(Priority::Normal, 5 * MS), 0);
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_of_the_lowest_is_evicted() {
+    fn eviction_takes_the_oldest_of_the_lowest_priority() {
         let mut lanes = Lanes::new(AgingTable::default());
         lanes.push(Priority::Normal, 0, 1);
         lanes.push(Priority::Low, 0, 2);

@@ -219,7 +219,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn the_lanes_do_as_one_list_that_is_searched(steps in prop::collection::vec(step(), 0..80)) {
+    fn lanes_match_a_list_that_is_searched(steps in prop::collection::vec(step(), 0..80)) {
         let (mut lanes, mut model) = (Lanes::new(AgingTable::default()), Model { now: 10_000_000, ..Model::default() });
         for step in steps {
             agree(&mut lanes, &mut model, step)?;
@@ -259,7 +259,7 @@ proptest! {
 
     /// The time of a submission is read before the lock is taken, so it may run backwards a little.
     #[test]
-    fn one_priority_is_first_in_first_out_whatever_the_clock_says(
+    fn one_priority_stays_in_order_whatever_the_clock_says(
         came in prop::collection::vec((priority(), 0..20_000_000_000_u64), 0..60),
     ) {
         let mut lanes = Lanes::new(AgingTable::default());

@@ -40,7 +40,7 @@ fn open(capacity: usize, places: usize) -> Arc<Ring<Box<u32>>> {
 }
 
 #[test]
-fn items_leave_in_the_order_in_which_they_came_lap_after_lap() {
+fn items_leave_in_order_lap_after_lap() {
     check(|| {
         let inbox = open(2, 2);
         for n in 0..5 {
@@ -53,7 +53,7 @@ fn items_leave_in_the_order_in_which_they_came_lap_after_lap() {
 }
 
 #[test]
-fn nobody_takes_a_younger_one_while_all_are_taken_out() {
+fn pop_takes_no_younger_item_during_a_drain() {
     check(|| {
         let inbox = open(4, 4);
         assert!((1..=3).all(|n| inbox.try_push(|| Box::new(n))));
@@ -70,7 +70,7 @@ fn nobody_takes_a_younger_one_while_all_are_taken_out() {
 }
 
 #[test]
-fn it_holds_no_more_than_it_is_allowed_to() {
+fn ring_holds_no_more_than_its_limit() {
     check(|| {
         let inbox = open(4, 2);
         assert!(inbox.try_push(|| Box::new(1)) && inbox.try_push(|| Box::new(2)));
@@ -84,7 +84,7 @@ fn it_holds_no_more_than_it_is_allowed_to() {
 }
 
 #[test]
-fn two_come_and_one_takes_each_once() {
+fn two_producers_and_a_consumer_move_each_item_once() {
     check(|| {
         let inbox = open(2, 2);
         let others: Vec<_> = (1..3)
@@ -101,7 +101,7 @@ fn two_come_and_one_takes_each_once() {
 }
 
 #[test]
-fn two_take_and_no_item_goes_twice() {
+fn two_consumers_take_no_item_twice() {
     check(|| {
         let inbox = open(2, 2);
         assert!(inbox.try_push(|| Box::new(1)) && inbox.try_push(|| Box::new(2)));
@@ -116,7 +116,7 @@ fn two_take_and_no_item_goes_twice() {
 }
 
 #[test]
-fn a_cell_is_filled_again_only_when_its_item_is_out() {
+fn cell_is_filled_again_only_after_its_item_is_out() {
     check(|| {
         let inbox = open(1, 1);
         assert!(inbox.try_push(|| Box::new(1)));
@@ -132,7 +132,7 @@ fn a_cell_is_filled_again_only_when_its_item_is_out() {
 }
 
 #[test]
-fn who_shuts_it_gets_everything_that_came_in() {
+fn closer_gets_every_item_that_came_in() {
     check(|| {
         let inbox = open(2, 2);
         let other = {
@@ -148,7 +148,7 @@ fn who_shuts_it_gets_everything_that_came_in() {
 }
 
 #[test]
-fn who_takes_while_it_is_shut_leaves_the_rest() {
+fn pop_during_a_close_leaves_the_rest() {
     check(|| {
         let inbox = open(2, 2);
         assert!(inbox.try_push(|| Box::new(1)) && inbox.try_push(|| Box::new(2)));
@@ -163,7 +163,7 @@ fn who_takes_while_it_is_shut_leaves_the_rest() {
 }
 
 #[test]
-fn a_ring_that_was_shut_is_not_opened_by_one_who_found_a_place_before() {
+fn late_producer_does_not_open_a_closed_ring() {
     check(|| {
         let inbox = open(2, 1);
         assert!(inbox.try_push(|| Box::new(1)));
@@ -180,7 +180,7 @@ fn a_ring_that_was_shut_is_not_opened_by_one_who_found_a_place_before() {
 }
 
 #[test]
-fn a_limit_holds_across_a_moment_in_which_it_was_shut() {
+fn limit_holds_across_a_close() {
     check(|| {
         let inbox = open(2, 2);
         assert!(inbox.try_push(|| Box::new(1)));
@@ -198,7 +198,7 @@ fn a_limit_holds_across_a_moment_in_which_it_was_shut() {
 }
 
 #[test]
-fn what_is_left_is_dropped_with_it() {
+fn dropped_ring_drops_its_items() {
     check(|| {
         let item = Arc::new(());
         let inbox = Ring::new(2);
@@ -210,7 +210,7 @@ fn what_is_left_is_dropped_with_it() {
 }
 
 #[test]
-fn what_is_put_back_goes_first_and_positions_go_round() {
+fn closed_push_and_pop_wrap_around() {
     check(|| {
         let inbox = Ring::new(2);
         for lap in 0..5 {

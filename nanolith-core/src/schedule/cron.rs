@@ -168,7 +168,7 @@ impl TryFrom<&str> for Cron {
 ///
 /// ```
 /// use nanolith::schedule::Cron;
-/// let error = Cron::utc("0 30 25 * * Mon-Fri").expect_err("no day has so many hours");
+/// let error = Cron::utc("0 30 25 * * Mon-Fri").expect_err("no day has 25 hours");
 /// assert!(error.to_string().starts_with("`0 30 25 * * Mon-Fri` is no cron expression"), "{error}");
 /// ```
 #[derive(Debug)]

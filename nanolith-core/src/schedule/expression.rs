@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn form_that_another_rule_would_swallow_is_refused() {
+    fn form_that_another_rule_would_hide_is_refused() {
         for text in [
             "0 0 15W3 * *",
             "0 0 15W* * *",

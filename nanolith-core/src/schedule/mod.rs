@@ -9,12 +9,12 @@
 //! let clock = MockClock::new();
 //! clock.run(|| {
 //!     let pool = Pool::builder().build()?;
-//!     let (tell, told) = std::sync::mpsc::channel();
+//!     let (sender, sums) = std::sync::mpsc::channel();
 //!     let schedule = every(HOUR, Geometry::on(&pool), |geometry| geometry.add(4, 5))
-//!         .on_outcome(move |sum| drop(tell.send(sum)))
+//!         .on_outcome(move |sum| drop(sender.send(sum)))
 //!         .start()?;
 //!     clock.advance(HOUR);
-//!     assert_eq!(told.recv()??, 9);
+//!     assert_eq!(sums.recv()??, 9);
 //!     schedule.cancel();
 //!     Ok::<(), Box<dyn std::error::Error>>(())
 //! })?;
@@ -182,11 +182,11 @@ impl<T: Send + 'static> Plan<T> {
     /// ```
     /// use nanolith::{prelude::*, schedule::every, time::MILLISECOND};
     /// # use nanolith_doc_sets::*;
-    /// let (tell, told) = std::sync::mpsc::channel();
+    /// let (sender, sums) = std::sync::mpsc::channel();
     /// let schedule = every(MILLISECOND, Geometry::tasks(), |geometry| geometry.add(4, 5))
-    ///     .on_outcome(move |sum| drop(tell.send(sum)))
+    ///     .on_outcome(move |sum| drop(sender.send(sum)))
     ///     .start()?;
-    /// assert_eq!(told.recv()??, 9);
+    /// assert_eq!(sums.recv()??, 9);
     /// schedule.cancel();
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn repeated_hour_counts_once_for_one_time_a_day_and_else_twice() {
+    fn repeated_hour_counts_once_for_daily_and_else_twice() {
         // On 2024-10-27, 02:00 to 03:00 occurred twice in Zurich.
         let day = ("2024-10-26T22:00:00Z", "2024-10-27T22:59:59Z");
         assert_counted("30 2 * * *", "Europe/Zurich", day.0, day.1, 1);
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn skipped_hour_counts_for_one_time_a_day_alone() {
+    fn skipped_hour_counts_for_daily_times_alone() {
         // On 2024-03-31, Zurich had no 02:00 to 03:00.
         let day = ("2024-03-30T23:00:00Z", "2024-03-31T21:59:59Z");
         assert_counted("30 2 * * *", "Europe/Zurich", day.0, day.1, 1);
@@ -253,7 +253,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn arithmetic_counts_what_a_search_finds(
+        fn arithmetic_matches_a_search(
             expression in expressions(),
             zone in zones(),
             from in moments(),

@@ -173,12 +173,12 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     /// #     pub fn total(&self) -> i64 { self.total }
     /// #     pub fn fail(&self) { panic!("no luck") }
     /// # }
-    /// let (tell, told) = std::sync::mpsc::channel();
+    /// let (sender, errors) = std::sync::mpsc::channel();
     /// let counter = Counter::service(10)
-    ///     .on_panic(move |error| { drop(tell.send(error.to_string())); OnPanic::Continue })
+    ///     .on_panic(move |error| { drop(sender.send(error.to_string())); OnPanic::Continue })
     ///     .launch().wait()?;
     /// assert!(counter.fail().wait().is_err());
-    /// assert!(told.recv()?.starts_with("`Counter::fail` panicked"));
+    /// assert!(errors.recv()?.starts_with("`Counter::fail` panicked"));
     /// assert_eq!(counter.total().wait()?, 10); // it goes on
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -303,10 +303,10 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     /// ```
     /// # use nanolith::prelude::*;
     /// # use nanolith_doc_sets::*;
-    /// let (tell, told) = std::sync::mpsc::channel();
-    /// let starting = Counter::service(10).on_thread_start(move || drop(tell.send(std::thread::current().id())));
+    /// let (sender, threads) = std::sync::mpsc::channel();
+    /// let starting = Counter::service(10).on_thread_start(move || drop(sender.send(std::thread::current().id())));
     /// let counter = starting.launch().wait()?;
-    /// assert_eq!(told.recv()?, counter.info().thread_id);
+    /// assert_eq!(threads.recv()?, counter.info().thread_id);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn on_thread_start(mut self, handler: impl Fn() + Send + Sync + 'static) -> Self {
@@ -320,10 +320,10 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     /// ```
     /// # use nanolith::prelude::*;
     /// # use nanolith_doc_sets::*;
-    /// let (tell, told) = std::sync::mpsc::channel();
-    /// let counter = Counter::service(10).on_thread_exit(move || drop(tell.send(()))).launch().wait()?;
+    /// let (sender, exits) = std::sync::mpsc::channel();
+    /// let counter = Counter::service(10).on_thread_exit(move || drop(sender.send(()))).launch().wait()?;
     /// counter.close().wait()?;
-    /// told.recv()?;
+    /// exits.recv()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn on_thread_exit(mut self, handler: impl Fn() + Send + Sync + 'static) -> Self {

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn error_keeps_its_text_its_sources_and_itself() {
+    fn error_keeps_its_text_its_sources_and_its_type() {
         let error = keep!(io::Error, io::Error::other(parsed()));
         assert_eq!(error.to_string(), parsed().to_string());
         assert!(error.downcast_ref::<io::Error>().is_some() && error.downcast_ref::<ParseIntError>().is_none());
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn any_type_has_a_text_and_comes_back() {
+    fn any_type_has_a_text_and_downcasts() {
         #[derive(Debug, PartialEq)]
         struct Plain(u8);
         struct Opaque;

@@ -75,10 +75,10 @@ impl<S: TaskSet> Service<S> {
     /// #     pub fn bump(&mut self, cx: &Context<Self>, by: i64) { self.total += by; let _ = cx.send(self.total).wait(); }
     /// # }
     /// let counter = Counter::service(Counter { total: 10 }).launch().wait()?;
-    /// let (tell, told) = std::sync::mpsc::channel();
-    /// let listening = counter.on_message(move |total| { let _ = tell.send(total); })?;
+    /// let (sender, totals) = std::sync::mpsc::channel();
+    /// let listening = counter.on_message(move |total| { let _ = sender.send(total); })?;
     /// counter.bump(5).wait()?;
-    /// assert_eq!(told.recv()?, 15);
+    /// assert_eq!(totals.recv()?, 15);
     /// drop(listening);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -240,13 +240,13 @@ impl<S: TaskSet> Service<S> {
     /// #     }
     /// # }
     /// let counter = Counter::service(Counter { total: 10 }).launch().wait()?;
-    /// let (tell, told) = std::sync::mpsc::channel();
+    /// let (sender, texts) = std::sync::mpsc::channel();
     /// let listening = counter.on_stream(move |mut stream| {
     ///     let mut text = String::new();
-    ///     let _ = stream.read_to_string(&mut text).map(|_| tell.send(text));
+    ///     let _ = stream.read_to_string(&mut text).map(|_| sender.send(text));
     /// })?;
     /// counter.print().wait()??;
-    /// assert_eq!(told.recv()?, "10");
+    /// assert_eq!(texts.recv()?, "10");
     /// # drop(listening);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

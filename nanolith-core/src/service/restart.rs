@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn never_is_never() {
+    fn restart_never_allows_no_restart() {
         for never in [Restart::never(), Restart::never().except_in_tasks()] {
             assert_eq!(Restarts::new(never).next(Instant::now()), None);
         }

@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_seed_gives_the_same_numbers_and_another_does_not() {
+    fn same_seed_gives_the_same_numbers_and_another_does_not() {
         let draw = |seed| {
             let mut random = Random::new(seed);
             [random.next(), random.next(), random.next()]
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chance_comes_about_as_often_as_it_says() {
+    fn chance_occurs_about_as_often_as_its_probability() {
         let mut random = Random::new(1);
         let yes = (0..10_000).filter(|_| random.chance(0.25)).count();
         assert!((2_000..3_000).contains(&yes), "{yes}");

@@ -226,21 +226,21 @@ mod tests {
     }
 
     #[test]
-    fn each_of_those_who_could_run_is_chosen_at_times() {
+    fn each_runnable_thread_is_chosen_at_times() {
         let mut state = state(3);
         let chosen: std::collections::BTreeSet<_> = (0..100).filter_map(|_| state.next(Due::Later)).collect();
         assert_eq!(chosen.into_iter().collect::<Vec<_>>(), [2, 3, 4]);
     }
 
     #[test]
-    fn the_clock_goes_on_when_nobody_could_run() {
+    fn clock_advances_when_no_thread_can_run() {
         let mut state = state(0);
         assert_eq!(state.next(Due::Later), Some(CLOCK));
         assert_eq!(state.next(Due::Never), None);
     }
 
     #[test]
-    fn those_who_poll_look_a_while_before_the_clock_goes_on() {
+    fn polling_threads_poll_a_while_before_the_clock_advances() {
         let mut state = state(1);
         state.stands[2].standing = ThreadStatus::Yielded;
         let turns = (0..1_000).take_while(|_| state.next(Due::Later) == Some(2)).count();

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn chance_moves_a_wait_by_its_part_at_most() {
+    fn jitter_moves_a_wait_by_its_fraction_at_most() {
         let backoff = Backoff::exponential(SECOND).jitter(0.5);
         assert_eq!([0.0, 0.5, 1.0].map(|chance| backoff.wait(0, chance).as_millis()), [500, 1_000, 1_500]);
         assert_eq!(Backoff::exponential(SECOND).jitter(f64::NAN), Backoff::exponential(SECOND).jitter(0.0));
@@ -213,7 +213,7 @@ mod tests {
         }
 
         #[test]
-        fn greater_chance_never_gives_a_shorter_wait(
+        fn greater_random_value_never_gives_a_shorter_wait(
             (first, most) in (durations(), durations()),
             jitter in factors(),
             tries in tries(),

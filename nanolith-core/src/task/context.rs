@@ -114,10 +114,10 @@ impl<S: TaskSet> Context<S> {
     ///         let _ = stopped.send(());
     ///     }
     /// }
-    /// let (tell, told) = std::sync::mpsc::channel();
-    /// let outcome = Geometry::tasks().serve(tell).timeout(MILLISECOND).wait();
+    /// let (sender, starts) = std::sync::mpsc::channel();
+    /// let outcome = Geometry::tasks().serve(sender).timeout(MILLISECOND).wait();
     /// assert!(matches!(outcome, Err(CallError::TimedOut(_))));
-    /// # told.recv().or_else(|_| Ok::<_, CallError>(()))?; // it never began
+    /// # starts.recv().or_else(|_| Ok::<_, CallError>(()))?; // it never began
     /// # Ok::<(), CallError>(())
     /// ```
     ///

@@ -64,10 +64,10 @@ impl<S: TaskSet> Job<S> {
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// # let pool = Pool::builder().build()?;
-    /// let (tell, told) = std::sync::mpsc::channel();
+    /// let (sender, outcomes) = std::sync::mpsc::channel();
     /// let task = GeometryTask::Add { x: 4, y: 5 };
-    /// pool.execute(Job::<Geometry>::new(task, move |outcome| drop(tell.send(outcome))))?;
-    /// assert!(matches!(told.recv()?, Ok(GeometryOutput::Add(9))));
+    /// pool.execute(Job::<Geometry>::new(task, move |outcome| drop(sender.send(outcome))))?;
+    /// assert!(matches!(outcomes.recv()?, Ok(GeometryOutput::Add(9))));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]

@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_state_goes_home_after_each_writer() {
+    fn state_returns_after_each_writer() {
         let owner = Owner::new(Some(1));
         *owner.write() += 1;
         *owner.write() += 1;
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_writer_that_panics_gives_the_state_back() {
+    fn panicking_writer_gives_the_state_back() {
         let owner = Owner::new(Some(1));
         let _ = crate::util::unwind::catch(|| {
             let _writer = owner.write();

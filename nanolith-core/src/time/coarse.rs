@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_beats_while_somebody_serves() {
+    fn coarse_clock_ticks_while_a_ticker_lives() {
         let _pulse = CoarseTicker::begin();
         let before = clock::coarse_now();
         while clock::coarse_now() < before + 5_000_000 {

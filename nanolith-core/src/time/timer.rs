@@ -334,7 +334,7 @@ mod tests {
 
     /// This test runs in a process of its own, since a process has one timer.
     #[test]
-    fn blocking_thread_rings_what_is_due_without_thread() {
+    fn blocking_thread_rings_due_alarms_without_a_timer_thread() {
         if IS_STARTED.load(Ordering::Relaxed) {
             return; // another test of this process has started the thread
         }

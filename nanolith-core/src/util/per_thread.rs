@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn value_answers_in_destructors_and_is_emptied_between() {
+    fn value_works_in_destructors_and_is_emptied_between() {
         let (seen, sees) = mpsc::channel();
         let (sender, receiver) = mpsc::channel();
         let ends = thread::spawn(move || {

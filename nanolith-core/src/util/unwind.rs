@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_caught_with_its_words_and_place() {
+    fn panic_is_caught_with_its_message_and_location() {
         install_hook();
         let caught = catch(|| panic!("no {}", "luck")).expect_err("it panics");
         assert_eq!(caught.message(), "no luck");
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_that_is_passed_on_has_no_place_of_another() {
+    fn propagated_panic_has_no_location_of_another() {
         let elsewhere = || thread::spawn(|| panic!("elsewhere")).join().expect_err("it panics");
         assert_eq!(line_of(|| panic::resume_unwind(elsewhere())), None);
         drop(survive(1)); // like an earlier task on this thread
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_that_is_raised_again_keeps_its_place() {
+    fn reraised_panic_keeps_its_location() {
         let mut line = 0;
         let again = || {
             line = line!() + 1;
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_keeps_its_place_while_a_destructor_catches() {
+    fn panic_keeps_its_location_while_a_destructor_catches() {
         struct Catches;
         impl Drop for Catches {
             fn drop(&mut self) {
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_that_panics_when_dropped_is_survived() {
+    fn payload_that_panics_in_drop_is_survived() {
         struct Bomb;
         impl Drop for Bomb {
             fn drop(&mut self) {

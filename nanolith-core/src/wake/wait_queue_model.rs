@@ -132,7 +132,7 @@ proptest! {
     /// Each grant goes to the longest waiting waiter, and is taken once. A waiter that leaves takes
     /// no grant along.
     #[test]
-    fn queue_does_as_a_list_of_waiters(steps in prop::collection::vec(step(), 0..80)) {
+    fn queue_matches_a_list_of_waiters(steps in prop::collection::vec(step(), 0..80)) {
         let mut model = Model::default();
         for step in steps {
             model.step(step)?;

@@ -154,7 +154,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn set_does_as_a_list_of_waiters(steps in prop::collection::vec(step(), 0..120)) {
+    fn set_matches_a_list_of_waiters(steps in prop::collection::vec(step(), 0..120)) {
         let mut model = Model::default();
         for step in steps {
             model.step(step)?;

@@ -221,28 +221,28 @@ mod tests {
     }
 
     #[test]
-    fn what_everybody_knows_to_move_is_not_checked() {
+    fn well_known_send_types_are_not_checked() {
         for ty in ["i64", "()", "[u8; 4]", "Vec<Option<String>>", "std::vec::Vec<u8>", "&'static str"] {
             assert!(origin(ty).is_none(), "{ty}");
         }
     }
 
     #[test]
-    fn what_holds_no_set_is_checked_inside() {
+    fn types_without_a_set_have_standard_origin() {
         for ty in ["Rc<u8>", "RefCell<std::rc::Rc<u8>>", "*const u8", "Box<dyn Fn(&str) -> usize>", "fn(u8) -> u8"] {
             assert!(origin(ty) == Some(Origin::Standard), "{ty}");
         }
     }
 
     #[test]
-    fn what_may_hold_the_very_set_is_checked_beside() {
+    fn types_that_may_hold_the_set_have_unknown_origin() {
         for ty in ["Service<Counter>", "Vec<Peer>", "Rc<Counter>", "Box<dyn Shape>"] {
             assert!(origin(ty) == Some(Origin::Unknown), "{ty}");
         }
     }
 
     #[test]
-    fn the_reason_is_what_keeps_a_type_on_its_thread() {
+    fn reason_names_the_part_that_is_not_send() {
         for (ty, expected) in [
             ("Option<Rc<RefCell<u8>>>", Reason::Rc),
             ("Arc<std::cell::RefCell<u8>>", Reason::RefCell),

@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_to_a_view_becomes_its_owner() {
+    fn advice_replaces_a_borrowed_view_by_its_owner() {
         for (ty, expected) in [
             ("&str", "`String`"),
             ("&mut str", "`String`, and give it back in what the task returns"),
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_borrow_inside_becomes_its_owner_where_it_stands() {
+    fn advice_replaces_a_nested_borrow_in_place() {
         for (ty, expected) in [
             ("Option<&str>", Some("`Option<String>`")),
             ("[&Path; 2]", Some("`[PathBuf; 2]`")),
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conversion_becomes_what_it_converts_to() {
+    fn advice_replaces_a_conversion_by_its_target() {
         for (ty, expected) in [
             ("impl AsRef<Path>", "`PathBuf`"),
             ("impl AsRef<str> + Send", "`String`"),
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_size_becomes_its_owner() {
+    fn advice_replaces_an_unsized_type_by_its_owner() {
         for (ty, expected) in [
             ("str", "`String`"),
             ("[u8]", "`Vec<u8>`"),

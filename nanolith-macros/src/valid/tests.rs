@@ -5,7 +5,7 @@ use proc_macro2::TokenStream;
 use crate::{args::Options, ast::Set, mistakes::Mistakes};
 
 /// Returns the mistakes of a block.
-fn told(args: &str, item: &str) -> Vec<String> {
+fn messages(args: &str, item: &str) -> Vec<String> {
     let mut mistakes = Mistakes::default();
     let options = Options::parse(args.parse().expect("tokens"), &mut mistakes);
     let item: TokenStream = item.parse().expect("tokens");
@@ -17,17 +17,17 @@ fn told(args: &str, item: &str) -> Vec<String> {
 }
 
 /// Returns the mistakes of a block with one sound task and these functions.
-fn told_in_impl(functions: &str) -> Vec<String> {
-    told("", &format!("impl Set {{ pub fn sound(x: u8) -> u8 {{ x }} {functions} }}"))
+fn messages_in_impl(functions: &str) -> Vec<String> {
+    messages("", &format!("impl Set {{ pub fn sound(x: u8) -> u8 {{ x }} {functions} }}"))
 }
 
 #[track_caller]
-fn assert_one(told: &[String], part: &str) {
-    assert!(told.len() == 1 && told[0].contains(part), "expected one message with `{part}`: {told:?}");
+fn assert_one(messages: &[String], part: &str) {
+    assert!(messages.len() == 1 && messages[0].contains(part), "expected one message with `{part}`: {messages:?}");
 }
 
 #[test]
-fn the_attribute_stands_on_inherent_impls_and_inline_modules() {
+fn attribute_applies_to_inherent_impls_and_inline_modules() {
     for (item, part) in [
         ("struct Set;", "this is a struct; put the attribute on its `impl` block"),
         ("enum Set { A }", "this is an enum"),
@@ -42,12 +42,12 @@ fn the_attribute_stands_on_inherent_impls_and_inline_modules() {
         ("impl<'a> Set<'a> { pub fn f() {} }", "the scope of `'a`"),
         ("impl Set<'_> { pub fn f() {} }", "the scope of `'_`"),
     ] {
-        assert_one(&told("", item), part);
+        assert_one(&messages("", item), part);
     }
 }
 
 #[test]
-fn a_sliced_task_gives_steps_that_borrow_nothing() {
+fn steps_of_a_sliced_task_borrow_nothing() {
     for (function, part) in [
         ("#[task(sliced)] pub fn f() -> u8 { 1 }", "write `-> Step<u8>`"),
         ("#[task(sliced)] pub fn f() {}", "write `-> Step<()>`"),
@@ -58,20 +58,22 @@ fn a_sliced_task_gives_steps_that_borrow_nothing() {
         ("#[task(sliced, local)] pub fn f() -> Step<u8> { x }", "are `Send`; remove it"),
         ("#[task(skip, sliced)] pub fn f() -> Step<u8> { x }", "keep one of the two"),
     ] {
-        assert_one(&told_in_impl(function), part);
+        assert_one(&messages_in_impl(function), part);
     }
-    assert!(told_in_impl("#[task(sliced)] pub fn f(cx: &Context<Self>, x: u8) -> nanolith::Step<u8> { x }").is_empty());
+    assert!(
+        messages_in_impl("#[task(sliced)] pub fn f(cx: &Context<Self>, x: u8) -> nanolith::Step<u8> { x }").is_empty()
+    );
 }
 
 #[test]
-fn receivers_lend_the_state() {
-    assert_one(&told_in_impl("pub fn f(self) {}"), "write `&self` or `&mut self`");
-    assert_one(&told_in_impl("pub fn f(self: Arc<Self>) {}"), "`self: Arc<Self>`: the executor holds the state");
-    assert!(told_in_impl("pub fn f(self: &Self) {} pub fn g(self: &mut Self) {}").is_empty());
+fn receivers_borrow_the_state() {
+    assert_one(&messages_in_impl("pub fn f(self) {}"), "write `&self` or `&mut self`");
+    assert_one(&messages_in_impl("pub fn f(self: Arc<Self>) {}"), "`self: Arc<Self>`: the executor holds the state");
+    assert!(messages_in_impl("pub fn f(self: &Self) {} pub fn g(self: &mut Self) {}").is_empty());
 }
 
 #[test]
-fn arguments_are_owned_and_named() {
+fn arguments_must_be_owned_and_named() {
     for (function, part) in [
         ("pub fn f(x: &str) {}", "take `String`"),
         ("pub fn f(x: &[u8]) {}", "take `Vec<u8>`"),
@@ -96,19 +98,19 @@ fn arguments_are_owned_and_named() {
         ("pub fn f(cx: &mut Context<Self>) {}", "write `&Context<Self>`"),
         ("pub fn f(#[cfg(unix)] x: u8) {}", "cannot depend on a `cfg`"),
     ] {
-        assert_one(&told_in_impl(function), part);
+        assert_one(&messages_in_impl(function), part);
     }
 }
 
 #[test]
-fn what_a_function_takes_is_no_borrow_of_its_own() {
-    assert!(told_in_impl("pub fn f(x: fn(&T) -> &T, y: Box<dyn for<'a> Fn(&'a T) + Send>) {}").is_empty());
-    assert!(told_in_impl("pub fn f(x: &'static str, y: Cow<'static, str>) -> &'static str { x }").is_empty());
-    assert!(told_in_impl("pub fn f(x: fn(Cow<str>), y: Cow) {}").is_empty());
+fn function_types_count_as_no_borrow() {
+    assert!(messages_in_impl("pub fn f(x: fn(&T) -> &T, y: Box<dyn for<'a> Fn(&'a T) + Send>) {}").is_empty());
+    assert!(messages_in_impl("pub fn f(x: &'static str, y: Cow<'static, str>) -> &'static str { x }").is_empty());
+    assert!(messages_in_impl("pub fn f(x: fn(Cow<str>), y: Cow) {}").is_empty());
 }
 
 #[test]
-fn outputs_are_owned_and_end() {
+fn outputs_must_be_owned_and_finite() {
     for (function, part) in [
         ("pub fn f(&self) -> &str { x }", "return `String`"),
         ("pub fn f(&mut self) -> &mut Self { self }", "the state stays with its executor"),
@@ -120,29 +122,29 @@ fn outputs_are_owned_and_end() {
         ("pub fn f() -> ! { loop {} }", "a task that never returns"),
         ("pub fn f() -> _ { 1 }", "write the type"),
     ] {
-        assert_one(&told_in_impl(function), part);
+        assert_one(&messages_in_impl(function), part);
     }
 }
 
 #[test]
-fn no_attribute_takes_the_function() {
+fn attributes_that_consume_the_function_are_errors() {
     for (function, part) in [
         ("#[tokio::main] pub async fn f() {}", "`#[tokio::main]` starts a runtime"),
         ("#[cfg_attr(unix, async_std::main)] pub async fn f() {}", "`#[async_std::main]` starts a runtime"),
         ("#[test] pub fn f() {}", "a test is no task"),
         ("#[before_task] #[tokio::test] async fn f(call: &CallInfo) {} pub fn g() {}", "a test is no task"),
     ] {
-        assert_one(&told_in_impl(function), part);
+        assert_one(&messages_in_impl(function), part);
     }
     for function in
         ["#[inline] pub fn f() {}", "#[tracing::instrument] pub fn f() {}", "#[test] fn f() {} pub fn g() {}"]
     {
-        assert_eq!(told_in_impl(function), Vec::<String>::new(), "{function}");
+        assert_eq!(messages_in_impl(function), Vec::<String>::new(), "{function}");
     }
 }
 
 #[test]
-fn a_task_is_a_plain_function() {
+fn task_must_be_a_plain_function() {
     for (function, part) in [
         ("pub fn f<T>(x: T) {}", "make the `impl` generic, or write one function a type"),
         ("pub fn f<'a>(x: &'a str) -> &'a str { x }", "cannot have a lifetime"),
@@ -153,48 +155,51 @@ fn a_task_is_a_plain_function() {
         ("#[task(local)] pub fn f() {}", "or write `async fn`"),
         ("#[task(skip, name = g)] pub fn f() {}", "keep one of the two"),
     ] {
-        assert_one(&told_in_impl(function), part);
+        assert_one(&messages_in_impl(function), part);
     }
 }
 
 #[test]
-fn two_tasks_of_one_variant_are_told_at_both() {
-    let told = told_in_impl("pub fn do_it() {} pub fn doIt() {}");
-    assert!(told[0].contains("both become the variant `DoIt`") && told[1].contains("`do_it` becomes"), "{told:?}");
-    assert_eq!(told_in_impl("#[task(name = a)] pub fn b() {} #[task(name = a)] pub fn c() {}").len(), 2);
-    assert!(told_in_impl("#[cfg(a)] pub fn f() {} #[cfg(not(a))] pub fn f() {}").is_empty());
+fn tasks_with_one_variant_are_errors_at_both() {
+    let messages = messages_in_impl("pub fn do_it() {} pub fn doIt() {}");
+    assert!(
+        messages[0].contains("both become the variant `DoIt`") && messages[1].contains("`do_it` becomes"),
+        "{messages:?}"
+    );
+    assert_eq!(messages_in_impl("#[task(name = a)] pub fn b() {} #[task(name = a)] pub fn c() {}").len(), 2);
+    assert!(messages_in_impl("#[cfg(a)] pub fn f() {} #[cfg(not(a))] pub fn f() {}").is_empty());
 }
 
 #[test]
-fn a_hidden_task_is_offered_another_name() {
-    assert_one(&told_in_impl("pub fn close() {}"), "`#[task(name = close_task)]`");
-    assert_one(&told_in_impl("pub fn into() {}"), "hidden by `Into::into`");
-    assert!(told_in_impl("#[task(name = shut)] pub fn close() {}").is_empty());
+fn hidden_task_error_offers_another_name() {
+    assert_one(&messages_in_impl("pub fn close() {}"), "`#[task(name = close_task)]`");
+    assert_one(&messages_in_impl("pub fn into() {}"), "hidden by `Into::into`");
+    assert!(messages_in_impl("#[task(name = shut)] pub fn close() {}").is_empty());
 }
 
 #[test]
-fn generated_names_are_not_the_users() {
-    assert_one(&told_in_impl("fn tasks() {}"), "adds a function `tasks` here");
-    assert!(told_in_impl("fn shared() {}").is_empty());
+fn reserved_generated_names_are_errors() {
+    assert_one(&messages_in_impl("fn tasks() {}"), "adds a function `tasks` here");
+    assert!(messages_in_impl("fn shared() {}").is_empty());
     for (item, part) in [
         ("mod m { pub fn f() {} struct Task; }", "adds a type `Task` here"),
         ("mod m { pub fn f() {} use std::{process::Output, fmt}; }", "adds a type `Output` here"),
         ("mod m { pub fn f() {} use a::b as Calls; }", "adds a type `Calls` here"),
         ("mod m { pub fn f() {} fn on() {} }", "adds a function `on` here"),
     ] {
-        assert_one(&told("", item), part);
+        assert_one(&messages("", item), part);
     }
-    assert!(told("name = Own", "mod m { pub fn f() {} struct Task; }").is_empty());
+    assert!(messages("name = Own", "mod m { pub fn f() {} struct Task; }").is_empty());
 }
 
 #[test]
-fn shared_asks_for_a_state_and_its_use() {
-    assert_one(&told("shared", "mod m { pub fn f() {} }"), "a module has no state to share");
-    assert_one(&told("shared", "impl Set { pub fn f() {} }"), "no task takes `&self`");
+fn shared_option_requires_a_state_and_a_reader() {
+    assert_one(&messages("shared", "mod m { pub fn f() {} }"), "a module has no state to share");
+    assert_one(&messages("shared", "impl Set { pub fn f() {} }"), "no task takes `&self`");
 }
 
 #[test]
-fn a_hook_of_the_wrong_signature_is_shown_the_right_one() {
+fn hook_error_shows_the_right_signature() {
     for (function, part) in [
         ("#[init] fn start(&self) -> Self { x }", "`fn start(cx: &Context<Self>, ..) -> Self`"),
         ("#[init] fn start(x: u8) {}", "and this is `fn start(x: u8)`"),
@@ -213,28 +218,29 @@ fn a_hook_of_the_wrong_signature_is_shown_the_right_one() {
         ("#[before_task] #[after_task] fn b(call: &CallInfo) {}", "cannot be `#[after_task]` too"),
         ("#[init] #[cfg(unix)] fn start() -> Self { x }", "cannot depend on a `cfg`"),
     ] {
-        assert_one(&told_in_impl(function), part);
+        assert_one(&messages_in_impl(function), part);
     }
-    assert_one(&told("", "mod m { pub fn f() {} #[on_close] fn c(x: u8) {} }"), "`#[on_close]` is `fn c()`");
+    assert_one(&messages("", "mod m { pub fn f() {} #[on_close] fn c(x: u8) {} }"), "`#[on_close]` is `fn c()`");
 }
 
 #[test]
-fn a_second_hook_of_a_kind_is_told_at_both() {
-    let told = told_in_impl("#[init] fn a() -> Self { x } #[init] fn b() -> Self { x }");
-    assert!(told[0].contains("`a` is it") && told[1].contains("the first `#[init]` is here"), "{told:?}");
+fn second_hook_of_a_kind_is_an_error_at_both() {
+    let messages = messages_in_impl("#[init] fn a() -> Self { x } #[init] fn b() -> Self { x }");
+    assert!(messages[0].contains("`a` is it") && messages[1].contains("the first `#[init]` is here"), "{messages:?}");
 }
 
 #[test]
-fn all_mistakes_of_a_block_are_told_in_one_build() {
-    let told = told("nmae = X", "impl Set { pub fn a(x: &str, _: u8) {} pub fn b(self) {} pub fn send<T>() {} }");
-    assert_eq!(told.len(), 6, "{told:?}");
+fn all_mistakes_of_a_block_are_reported_in_one_build() {
+    let messages =
+        messages("nmae = X", "impl Set { pub fn a(x: &str, _: u8) {} pub fn b(self) {} pub fn send<T>() {} }");
+    assert_eq!(messages.len(), 6, "{messages:?}");
 }
 
 #[test]
-fn an_inbox_is_heard_by_something() {
-    let vain = told("inbox = Command", "impl Set { pub fn f() {} }");
+fn inbox_requires_an_on_message_handler() {
+    let vain = messages("inbox = Command", "impl Set { pub fn f() {} }");
     assert_one(&vain, "add `#[on_message] fn on_message(&mut self, message: Command) { .. }`");
     let heard = "impl Set { pub fn f() {} #[on_message] fn hear(message: Command) {} }";
-    assert!(told("inbox = Command, outbox = Event", heard).is_empty());
-    assert_one(&told("inbox", heard), "`inbox` takes a value: for example `#[define(inbox = Command)]`");
+    assert!(messages("inbox = Command, outbox = Event", heard).is_empty());
+    assert_one(&messages("inbox", heard), "`inbox` takes a value: for example `#[define(inbox = Command)]`");
 }

@@ -140,31 +140,31 @@ mod tests {
     }
 
     #[test]
-    fn a_finding_within_its_number_passes() {
+    fn finding_within_its_number_passes() {
         assert!(problems("7 a.rs\n9 b.rs", &[("a.rs", 7), ("b.rs", 7)]).is_empty());
         assert!(problems("a -> b", &[("a -> b", 1)]).is_empty());
     }
 
     #[test]
-    fn a_finding_without_a_line_or_above_it_fails() {
+    fn finding_without_a_line_or_above_it_fails() {
         assert_eq!(problems("", &[("a.rs", 7)]), ["a.rs has 7"]);
         assert_eq!(problems("6 a.rs", &[("a.rs", 7)]), ["a.rs has 7 (test.txt allows 6)"]);
     }
 
     #[test]
-    fn a_line_that_allows_too_much_is_stale() {
+    fn line_that_allows_too_much_is_stale() {
         assert_eq!(problems("10 a.rs", &[("a.rs", 7)]), ["test.txt: 10 a.rs: lower it to 7"]);
         assert_eq!(problems("10 a.rs", &[]), ["test.txt: a.rs: remove this line, nothing needs it"]);
     }
 
     #[test]
-    fn an_update_never_raises_a_number_and_adds_no_line() {
+    fn update_never_raises_a_number_and_adds_no_line() {
         let updated = list(&|_| true).updated(&entries("10 a\n5 b\n3 c"), &findings(&[("a", 7), ("b", 8), ("d", 1)]));
         assert_eq!(updated, entries("7 a\n5 b"));
     }
 
     #[test]
-    fn an_update_follows_a_move_that_does_not_grow() {
+    fn update_follows_a_move_that_does_not_grow() {
         let exists = |key: &str| key != "old";
         let moved = list(&exists).updated(&entries("10 old"), &findings(&[("new/a", 6), ("new/b", 4)]));
         assert_eq!(moved, entries("6 new/a\n4 new/b"));
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_reads_what_it_wrote() {
+    fn rendered_list_parses_to_the_same_entries() {
         for lines in ["3 a.rs fn x\n1 b.rs", "a -> b\nb -> c"] {
             let text = list(&|_| true).render(&entries(lines));
             assert_eq!(entries(&text), entries(lines), "{text}");
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_stands_in_a_list_once() {
+    fn key_twice_in_a_list_is_an_error() {
         assert!(parse("test.txt", "1 a.rs\n2 a.rs").is_err());
     }
 }

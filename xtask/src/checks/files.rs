@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_is_named_in_the_failure() {
+    fn missing_file_is_named_in_the_failure() {
         let failure = read(&root(), "no/such.md").unwrap_err().to_string();
         assert!(failure.starts_with("`read no/such.md` did not run"), "{failure}");
     }

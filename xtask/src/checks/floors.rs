@@ -242,14 +242,14 @@ mod tests {
     }
 
     #[test]
-    fn a_floor_is_a_line_of_names() {
+    fn floor_is_a_line_of_names() {
         let floors = floors("clock, id/, wake/   pure data, so far\ncall\nlib");
         assert_eq!((floors.of["clock"], floors.of["wake"], floors.of["call"], floors.count), (0, 0, 1, 3));
         assert_eq!(floors.of.len(), 5);
     }
 
     #[test]
-    fn a_module_without_a_floor_and_a_name_without_a_module_fail() {
+    fn module_without_a_floor_and_unknown_name_fail() {
         let modules = BTreeSet::from(["call".into(), "wake".into()]);
         assert!(floors("call\nwake").name_all(&modules).is_ok());
         let failure = floors("call\nwait").name_all(&modules).unwrap_err().to_string();
@@ -258,14 +258,14 @@ mod tests {
     }
 
     #[test]
-    fn a_document_without_the_list_fails() {
+    fn document_without_the_list_fails() {
         assert!(Floors::parse("# A\n").is_err());
         assert!(Floors::parse(&format!("{HEADING}\n")).is_err());
         assert!(Floors::parse(&format!("{HEADING}\n```text\na, b, a\n```")).is_err());
     }
 
     #[test]
-    fn a_use_counts_for_the_module_that_defines_the_name() {
+    fn use_counts_for_the_module_that_defines_the_name() {
         let graph = graph_of(&[
             ("lib.rs", "mod call; pub use call::{Handle, slot::Slot as Cell}; fn run() { pool::start() }"),
             ("call/slot.rs", ""),
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_use_of_a_later_floor_is_a_violation_with_its_place() {
+    fn use_of_a_later_floor_is_a_violation_with_its_line() {
         let graph = graph_of(&[("a.rs", "\nuse crate::b::B;"), ("b.rs", "use crate::c;"), ("c.rs", "use crate::a;")]);
         let violations = floors("a\nc, d\nb").violations(&graph);
         assert_eq!(violations.keys().collect::<Vec<_>>(), ["a -> b"]);
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn on_one_floor_only_a_cycle_is_a_violation() {
+    fn only_a_cycle_is_a_violation_on_one_floor() {
         let graph =
             graph_of(&[("a.rs", "use crate::b;"), ("b.rs", "use crate::c;"), ("c.rs", "use crate::{b, a::A};")]);
         let violations = floors("a, b, c").violations(&graph);

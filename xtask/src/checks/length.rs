@@ -163,13 +163,13 @@ mod tests {
     }
 
     #[test]
-    fn a_function_counts_from_fn_to_its_brace() {
+    fn function_counts_from_fn_to_its_brace() {
         assert_eq!(found(&function("long", MAX_FUNCTION)), []);
         assert_eq!(found(&function("long", MAX_FUNCTION + 1)), [("a.rs long".into(), 61)]);
     }
 
     #[test]
-    fn a_method_is_named_with_its_type() {
+    fn method_is_named_with_its_type() {
         let method = function("long", 70);
         let text =
             format!("impl<T> Display for a::Pool<T> {{ {method} }}\ntrait Run {{ {method} }}\nmod a {{ {method} }}");
@@ -180,13 +180,13 @@ mod tests {
     }
 
     #[test]
-    fn a_function_within_a_function_counts_too() {
+    fn nested_function_counts_too() {
         let text = format!("fn outer() {{ {} }}", function("inner", 70));
         assert_eq!(found(&text), [("a.rs inner".into(), 70), ("a.rs outer".into(), 73)]);
     }
 
     #[test]
-    fn a_file_counts_all_lines_but_its_tests() {
+    fn file_counts_all_lines_except_its_tests() {
         let text = "// line\n".repeat(MAX_FILE);
         assert_eq!(found(&text), []);
         assert_eq!(found(&format!("{text}fn f() {{}}\n")), [("a.rs".into(), 401)]);

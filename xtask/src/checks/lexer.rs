@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comment_in_a_string_is_text_and_a_quote_in_a_comment_is_comment() {
+    fn comment_in_a_string_is_text_and_quote_in_a_comment_is_not() {
         assert_eq!(of(Kind::Text, "\"// no\" // \"yes\""), ["// no"]);
         assert_eq!(of(Kind::Comment, "\"// no\" // \"yes\""), ["// \"yes\""]);
     }
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pieces_of_this_file_put_together_are_this_file() {
+    fn pieces_of_this_file_join_to_this_file() {
         let source = include_str!("lexer.rs");
         let together: String = pieces(source).into_iter().map(|(_, text)| text).collect();
         assert_eq!(together, source);

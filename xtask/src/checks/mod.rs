@@ -1,4 +1,5 @@
-//! The checks that read the sources: imports between floors, lengths, words and the public API.
+//! The checks that read the sources: imports between floors, lengths, names of tests, words and
+//! the public API.
 //!
 //! Each check is a module with a `run`. [`files`] finds the files, and [`source`] parses Rust
 //! without the tests. [`uses`] finds paths in code. [`lexer`] splits Rust into code, comments and
@@ -8,6 +9,7 @@
 pub(crate) mod api;
 pub(crate) mod floors;
 pub(crate) mod length;
+pub(crate) mod test_names;
 pub(crate) mod words;
 
 mod allow;

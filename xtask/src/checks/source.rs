@@ -147,7 +147,7 @@ mod tests {
     use syn::parse_quote;
 
     #[test]
-    fn the_names_of_tests_are_known() {
+    fn names_of_test_files_are_recognized() {
         for test in ["src/queue_tests.rs", "src/lanes_model.rs", "src/sched/tests/ring.rs", "src/tests.rs"] {
             assert!(is_test_name(test), "{test}");
         }
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_condition_that_needs_test_is_a_test() {
+    fn condition_that_needs_test_is_a_test() {
         assert!(is_test(&[parse_quote!(#[cfg(test)])]));
         assert!(is_test(&[parse_quote!(#[cfg(all(not(loom), test))])]));
         assert!(is_test(&[parse_quote!(#[test])]));
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_declared_for_tests_is_one_file_or_a_folder() {
+    fn module_declared_for_tests_is_one_file_or_a_folder() {
         let items = [
             parse_quote!(
                 #[cfg(test)]
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_does_not_parse_is_named_with_its_line() {
+    fn parse_failure_names_the_file_and_the_line() {
         let failure = parse("fn a() {}\nfn {".into(), "src/a.rs".into()).err().unwrap().to_string();
         assert!(failure.starts_with("src/a.rs:2:"), "{failure}");
     }

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn super_counts_where_it_leads_to_the_crate() {
+    fn super_counts_if_it_leads_to_the_crate() {
         let text =
             "use super::a; use super::super::b; use self::super::c; mod m { use super::d; use super::super::e; }";
         assert_eq!(used(text, 1), ["a", "c", "e"]);
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_use_has_its_line() {
+    fn use_has_its_line() {
         assert_eq!(uses(&syn::parse_file("use crate::{\n    a,\n};").unwrap(), 1), [("a".into(), 2)]);
     }
 }

@@ -236,37 +236,37 @@ mod tests {
     }
 
     #[test]
-    fn a_word_is_found_in_any_case_and_beside_any_sign() {
+    fn word_is_found_in_any_case_and_beside_any_sign() {
         assert_eq!(in_markdown("RED, (red) *red* red's red-hot"), 5);
     }
 
     #[test]
-    fn words_in_a_row_may_be_on_two_lines_but_not_in_two_sentences() {
+    fn word_sequence_may_span_lines_but_not_sentences() {
         assert_eq!(in_rust("/// It is dark\n/// blue.\nfn f() {}"), 1);
         assert_eq!(in_rust("f(\"it is dark \\\n   blue\")"), 1);
         assert_eq!(in_rust("/// It is dark. Blue is not.\n\n// dark\n\n// blue\nfn f() {}"), 0);
     }
 
     #[test]
-    fn an_example_in_docs_is_code_with_comments_and_strings() {
+    fn example_in_docs_is_code_with_comments_and_strings() {
         let docs = "/// Red.\n/// ```\n/// let red = 1; // red\n/// assert_eq!(red, \"red\");\n/// ```\n/// Red.\n";
         assert_eq!(in_rust(docs), 4);
         assert_eq!(in_markdown("```text\nred\n```\n```rust\nlet red;\n```\n"), 1);
     }
 
     #[test]
-    fn a_lone_backtick_hides_nothing_beyond_its_paragraph() {
+    fn lone_backtick_hides_nothing_beyond_its_paragraph() {
         assert_eq!(in_markdown("a ` red\n\nred ` red"), 3);
     }
 
     #[test]
-    fn a_finding_names_the_lines() {
+    fn finding_names_the_lines() {
         let words = [vec!["red"], vec!["dark", "blue"]];
         assert_eq!(lines_with("a dark red\nRed.\na dark day\nit is dark\nblue", &words), "1, 2, 4");
     }
 
     #[test]
-    fn the_words_are_there() {
+    fn word_list_is_in_lower_case() {
         assert!(WORDS.lines().count() > 5 && WORDS.lines().all(|word| word == word.to_lowercase()));
     }
 }

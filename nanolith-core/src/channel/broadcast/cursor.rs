@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_sees_the_room_or_the_receiver_sees_the_sender() {
+    fn sender_sees_the_room_or_the_receiver_sees_the_sender() {
         check(|| {
             let shared = Arc::new((PublishedCursor::new(0), SenderWaiting::new()));
             let receiver = thread::spawn({
@@ -116,13 +116,13 @@ mod tests {
             let (stand, wanted) = &*shared;
             wanted.set();
             let room = stand.load().0 == 1;
-            let told = receiver.join().expect("it ends");
-            assert!(room || told, "the sender sleeps, and nobody wakes it");
+            let notified = receiver.join().expect("it ends");
+            assert!(room || notified, "the sender sleeps, and no side wakes it");
         });
     }
 
     #[test]
-    fn never_less_is_ahead_of_a_receiver_than_seems() {
+    fn receiver_is_never_less_behind_than_its_cursor_shows() {
         check(|| {
             // Three messages: of another sender, of the owner, of another sender.
             let stand = Arc::new(PublishedCursor::new(0));

@@ -120,7 +120,10 @@ impl Model {
                 // The log keeps as many messages as the bound says. Older messages of this receiver
                 // are lost, or are its owner's.
                 let oldest = head.saturating_sub(bound);
-                prop_assert!(*next >= oldest || !sent[*next..oldest].iter().any(foreign), "it should have been told");
+                prop_assert!(
+                    *next >= oldest || !sent[*next..oldest].iter().any(foreign),
+                    "the receiver should have got the number of lost messages"
+                );
                 *next = (*next).max(oldest);
             }
         }
@@ -188,7 +191,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn the_log_does_as_a_list_of_what_was_sent(
+    fn channel_matches_a_list_of_sent_messages(
         policy in policy(),
         steps in prop::collection::vec(step(), 0..100),
     ) {
@@ -212,7 +215,7 @@ fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
 }
 
 #[test]
-fn those_in_line_are_served_in_order_by_whoever_makes_room() {
+fn waiting_senders_get_room_in_order() {
     let log = BroadcastChannel::new(LagPolicy::Wait(1), false);
     let mut receiver = log.receiver(SenderId::NONE);
     let mut sending: Vec<_> = (0..3).map(|n| log.send(SenderId::NONE, n)).collect();
@@ -227,7 +230,7 @@ fn those_in_line_are_served_in_order_by_whoever_makes_room() {
 }
 
 #[test]
-fn one_who_waits_hears_of_room_when_a_block_is_read() {
+fn waiting_sender_is_woken_when_a_block_is_read() {
     let log = BroadcastChannel::new(LagPolicy::Wait(64), false);
     let grain = log.with_state(|core, _| core.grain());
     let mut receiver = log.receiver(SenderId::NONE);
@@ -239,7 +242,7 @@ fn one_who_waits_hears_of_room_when_a_block_is_read() {
 }
 
 #[test]
-fn one_who_waits_hears_of_the_end_and_has_the_value_back() {
+fn close_wakes_a_waiting_sender_and_returns_its_value() {
     let log = BroadcastChannel::new(LagPolicy::Wait(1), false);
     let mut receiver = log.receiver(SenderId::NONE);
     assert_eq!(log.try_send(SenderId::NONE, "sent"), Ok(1));
@@ -251,7 +254,7 @@ fn one_who_waits_hears_of_the_end_and_has_the_value_back() {
 }
 
 #[test]
-fn nobody_waits_for_receivers_of_their_own() {
+fn sender_does_not_wait_for_its_own_receivers() {
     let log = BroadcastChannel::new(LagPolicy::Wait(2), false);
     let (left, right) = (origin(1), origin(2));
     let (mut at_left, mut at_right) = (log.receiver(left), log.receiver(right));
@@ -269,7 +272,7 @@ fn nobody_waits_for_receivers_of_their_own() {
 }
 
 #[test]
-fn what_comes_before_the_first_receiver_can_be_kept_for_it() {
+fn messages_before_the_first_receiver_can_be_kept() {
     let log = BroadcastChannel::new(LagPolicy::Wait(2), true);
     assert_eq!((log.try_send(SenderId::NONE, 1), log.try_send(SenderId::NONE, 2)), (Ok(1), Ok(1)));
     let mut first = log.receiver(SenderId::NONE);
@@ -281,7 +284,7 @@ fn what_comes_before_the_first_receiver_can_be_kept_for_it() {
 }
 
 #[test]
-fn nobody_waits_before_the_first_receiver_and_it_is_told_what_it_lost() {
+fn first_receiver_gets_its_number_of_lost_messages() {
     for bound in [1, 2, 5, 40, 1_024] {
         let log = BroadcastChannel::new(LagPolicy::Wait(bound), true);
         let sent = 3 * bound as u64 + 7;
@@ -303,7 +306,7 @@ fn nobody_waits_before_the_first_receiver_and_it_is_told_what_it_lost() {
 struct Counted(#[allow(dead_code)] Arc<()>); // the field is there for its reference count
 
 #[test]
-fn what_everybody_has_read_is_dropped_when_they_wait_for_more() {
+fn messages_read_by_all_are_dropped_when_receivers_wait() {
     let (log, alive) = (BroadcastChannel::new(LagPolicy::default(), false), Arc::new(()));
     let mut receivers = [log.receiver(SenderId::NONE), log.receiver(SenderId::NONE)];
     for _ in 0..5 {
@@ -317,7 +320,7 @@ fn what_everybody_has_read_is_dropped_when_they_wait_for_more() {
 }
 
 #[test]
-fn a_stalled_receiver_holds_what_the_bound_says() {
+fn stalled_receiver_holds_no_more_than_the_bound() {
     for bound in [1, 5, 64, 1_000] {
         let (log, alive) = (BroadcastChannel::new(LagPolicy::DropOldest(bound), false), Arc::new(()));
         let mut stalled = log.receiver(SenderId::NONE);
@@ -337,7 +340,7 @@ fn a_stalled_receiver_holds_what_the_bound_says() {
 }
 
 #[test]
-fn a_clone_that_panics_loses_that_message_and_nothing_else() {
+fn panicking_clone_loses_its_message_alone() {
     struct Shy(u32);
     impl Clone for Shy {
         fn clone(&self) -> Self {

@@ -94,7 +94,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn messages_stand_where_they_must_and_arrive_in_order(
+    fn states_match_a_model_of_two_queues(
         bound in prop_oneof![Just(None), (0..4_usize).prop_map(Some)],
         steps in prop::collection::vec(step(), 0..120),
     ) {

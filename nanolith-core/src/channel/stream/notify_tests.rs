@@ -23,9 +23,9 @@ fn check(f: impl Fn() + Sync + Send + 'static) {
 
 /// A waker that records whether it was used.
 #[derive(Default)]
-struct Told(AtomicBool);
+struct FlagWaker(AtomicBool);
 
-impl Wake for Told {
+impl Wake for FlagWaker {
     fn wake(self: Arc<Self>) {
         self.0.store(true, SeqCst);
     }
@@ -53,34 +53,34 @@ impl Side {
 }
 
 #[test]
-fn who_asks_and_sees_nothing_is_woken() {
+fn receiver_that_registers_and_sees_nothing_is_woken() {
     check(|| {
         let side = Side::new();
         let acts = side.clone();
         let other = thread::spawn(move || acts.act(1));
-        let told = Arc::new(Told::default());
-        side.bell.register(&Waker::from(told.clone()));
+        let flag = Arc::new(FlagWaker::default());
+        side.bell.register(&Waker::from(flag.clone()));
         let seen = side.has_done(1);
         other.join().expect("no panic");
-        assert!(seen || told.0.load(SeqCst), "it would sleep for ever");
+        assert!(seen || flag.0.load(SeqCst), "it would sleep for ever");
     });
 }
 
 #[test]
-fn who_asks_again_is_woken_for_what_comes_then() {
+fn receiver_that_registers_again_is_woken_for_later_items() {
     check(|| {
         let side = Side::new();
         let acts = side.clone();
         let other = thread::spawn(move || (1..=2).for_each(|done| acts.act(done)));
         let mut woken = true;
         for done in 1..=2 {
-            let told = Arc::new(Told::default());
-            side.bell.register(&Waker::from(told.clone()));
+            let flag = Arc::new(FlagWaker::default());
+            side.bell.register(&Waker::from(flag.clone()));
             if !side.has_done(done) {
                 // It sleeps. In this test it continues only when the other thread is done, which
                 // must have woken it.
                 other.join().expect("no panic");
-                woken = told.0.load(SeqCst);
+                woken = flag.0.load(SeqCst);
                 break;
             }
         }
@@ -89,16 +89,16 @@ fn who_asks_again_is_woken_for_what_comes_then() {
 }
 
 #[test]
-fn nobody_is_woken_who_did_not_ask() {
+fn unregistered_receiver_is_not_woken() {
     check(|| {
         let side = Side::new();
-        let told = Arc::new(Told::default());
+        let flag = Arc::new(FlagWaker::default());
         side.act(1);
-        side.bell.register(&Waker::from(told.clone()));
-        assert!(!told.0.load(SeqCst));
+        side.bell.register(&Waker::from(flag.clone()));
+        assert!(!flag.0.load(SeqCst));
         side.act(2);
-        assert!(told.0.swap(false, SeqCst));
+        assert!(flag.0.swap(false, SeqCst));
         side.act(3);
-        assert!(!told.0.load(SeqCst), "once for each time it asks");
+        assert!(!flag.0.load(SeqCst), "once for each time it asks");
     });
 }

@@ -55,7 +55,7 @@ impl std::task::Wake for Called {
 /// A timeout claims the call, and then waits for the queue's lock to free its room. In the meantime
 /// the turn of the call comes.
 #[test]
-fn a_place_whose_call_is_being_ended_goes_to_the_next_in_line() {
+fn place_of_an_ending_call_goes_to_the_next_in_line() {
     let pool =
         Pool::builder().concurrency(Concurrency::Exact(1)).max_queue(MaxQueue::Bounded(1)).build().expect("threads");
     pool.pause();

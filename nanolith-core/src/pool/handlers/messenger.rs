@@ -43,7 +43,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// let (tell, told) = std::sync::mpsc::channel();
     /// let cooking = kitchen.on_message(move |order| drop(tell.send(format!("{order} is ready"))))?;
     /// waiter.send("tea").wait()?;
-    /// assert_eq!(told.recv()?, "tea is ready");
+    /// assert_eq!(answers.recv()?, "tea is ready");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -70,7 +70,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     ///     Err(lost) => format!("{lost} ticks were lost"),
     /// })))?;
     /// ticks.send(7).wait()?;
-    /// assert_eq!(told.recv()?, "tick 7");
+    /// assert_eq!(lines.recv()?, "tick 7");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

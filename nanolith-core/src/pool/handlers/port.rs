@@ -22,10 +22,10 @@ impl<S, R: Send + 'static> Port<S, R> {
     /// use nanolith::port;
     /// struct Order { pieces: u32 }
     /// let (ours, theirs) = port::pair::<Order, ()>();
-    /// let (tell, told) = std::sync::mpsc::channel();
-    /// let listening = theirs.on_message(move |order| drop(tell.send(order.pieces)))?;
+    /// let (sender, pieces) = std::sync::mpsc::channel();
+    /// let listening = theirs.on_message(move |order| drop(sender.send(order.pieces)))?;
     /// ours.send(Order { pieces: 3 }).wait()?;
-    /// assert_eq!(told.recv()?, 3);
+    /// assert_eq!(pieces.recv()?, 3);
     /// drop(listening);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -34,10 +34,10 @@ pub(crate) const MESSAGES_PER_POLL: usize = 64;
 /// ```
 /// use nanolith::port;
 /// let (ours, theirs) = port::pair::<i64, i64>();
-/// let (tell, told) = std::sync::mpsc::channel();
-/// let listening = theirs.on_message(move |n| drop(tell.send(n + 1)))?;
+/// let (sender, answers) = std::sync::mpsc::channel();
+/// let listening = theirs.on_message(move |n| drop(sender.send(n + 1)))?;
 /// ours.send(4).wait()?;
-/// assert_eq!(told.recv()?, 5);
+/// assert_eq!(answers.recv()?, 5);
 /// drop(listening);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

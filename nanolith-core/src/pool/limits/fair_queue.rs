@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn weights_share_out_the_calls() {
+    fn weights_divide_the_calls() {
         for at_once in [1, 2, 8] {
             let mut pool = Pool::new(&[(3, 10_000, 50_000), (1, 10_000, 50_000)]);
             let ran = pool.run(4_000, at_once);
@@ -280,20 +280,20 @@ mod tests {
     }
 
     #[test]
-    fn run_time_is_shared_out_not_the_number_of_calls() {
+    fn queue_divides_run_time_instead_of_calls() {
         let mut pool = Pool::new(&[(1, 10_000, 300_000), (1, 10_000, 100_000)]);
         let ran = pool.run(4_000, 2);
         assert!((980..=1_020).contains(&ran[0]), "{ran:?}");
     }
 
     #[test]
-    fn calls_that_take_no_time_are_counted() {
+    fn calls_without_run_time_are_counted() {
         let ran = Pool::new(&[(1, 1_000, 0), (4, 1_000, 0)]).run(500, 1);
         assert!((99..=101).contains(&ran[0]), "{ran:?}");
     }
 
     #[test]
-    fn one_who_comes_late_is_next_and_saves_nothing_up() {
+    fn late_share_is_next_and_saves_no_credit() {
         let mut pool = Pool::new(&[(1, 10_000, 50_000), (1, 0, 50_000)]);
         pool.run(1_000, 4);
         pool.come(1, 1);
@@ -306,12 +306,12 @@ mod tests {
     }
 
     #[test]
-    fn who_is_alone_has_it_all() {
+    fn only_share_with_calls_gets_every_turn() {
         assert_eq!(Pool::new(&[(1, 100, 50_000), (1_000, 0, 50_000)]).run(100, 1), [100, 0]);
     }
 
     #[test]
-    fn tickets_are_drawn_by_their_expiration_and_never_fewer_than_calls() {
+    fn tickets_leave_by_expiration_and_cover_all_calls() {
         let mut order = FairQueue::default();
         let mut account = ShareClock::new(1);
         let mut waiting = Waiting::default();

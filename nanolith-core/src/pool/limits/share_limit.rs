@@ -151,7 +151,7 @@ mod tests {
         /// No call starts or continues without a slot, no future waits while a slot is free, and
         /// the queue keeps its order.
         #[test]
-        fn limit_counts_what_is_at_work(ops in ops()) {
+        fn limit_counts_active_calls(ops in ops()) {
             let mut limit = ShareLimit::new(2);
             let mut model = Model { slots: 2, at_work: 0, suspended: 0, blocked: 0, line: VecDeque::new() };
             let mut after = AfterUnlock::default();

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_run_and_the_others_are_called_first_in_first_out() {
+    fn limit_admits_calls_and_calls_up_waiters_in_order() {
         let mut kind = kind();
         assert_eq!([1, 2, 3, 4].map(|id| come(&mut kind, id, 7)), [true, true, false, false]);
         assert_eq!(next_waiting(&mut kind), None, "there is no room");
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_was_called_and_overtaken_keeps_its_place() {
+    fn overtaken_call_keeps_its_place_in_line() {
         let mut kind = kind();
         let _ = [1, 2, 3, 4].map(|id| come(&mut kind, id, 7));
         kind.over();
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn the_one_that_expires_first_is_called_first() {
+    fn earliest_expiration_is_called_up_first() {
         let mut kind = kind();
         let _ = [(1, 7), (2, 7), (3, 7), (4, 5)].map(|(id, expires)| come(&mut kind, id, expires));
         kind.over();
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn room_that_the_called_one_does_not_take_goes_to_the_next() {
+    fn unused_room_goes_to_the_next_waiter() {
         let mut kind = kind();
         let _ = [1, 2, 3, 4].map(|id| come(&mut kind, id, 7));
         kind.over();
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn those_that_ended_do_not_pile_up() {
+    fn ended_waiters_do_not_accumulate() {
         let mut kind = kind();
         let _ = [1, 2].map(|id| come(&mut kind, id, 7));
         for id in 3..10_000 {

@@ -67,26 +67,26 @@ mod tests {
     }
 
     #[test]
-    fn a_few_short_tasks_say_nothing_yet() {
+    fn cost_is_unknown_after_a_few_short_tasks() {
         assert!(!after([100; 31]).is_small());
         assert!(after([100; 32]).is_small());
     }
 
     #[test]
-    fn one_long_task_may_be_a_thread_that_was_off_its_core_but_two_are_not() {
+    fn one_long_task_is_ignored_and_two_are_not() {
         assert!(after([100; 64].into_iter().chain([1_000_000])).is_small());
         assert!(!after([100; 64].into_iter().chain([1_000_000; 2])).is_small());
     }
 
     #[test]
-    fn a_thread_that_is_off_its_core_now_and_then_asks_for_no_second_one() {
+    fn rarely_preempted_thread_needs_no_second_thread() {
         let now_and_then = (0..256).map(|n| if n % 8 == 0 { 15_000 } else { 100 });
         assert!(!after(now_and_then).is_parallel_worthwhile());
         assert!(after([100; 64].into_iter().chain([1_000; 32])).is_parallel_worthwhile(), "tasks that grew");
     }
 
     #[test]
-    fn what_takes_a_microsecond_is_tiny_and_worth_a_thread() {
+    fn task_of_a_microsecond_is_tiny_and_worth_a_thread() {
         let pace = after([1_000; 64]);
         assert!(pace.is_small() && pace.is_parallel_worthwhile());
         assert!(!after([5_000; 64]).is_small());

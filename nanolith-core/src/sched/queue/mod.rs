@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn inside_calls_are_beyond_the_bound_and_counted_apart() {
+    fn inside_calls_exceed_the_bound_and_are_counted_apart() {
         let mut queue = queue(1, usize::MAX);
         queue.push(Priority::Normal, 0, false, 1);
         assert!(!queue.has_room());
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn a_freed_place_is_kept_for_the_one_who_waits() {
+    fn freed_place_is_reserved_for_the_waiter() {
         let mut queue = queue(1, usize::MAX);
         queue.push(Priority::Normal, 0, false, 1);
         let ticket = queue.wait_for_room(&mut NewWaker::of(Waker::noop()));
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn freed_slot_lets_the_next_in_line_in() {
+    fn freed_slot_admits_the_next_in_line() {
         let mut queue = queue(1, usize::MAX);
         queue.push(Priority::Normal, 0, false, 1);
         let ticket = queue.wait_for_room(&mut NewWaker::of(Waker::noop()));
@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_in_flight_are_bounded_until_they_are_over() {
+    fn calls_in_flight_are_bounded_until_they_end() {
         let mut queue = queue(10, 1);
         queue.push(Priority::Normal, 0, false, 1);
         queue.pop();
@@ -437,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_moment_is_seen_though_the_queue_refills() {
+    fn empty_moment_is_seen_though_the_queue_refills() {
         let mut queue = queue(10, 10);
         queue.push(Priority::Normal, 0, false, 1);
         let before = queue.empty_count().expect("it is not empty");
@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_of_ended_calls_do_not_pile_up() {
+    fn entries_of_ended_calls_do_not_accumulate() {
         let mut queue = queue(usize::MAX, usize::MAX);
         for item in 0..1_000 {
             queue.push(Priority::Normal, 0, false, item);

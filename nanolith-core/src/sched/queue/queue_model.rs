@@ -335,7 +335,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn the_queue_counts_what_is_there(bounds in bounds(), steps in prop::collection::vec(step(), 0..120)) {
+    fn queue_counts_match_a_model(bounds in bounds(), steps in prop::collection::vec(step(), 0..120)) {
         let mut model = Model::new(bounds);
         for step in steps {
             model.take(step)?;
@@ -348,7 +348,7 @@ proptest! {
 
     /// Granted room counts, since its waiter may come at any time.
     #[test]
-    fn the_bounds_hold(
+    fn queue_bounds_hold(
         bounds in bounds(),
         steps in prop::collection::vec(step().prop_filter("fixed bounds", |step| !changes_bounds(step)), 0..120),
     ) {
@@ -367,7 +367,7 @@ proptest! {
     /// Checks that the entries of calls that ended while queued are swept before they outnumber the
     /// others.
     #[test]
-    fn what_ended_does_not_pile_up(ends in prop::collection::vec(prop::bool::weighted(0.9), 0..400)) {
+    fn ended_calls_do_not_accumulate(ends in prop::collection::vec(prop::bool::weighted(0.9), 0..400)) {
         let mut model = Model::new(Limits { queued: usize::MAX, in_flight: usize::MAX });
         let mut live = 0;
         for end in ends {

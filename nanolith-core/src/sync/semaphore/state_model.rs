@@ -92,10 +92,10 @@ impl Model {
                 break;
             };
             self.all[at].is = is;
-            prop_assert_eq!(self.all[at].woken.0.load(Relaxed), 1, "who is told is woken");
+            prop_assert_eq!(self.all[at].woken.0.load(Relaxed), 1, "the notified waiter is woken");
         }
         for one in self.all.iter().filter(|one| one.is == Is::Waiting) {
-            prop_assert_eq!(one.woken.0.load(Relaxed), 0, "nobody else is");
+            prop_assert_eq!(one.woken.0.load(Relaxed), 0, "no other waiter is woken");
         }
         Ok(())
     }
@@ -168,7 +168,7 @@ proptest! {
     /// No permit is lost or made. The longest waiting callers come first, and each is woken once,
     /// when its turn comes.
     #[test]
-    fn permits_go_as_in_a_list_of_who_asked(total in 0..5_usize, steps in prop::collection::vec(step(), 0..80)) {
+    fn permits_go_as_in_a_list_of_requests(total in 0..5_usize, steps in prop::collection::vec(step(), 0..80)) {
         let mut core = SemaphoreState::new(total);
         let mut model = Model { all: Vec::new(), total, closed: false };
         for step in steps {

@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn repetitions_go_through_their_rounds() {
+    fn repetitions_expand_once_for_each_match() {
         let rules =
             "($($(#[$doc:meta])* $name:ident: $($set:ident).+;)*) => {$( $(#[$doc])* struct $name($($set),+); )*}";
         let expected = tokens("#[a] #[b] struct X(c, d); struct Y(e);");
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_there_is_there_or_not() {
+    fn optional_fragments_may_be_absent() {
         let rules =
             "($name:ident $(<$($param:ident),+>)?) => { impl $(<$($param),+>)? Layer for $name $(<$($param),+>)? {} };";
         assert_eq!(made(rules, "Retry"), tokens("impl Layer for Retry {}"));
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_rule_that_fits_counts() {
+    fn first_matching_rule_is_used() {
         let rules = "(one) => { struct One; }; ($name:ident) => { struct $name; };";
         assert_eq!(made(rules, "one"), tokens("struct One;"));
         assert_eq!(made(rules, "Two"), tokens("struct Two;"));
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_not_bound_stay() {
+    fn unbound_names_stay_unchanged() {
         assert_eq!(made("() => { type A = $crate::B; };", ""), tokens("type A = crate::B;"));
         assert_eq!(made("($x:ident) => { fn f($x: u8) {} };", "y"), tokens("fn f(y: u8) {}"));
     }

@@ -412,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn types_have_their_public_parts() {
+    fn types_are_listed_with_their_public_parts() {
         assert_eq!(
             of("#[derive(Debug, Clone)] pub struct Pool<T> { pub size: usize, name: T }
                 impl<T: Send> Pool<T> { pub fn close(mut self) {} fn private(&self) {} #[doc(hidden)] pub fn inner() {} }
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_named_is_left_out() {
+    fn unnameable_items_are_left_out() {
         assert!(
             of("struct A; pub(crate) fn b() {} #[doc(hidden)] pub mod c { pub fn d() {} } mod e { pub fn f() {} }
                     #[cfg(not(feature = \"x\"))] pub fn g() {} #[cfg(loom)] pub fn h() {}")
@@ -476,14 +476,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_macro_makes_is_listed() {
+    fn items_made_by_a_macro_are_listed() {
         let lines =
             of("macro_rules! error { ($name:ident) => { pub struct $name; impl Error for $name {} }; } error!(Full);");
         assert_eq!(lines, ["front::Full: impl Error for Full", "front::Full: pub struct Full"]);
     }
 
     #[test]
-    fn an_export_that_leads_nowhere_fails() {
+    fn export_that_leads_nowhere_fails() {
         let back = "struct Pool; mod sim { pub struct Sim; } use sim::Sim;";
         for name in ["Pool", "Sim", "Nothing"] {
             let front = format!("pub use back::{name};");

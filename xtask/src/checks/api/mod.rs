@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_difference_names_what_is_gone_and_what_is_new() {
+    fn difference_names_removed_and_added_lines() {
         assert!(difference("a\nb\n", &["a".into(), "b".into()]).is_empty());
         assert_eq!(difference("a\nb\n", &["b".into(), "c".into()]), ["- a", "+ c"]);
     }

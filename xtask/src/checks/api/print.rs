@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn signatures_look_as_rustfmt_writes_them() {
+    fn signatures_print_as_rustfmt_writes_them() {
         for text in [
             "pub fn wait(self) -> Result<T, CallError>",
             "pub async fn f<'a, T: Send + 'static>(&'a mut self, x: &mut [u8; 4], y: Option<&'a str>) -> (A, B)",
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comma_before_the_end_is_left_out_unless_it_makes_a_tuple() {
+    fn trailing_comma_is_removed_unless_it_makes_a_tuple() {
         assert_eq!(
             print("fn f(a: A, b: B<C,>,) -> (A,) where A: B,".parse().unwrap()),
             "fn f(a: A, b: B<C>) -> (A,) where A: B"

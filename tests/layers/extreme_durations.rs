@@ -54,7 +54,7 @@ fn pool() -> Pool {
 }
 
 #[test]
-fn layers_hold_at_their_ends() {
+fn layer_settings_accept_zero_and_endless_times() {
     mocked(|clock| {
         let pool = pool();
         let work = Work::calls(Timeout::new(Duration::ZERO).layer(pool.clone()));

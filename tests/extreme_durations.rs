@@ -125,7 +125,7 @@ fn longest_leap_rings_all_alarms_at_the_end() {
 }
 
 #[test]
-fn move_by_nothing_rings_what_is_due() {
+fn zero_advance_rings_due_alarms() {
     mocked(|clock| {
         let job = Work::on(&pool()).echo(7).after(HOUR).submit();
         clock.advance(HOUR - MILLISECOND);
@@ -154,7 +154,7 @@ fn local_is_driven_to_the_end_of_the_clock() {
 }
 
 #[test]
-fn calendar_is_kept_far_from_now() {
+fn wall_clock_is_exact_far_from_now() {
     mocked(|clock| {
         let year_3000 = SystemTime::UNIX_EPOCH + 2 * SPAN + 30 * Duration::from_secs(31_556_952);
         clock.set_wall(year_3000);
@@ -172,7 +172,7 @@ fn calendar_is_kept_far_from_now() {
 // ----- waits
 
 #[test]
-fn sleep_and_time_out_last_for_ever_or_no_time() {
+fn sleep_and_time_out_accept_zero_and_endless_times() {
     mocked(|clock| assert_never(clock, sleep(Duration::MAX)));
     mocked(|clock| assert_never(clock, timeout(Duration::MAX, pending::<()>())));
     mocked(|_| {
@@ -184,7 +184,7 @@ fn sleep_and_time_out_last_for_ever_or_no_time() {
 }
 
 #[test]
-fn receive_with_a_limit_lasts_for_ever_or_no_time() {
+fn recv_timeout_accepts_zero_and_endless_times() {
     mocked(|clock| {
         let (ours, _theirs) = port::pair::<(), u32>();
         assert_never(clock, ours.recv_timeout(Duration::MAX));
@@ -214,7 +214,7 @@ fn receive_with_a_limit_lasts_for_ever_or_no_time() {
 }
 
 #[test]
-fn blocking_wait_with_a_limit_lasts_for_ever_or_no_time() {
+fn blocking_wait_timeout_accepts_zero_and_endless_times() {
     let pool = pool();
     let (began, begins) = channel();
     let (go, gate) = channel();
@@ -240,7 +240,7 @@ fn blocking_wait_with_a_limit_lasts_for_ever_or_no_time() {
 }
 
 #[test]
-fn launch_and_close_wait_for_ever_or_no_time() {
+fn launch_and_close_accept_zero_and_endless_limits() {
     let launched = Work::service().launch_timeout(Duration::MAX).launch().wait_timeout(Duration::MAX);
     let service = launched.map_err(drop).expect("it waits").expect("it starts");
     assert_eq!(service.echo(7).wait().expect("it runs"), 7);
@@ -280,11 +280,11 @@ impl Slow {
 // ----- calls
 
 #[test]
-fn time_out_of_a_call_is_no_limit_or_ends_it_before_it_begins() {
+fn call_timeout_accepts_zero_and_endless_times() {
     mocked(|clock| {
         let pool = pool();
         let work = Work::on(&pool);
-        let (to, told) = channel();
+        let (to, reports) = channel();
         let limited = [
             work.tell(1, to.clone()).timeout(Duration::ZERO).submit(),
             work.tell(2, to.clone()).run_timeout(Duration::ZERO).submit(),
@@ -294,7 +294,7 @@ fn time_out_of_a_call_is_no_limit_or_ends_it_before_it_begins() {
         for job in limited {
             assert!(matches!(job.wait(), Err(CallError::TimedOut(_))));
         }
-        assert_eq!(told.iter().count(), 0, "none began");
+        assert_eq!(reports.iter().count(), 0, "none began");
         let unlimited = [
             work.never().timeout(Duration::MAX).submit(),
             work.never().run_timeout(Duration::MAX).submit(),
@@ -311,7 +311,7 @@ fn time_out_of_a_call_is_no_limit_or_ends_it_before_it_begins() {
 }
 
 #[test]
-fn delay_of_a_call_is_none_or_lasts_for_ever() {
+fn call_delay_accepts_endless_times() {
     mocked(|clock| {
         let pool = pool();
         let work = Work::on(&pool);
@@ -330,7 +330,7 @@ fn delay_of_a_call_is_none_or_lasts_for_ever() {
 }
 
 #[test]
-fn expiration_orders_calls_from_at_once_to_last_of_all() {
+fn expiration_accepts_zero_and_endless_times() {
     mocked(|clock| {
         let pool = Pool::builder()
             .concurrency(Concurrency::Exact(1))
@@ -339,7 +339,7 @@ fn expiration_orders_calls_from_at_once_to_last_of_all() {
             .build()
             .expect("sound");
         pool.pause();
-        let (work, (to, told)) = (Work::on(&pool), channel());
+        let (work, (to, reports)) = (Work::on(&pool), channel());
         let tell = |n| work.tell(n, to.clone());
         let jobs = [
             tell(7).serve_within(Duration::MAX).submit(),
@@ -352,7 +352,7 @@ fn expiration_orders_calls_from_at_once_to_last_of_all() {
         let later = [tell(5).serve_within(BEYOND / 4).submit(), tell(1).priority(Priority::Immediate).submit()];
         pool.resume();
         pool.drained().wait();
-        let order: Vec<_> = told.try_iter().collect();
+        let order: Vec<_> = reports.try_iter().collect();
         // Equal calls run in the order in which they came: 7 and 6 both wait for ever.
         assert!(order == [2, 1, 3, 4, 5, 7, 6] || order == [1, 2, 3, 4, 5, 7, 6], "{order:?}");
         drop((jobs, later));
@@ -360,7 +360,7 @@ fn expiration_orders_calls_from_at_once_to_last_of_all() {
 }
 
 #[test]
-fn slice_is_over_at_once_or_never() {
+fn slice_accepts_zero_and_endless_times() {
     mocked(|clock| {
         for (slice, expected) in [(Duration::ZERO, true), (Duration::MAX, false)] {
             let pool = Pool::builder().concurrency(Concurrency::Exact(1)).slice(slice).build().expect("sound");
@@ -372,7 +372,7 @@ fn slice_is_over_at_once_or_never() {
 // ----- settings of executors
 
 #[test]
-fn settings_of_executors_hold_at_their_ends() {
+fn executor_settings_accept_zero_and_endless_times() {
     for idle in [Duration::ZERO, Duration::MAX] {
         let pool = Pool::builder()
             .concurrency(Concurrency::Exact(2))
@@ -407,7 +407,7 @@ fn settings_of_executors_hold_at_their_ends() {
 // ----- mocks and batches
 
 #[test]
-fn mock_answers_at_once_or_never() {
+fn mock_delay_accepts_zero_and_endless_times() {
     mocked(|clock| {
         let mock = Mock::<Work>::new();
         mock.expect(|task| matches!(task, WorkTask::Echo { x: 1 }))
@@ -423,7 +423,7 @@ fn mock_answers_at_once_or_never() {
 }
 
 #[test]
-fn batches_are_as_small_or_as_large_as_they_may_be() {
+fn batch_latency_accepts_zero_and_endless_times() {
     for target in [Duration::ZERO, Duration::MAX] {
         let sums = Pipeline::from_iter(0..1_000)
             .batched(Work::tasks(), |work, numbers| work.sum(numbers))
@@ -438,7 +438,7 @@ fn batches_are_as_small_or_as_large_as_they_may_be() {
 // ----- the simulation
 
 #[test]
-fn simulation_ends_where_all_wait_beyond_the_end_of_its_clock() {
+fn simulation_ends_when_all_wait_beyond_its_clock() {
     for time in [BEYOND, Duration::MAX] {
         let error = Simulation::new().run(42, || sim::advance(time)).map(drop).expect_err("it never passes");
         assert!(error.is_deadlock(), "{error}");
@@ -450,7 +450,7 @@ fn simulation_ends_where_all_wait_beyond_the_end_of_its_clock() {
 }
 
 #[test]
-fn grace_and_patience_of_a_simulation_hold_at_their_ends() {
+fn simulation_grace_accepts_zero_and_endless_times() {
     for (grace, elapsed) in [(Duration::ZERO, Duration::ZERO), (Duration::MAX, HOUR)] {
         let simulation = Simulation::new().grace(grace).patience(grace);
         let report = simulation.run(42, || Work::tasks().echo(7).after(HOUR).submit().detach()).expect("it ends");

@@ -133,7 +133,7 @@ const ENDS: [End; 2] = [
 ];
 
 #[test]
-fn a_queued_call_that_ends_did_not_complete() {
+fn cancelled_queued_call_is_not_completed() {
     for end in ENDS {
         let pool = pool();
         pool.pause();
@@ -145,7 +145,7 @@ fn a_queued_call_that_ends_did_not_complete() {
 }
 
 #[test]
-fn a_queued_call_that_times_out_did_not_complete() {
+fn timed_out_queued_call_is_not_completed() {
     let pool = pool();
     pool.pause();
     assert!(matches!(Work::on(&pool).add(1, 2).timeout(MILLISECOND).wait(), Err(CallError::TimedOut(_))));
@@ -165,7 +165,7 @@ fn a_queued_call_that_times_out_did_not_complete() {
 }
 
 #[test]
-fn a_call_that_a_full_queue_drops_or_refuses_did_not_complete() {
+fn dropped_or_refused_call_is_not_completed() {
     for on_full in [OnFull::DropOldest, OnFull::DropNewest, OnFull::Reject] {
         let pool = paused(on_full);
         let work = Work::on(&pool);
@@ -178,7 +178,7 @@ fn a_call_that_a_full_queue_drops_or_refuses_did_not_complete() {
 }
 
 #[test]
-fn a_call_that_its_caller_runs_completes() {
+fn call_that_its_caller_runs_is_completed() {
     let pool = paused(OnFull::CallerRuns);
     let work = Work::on(&pool);
     let queued = work.add(1, 2).submit();
@@ -189,7 +189,7 @@ fn a_call_that_its_caller_runs_completes() {
 }
 
 #[test]
-fn a_call_of_a_share_that_ends_in_the_queue_did_not_complete() {
+fn call_of_a_share_ended_in_the_queue_is_not_completed() {
     for end in ENDS {
         let pool = pool();
         let share: Share = pool.share("tenant", 1);
@@ -210,7 +210,7 @@ fn a_call_of_a_share_that_ends_in_the_queue_did_not_complete() {
 }
 
 #[test]
-fn a_call_held_by_its_limit_that_ends_did_not_complete() {
+fn ended_call_that_a_task_limit_holds_is_not_completed() {
     for end in ENDS {
         let pool = Pool::builder().concurrency(Concurrency::Exact(2)).build().expect("the settings are sound");
         let work = Work::on(&pool);
@@ -229,7 +229,7 @@ fn a_call_held_by_its_limit_that_ends_did_not_complete() {
 }
 
 #[test]
-fn a_call_that_ends_while_it_runs_completes() {
+fn call_ended_while_it_runs_is_completed() {
     let pool = pool();
     let ((begun, has_begun), work) = (channel(), Work::on(&pool));
     let cancelled = work.rest(begun.clone()).submit();
@@ -245,7 +245,7 @@ fn a_call_that_ends_while_it_runs_completes() {
 }
 
 #[test]
-fn a_call_whose_parent_was_cancelled_did_not_complete() {
+fn call_of_a_cancelled_parent_is_not_completed() {
     let (pool, (begun, has_begun)) = (pool(), channel());
     let parent = Work::on(&pool).parent(pool.clone(), begun).submit();
     has_begun.recv().expect("it begins");
@@ -256,18 +256,18 @@ fn a_call_whose_parent_was_cancelled_did_not_complete() {
 }
 
 #[test]
-fn a_call_that_a_place_does_not_support_did_not_complete() {
-    let (pool, (tell, told)) = (pool(), channel());
+fn unsupported_call_is_not_completed() {
+    let (pool, (tell, reports)) = (pool(), channel());
     let job =
         Job::<Desk>::new(DeskTask::Add { x: 1, y: 2 }, move |outcome| assert!(tell.send(outcome.is_err()).is_ok()));
     pool.try_execute(job).expect("the pool takes it");
-    assert_eq!(told.recv(), Ok(true));
+    assert_eq!(reports.recv(), Ok(true));
     pool.drained().wait();
     assert_eq!(pool.completed(), 0);
 }
 
 #[test]
-fn a_services_queued_call_that_ends_did_not_complete() {
+fn ended_queued_call_of_a_service_is_not_completed() {
     let desk = Desk::service().launch().wait().expect("it starts");
     let ((begun, has_begun), (go, goes)) = (channel(), channel());
     let holder = desk.hold(begun, goes).submit();
@@ -284,7 +284,7 @@ fn a_services_queued_call_that_ends_did_not_complete() {
 }
 
 #[test]
-fn a_locals_queued_call_that_ends_did_not_complete() {
+fn ended_queued_call_of_a_local_is_not_completed() {
     let local = Local::new();
     let work = Work::on(&local);
     let (cancelled, run) = (work.add(1, 2).submit(), work.add(3, 4).submit());
@@ -314,7 +314,7 @@ impl Wake for OnWake {
 /// Returns what a waker of `drained` finds active and alive, after `submit` has submitted one call
 /// without a handle.
 fn found_at_drained(submit: impl FnOnce(&WorkCalls<Pool>, Arc<AtomicUsize>)) -> (usize, usize) {
-    let (pool, alive, (tell, told)) = (pool(), Arc::new(AtomicUsize::new(0)), channel());
+    let (pool, alive, (tell, reports)) = (pool(), Arc::new(AtomicUsize::new(0)), channel());
     pool.pause();
     submit(&Work::on(&pool), alive.clone());
     let (asked, outputs) = (pool.clone(), alive.clone());
@@ -323,16 +323,16 @@ fn found_at_drained(submit: impl FnOnce(&WorkCalls<Pool>, Arc<AtomicUsize>)) -> 
     let mut drained = pin!(pool.drained());
     assert!(drained.as_mut().poll(&mut PollContext::from_waker(&waker)).is_pending());
     pool.resume();
-    told.recv().expect("the waker is used")
+    reports.recv().expect("the waker is used")
 }
 
 #[test]
-fn a_drained_pool_has_no_active_async_call_and_no_output() {
+fn drained_pool_has_no_active_async_call_and_no_output() {
     assert_eq!(found_at_drained(|work, alive| work.give(alive).submit().detach()), (0, 0));
 }
 
 #[test]
-fn a_drained_pool_has_no_output_of_a_raised_call() {
+fn drained_pool_has_no_output_of_a_raised_call() {
     let submit = |work: &WorkCalls<Pool>, alive| {
         let call = work.give_at_once(alive).priority(Priority::Idle).submit();
         call.raise(Priority::UserBlocking);

@@ -55,7 +55,7 @@ type Id = i64;
 
 /// An event that a task reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Told {
+enum Report {
     Began(Id),
     WentOn(Id),
 }
@@ -121,22 +121,22 @@ impl Model {
     }
 
     /// Fills the free slots, and returns the expected events.
-    fn settle(&mut self) -> Vec<Told> {
-        let mut told = Vec::new();
+    fn settle(&mut self) -> Vec<Report> {
+        let mut reports = Vec::new();
         while self.running.len() < self.limit {
             let fits = self.waiting.iter().enumerate().filter(|(_, waiting)| waiting.resumes || !self.paused);
             let Some((at, _)) = fits.min_by_key(|(_, waiting)| waiting.expires) else { break };
             let Waiting { id, resumes, .. } = self.waiting.remove(at);
             if resumes {
-                told.push(Told::WentOn(id));
+                reports.push(Report::WentOn(id));
                 self.ends.entry(id).or_insert(End::Done);
                 continue;
             }
-            told.push(Told::Began(id));
+            reports.push(Report::Began(id));
             let begun = if self.calls[&id].later { &mut self.suspended } else { &mut self.running };
             begun.insert(id);
         }
-        told
+        reports
     }
 
     fn wait(&mut self, id: Id, resumes: bool) {
@@ -195,8 +195,8 @@ struct Program {
     pool: Pool,
     tasks: AnyCalls<Pool>,
     calls: BTreeMap<Id, Call>,
-    tell: mpsc::Sender<Told>,
-    told: mpsc::Receiver<Told>,
+    tell: mpsc::Sender<Report>,
+    reports: mpsc::Receiver<Report>,
     model: Model,
 }
 
@@ -204,9 +204,9 @@ impl Program {
     fn new(clock: MockClock, limit: usize) -> Self {
         let settings = Pool::builder().concurrency(Concurrency::Exact(limit)).max_queue(MaxQueue::Unbounded);
         let pool = settings.build().expect("sound settings");
-        let (tell, told) = mpsc::channel();
+        let (tell, reports) = mpsc::channel();
         let tasks = Any::calls(pool.clone());
-        Self { clock, pool, tasks, calls: BTreeMap::new(), tell, told, model: Model::new(limit) }
+        Self { clock, pool, tasks, calls: BTreeMap::new(), tell, reports, model: Model::new(limit) }
     }
 
     fn now(&self) -> Duration {
@@ -215,7 +215,7 @@ impl Program {
 
     fn pick(&self, which: usize) -> Option<Id> {
         let count = self.calls.len();
-        (count > 0).then(|| self.calls.keys().copied().nth(which % count).expect("there are so many"))
+        (count > 0).then(|| self.calls.keys().copied().nth(which % count).expect("the number is below the count"))
     }
 
     fn submit(&mut self, priority: Priority, later: bool) {
@@ -224,16 +224,16 @@ impl Program {
         let (call, gate) = if later {
             let (gate, opens) = flume::bounded::<()>(1);
             let call = self.tasks.later(async move {
-                let _ = tell.send(Told::Began(id));
+                let _ = tell.send(Report::Began(id));
                 let _ = opens.recv_async().await;
-                let _ = tell.send(Told::WentOn(id));
+                let _ = tell.send(Report::WentOn(id));
                 id
             });
             (call, Gate::Later(Some(gate)))
         } else {
             let (gate, opens) = mpsc::channel::<()>();
             let call = self.tasks.run(move || {
-                let _ = tell.send(Told::Began(id));
+                let _ = tell.send(Report::Began(id));
                 let _ = opens.recv();
                 id
             });
@@ -302,8 +302,8 @@ impl Program {
 
     /// Whether the event is from a future that was cancelled during a poll. Such a future may
     /// continue to its next await, and report that.
-    fn is_late(&self, told: Told) -> bool {
-        matches!(told, Told::WentOn(id) if self.model.ends.get(&id) == Some(&End::Cancelled))
+    fn is_late(&self, report: Report) -> bool {
+        matches!(report, Report::WentOn(id) if self.model.ends.get(&id) == Some(&End::Cancelled))
     }
 
     /// Checks that the pool does what the model does.
@@ -311,9 +311,9 @@ impl Program {
         let expected = self.model.settle();
         let mut seen = Vec::new();
         while seen.len() < expected.len() {
-            match self.told.recv_timeout(PATIENCE) {
-                Ok(told) if self.is_late(told) => {}
-                Ok(told) => seen.push(told),
+            match self.reports.recv_timeout(PATIENCE) {
+                Ok(report) if self.is_late(report) => {}
+                Ok(report) => seen.push(report),
                 Err(_) => {
                     prop_assert!(false, "{seen:?} of {expected:?}; {:?}", self.pool);
                 }
@@ -321,11 +321,11 @@ impl Program {
         }
         // A single slot is given in order. With several slots, the system decides which event is
         // first.
-        let sorted = |mut told: Vec<Told>| {
+        let sorted = |mut reports: Vec<Report>| {
             if self.model.limit > 1 {
-                told.sort_unstable();
+                reports.sort_unstable();
             }
-            told
+            reports
         };
         prop_assert_eq!(sorted(seen), sorted(expected));
         // A call that has reported its last event ends soon. A call that has started and waits is
@@ -349,8 +349,8 @@ impl Program {
         }
         self.calls.values_mut().for_each(|call| call.gate.open());
         self.pool.drained().wait();
-        let mut told = self.told.try_iter();
-        prop_assert_eq!(told.find(|told| !self.is_late(*told)), None, "nobody begins twice, or after all");
+        let mut reports = self.reports.try_iter();
+        prop_assert_eq!(reports.find(|report| !self.is_late(*report)), None, "no call begins twice, or after the end");
         prop_assert_eq!((self.pool.queue_len(), self.pool.overflow(), self.pool.in_flight()), (0, 0, 0));
         for (id, call) in self.calls {
             let end = match call.handle.wait() {
@@ -388,13 +388,13 @@ fn check(cases: u32, length: usize) {
 }
 
 #[test]
-fn random_programs_go_as_a_simple_model_says() {
+fn random_programs_match_a_model() {
     check(128, 60);
 }
 
 /// If a raise polled the future, the future would keep the position of the first raise.
 #[test]
-fn future_that_is_raised_twice_goes_on_at_its_last_place() {
+fn future_raised_twice_resumes_at_its_last_position() {
     let submit = |priority, later| Step::Submit { priority, later };
     let steps = vec![
         submit(Priority::Idle, true),
@@ -411,7 +411,7 @@ fn future_that_is_raised_twice_goes_on_at_its_last_place() {
 /// `NANOLITH_STEPS` sets the number of steps. The default is a million.
 #[test]
 #[ignore = "a million steps: `cargo xtask programs`"]
-fn a_million_steps_go_as_a_simple_model_says() {
+fn million_random_steps_match_a_model() {
     let steps: u32 = std::env::var("NANOLITH_STEPS").ok().and_then(|steps| steps.parse().ok()).unwrap_or(1_000_000);
     check((steps / 300).max(1), 400);
 }

@@ -44,7 +44,7 @@ fn posts_to_itself(stop: &Arc<AtomicBool>) -> (nanolith::pool::Subscription, Arc
 }
 
 #[test]
-fn a_handler_that_posts_to_itself_starves_nobody() {
+fn handler_that_posts_to_itself_starves_no_task() {
     one_slot();
     let stop = Arc::default();
     let (_first, first_heard, _first_port) = posts_to_itself(&stop);
@@ -61,7 +61,7 @@ fn a_handler_that_posts_to_itself_starves_nobody() {
 #[test]
 fn many_handlers_share_one_slot() {
     one_slot();
-    let (tell, told) = mpsc::channel();
+    let (tell, reports) = mpsc::channel();
     let ends: Vec<_> = (0..50)
         .map(|at| {
             let ((ours, theirs), tell) = (port::pair::<u32, ()>(), tell.clone());
@@ -73,7 +73,7 @@ fn many_handlers_share_one_slot() {
         ends.iter().for_each(|(ours, ..)| ours.try_send(n).expect("there is room"));
     }
     let mut next = [0; 50];
-    for (at, n) in told.iter().take(50 * 20) {
+    for (at, n) in reports.iter().take(50 * 20) {
         let expected: &mut u32 = &mut next[at];
         assert_eq!(n, *expected, "each hears in order");
         *expected += 1;
@@ -81,7 +81,7 @@ fn many_handlers_share_one_slot() {
 }
 
 #[test]
-fn a_handler_that_waits_gives_its_slot_to_the_one_it_waits_for() {
+fn waiting_handler_lends_its_slot() {
     one_slot();
     let (ours, theirs) = port::pair::<u32, u32>();
     let (ask, asked) = port::pair::<u32, u32>();

@@ -39,7 +39,7 @@ fn panicked<T>(outcome: Result<T, CallError>) -> (String, Option<u32>) {
 }
 
 #[test]
-fn a_panic_that_is_passed_on_has_no_place_of_an_earlier_one() {
+fn propagated_panic_has_no_location_of_an_earlier_one() {
     let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("it builds");
     let work = Work::on(&pool);
     work.survives().wait().expect("it catches its panic");
@@ -48,7 +48,7 @@ fn a_panic_that_is_passed_on_has_no_place_of_an_earlier_one() {
 }
 
 #[test]
-fn a_panic_after_a_nested_call_that_panicked_has_its_own_place() {
+fn panic_after_a_nested_panic_has_its_own_location() {
     let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("it builds");
     let (message, line) = panicked(Work::on(&pool).waits_and_panics(pool.clone()).wait());
     assert_eq!(Some(message), line.map(|line| format!("of line {line}")));

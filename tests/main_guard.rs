@@ -27,7 +27,7 @@ fn still_alive() -> usize {
 }
 
 #[test]
-fn the_guard_waits_for_what_was_asked_to_be_kept_and_for_nothing_else() -> Result<(), Box<dyn Error>> {
+fn main_guard_waits_for_executors_with_keep_alive_only() -> Result<(), Box<dyn Error>> {
     let (begun, begins) = channel();
     let (go, goes) = channel();
     Slow::tasks().held(begun.clone(), goes).submit().detach();

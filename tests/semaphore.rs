@@ -19,7 +19,7 @@ use std::{
 };
 
 #[test]
-fn the_first_to_ask_is_the_first_served_however_few_the_others_want() {
+fn permits_go_to_the_longest_waiting_request() {
     let permits = Semaphore::new(3);
     let held = permits.try_acquire_many(2).expect("they are free");
     let mut many = permits.acquire_many(3);
@@ -37,7 +37,7 @@ fn the_first_to_ask_is_the_first_served_however_few_the_others_want() {
 }
 
 #[test]
-fn one_who_gives_up_hands_the_grant_on() {
+fn dropped_acquire_hands_its_permits_on() {
     let permits = Semaphore::new(1);
     let held = permits.try_acquire().expect("it is free");
     let (mut first, mut second) = (permits.acquire(), permits.acquire());
@@ -49,7 +49,7 @@ fn one_who_gives_up_hands_the_grant_on() {
 }
 
 #[test]
-fn one_who_asks_for_many_and_gives_up_lets_those_behind_have_theirs() {
+fn dropped_large_acquire_frees_the_requests_behind_it() {
     let permits = Semaphore::new(1);
     let mut many = permits.acquire_many(5);
     let mut one = permits.acquire();
@@ -59,7 +59,7 @@ fn one_who_asks_for_many_and_gives_up_lets_those_behind_have_theirs() {
 }
 
 #[test]
-fn a_close_sends_those_who_wait_away_and_leaves_holders_what_they_have() {
+fn close_wakes_waiters_and_leaves_held_permits() {
     let permits = Semaphore::new(1);
     let held = permits.try_acquire().expect("it is free");
     let mut granted = permits.acquire();
@@ -81,14 +81,14 @@ fn a_close_sends_those_who_wait_away_and_leaves_holders_what_they_have() {
 }
 
 #[test]
-fn a_limit_ends_the_wait_and_the_place_in_line() {
+fn time_limit_ends_an_acquire_and_its_place_in_the_queue() {
     let permits = Semaphore::new(0);
     assert_eq!(permits.acquire().wait_timeout(MILLISECOND).unwrap_err(), AcquireTimeoutError::Timeout);
     assert_eq!(permits.waiting(), 0);
 }
 
 #[test]
-fn what_is_forgotten_is_gone_and_what_is_added_is_there() {
+fn forgotten_permits_are_gone_and_added_permits_exist() {
     let permits = Semaphore::new(2);
     permits.try_acquire().expect("it is free").forget();
     assert_eq!(permits.available_permits(), 1);
@@ -99,7 +99,7 @@ fn what_is_forgotten_is_gone_and_what_is_added_is_there() {
 }
 
 #[test]
-fn never_more_hold_a_permit_than_there_are_and_everybody_gets_one() {
+fn holders_never_exceed_the_permits_and_all_get_one() {
     const THREADS: usize = 8;
     const ROUNDS: usize = 2_000;
     let permits = Semaphore::new(3);
@@ -139,10 +139,10 @@ pub struct Gate;
 
 #[define]
 impl Gate {
-    pub fn pass(permits: Semaphore, told: mpsc::Sender<&'static str>) {
-        let _ = told.send("waits");
+    pub fn pass(permits: Semaphore, reports: mpsc::Sender<&'static str>) {
+        let _ = reports.send("waits");
         let permit = permits.acquire().wait();
-        let _ = told.send(if permit.is_ok() { "passed" } else { "closed" });
+        let _ = reports.send(if permit.is_ok() { "passed" } else { "closed" });
     }
 
     pub fn open(permits: Semaphore) {
@@ -151,21 +151,21 @@ impl Gate {
 }
 
 #[test]
-fn a_task_that_waits_for_a_permit_lends_its_slot() -> Result<(), Box<dyn std::error::Error>> {
+fn task_that_waits_for_a_permit_lends_its_slot() -> Result<(), Box<dyn std::error::Error>> {
     let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build()?;
     let gate = Gate::on(&pool);
     let permits = Semaphore::new(0);
-    let (tell, told) = mpsc::channel();
+    let (tell, reports) = mpsc::channel();
     let waits = gate.pass(permits.clone(), tell).submit();
-    assert_eq!(told.recv()?, "waits");
+    assert_eq!(reports.recv()?, "waits");
     gate.open(permits).wait()?; // runs, though the task in the only slot waits
     waits.wait()?;
-    assert_eq!(told.recv()?, "passed");
+    assert_eq!(reports.recv()?, "passed");
     Ok(())
 }
 
 #[test]
-fn a_waker_that_changes_is_the_one_that_is_woken() {
+fn last_waker_of_an_acquire_is_woken() {
     struct Count(AtomicUsize);
     impl std::task::Wake for Count {
         fn wake(self: Arc<Self>) {

@@ -170,7 +170,7 @@ fn service() -> Service<Geometry> {
 }
 
 #[test]
-fn pools_leave_nothing() {
+fn pools_leave_no_memory() {
     assert_flat(100, || {
         let pool = small_pool();
         assert_eq!(Geometry::on(&pool).add(4, 5).wait().ok(), Some(9));
@@ -182,7 +182,7 @@ fn pools_leave_nothing() {
 }
 
 #[test]
-fn pools_of_changing_size_leave_nothing() {
+fn pools_of_changing_size_leave_no_memory() {
     let pool = small_pool();
     assert_flat(50, || {
         pool.set_concurrency(Concurrency::Exact(2)).expect("a larger one");
@@ -192,7 +192,7 @@ fn pools_of_changing_size_leave_nothing() {
 }
 
 #[test]
-fn services_leave_nothing() {
+fn services_leave_no_memory() {
     assert_flat(200, || {
         let service = service();
         assert_eq!(service.add(4, 5).wait().ok(), Some(9));
@@ -201,7 +201,7 @@ fn services_leave_nothing() {
 }
 
 #[test]
-fn restarts_leave_nothing() {
+fn restarts_leave_no_memory() {
     let policy = Restart::on_panic().limit(usize::MAX, MILLISECOND).backoff(Backoff::none());
     let service = Geometry::service().restart(policy).launch().wait().expect("a service");
     assert_flat(200, || {
@@ -211,7 +211,7 @@ fn restarts_leave_nothing() {
 }
 
 #[test]
-fn clusters_leave_nothing() {
+fn clusters_leave_no_memory() {
     assert_flat(50, || {
         let cluster = Cluster::launch(2, Geometry::service).wait().expect("a cluster");
         assert_eq!(cluster.add(4, 5).wait().ok(), Some(9));
@@ -220,7 +220,7 @@ fn clusters_leave_nothing() {
 }
 
 #[test]
-fn cluster_members_leave_nothing() {
+fn cluster_members_leave_no_memory() {
     let cluster = Cluster::launch(1, Geometry::service).wait().expect("a cluster");
     assert_flat(100, || {
         let member = cluster.control().add().wait().expect("a member");
@@ -230,7 +230,7 @@ fn cluster_members_leave_nothing() {
 }
 
 #[test]
-fn locals_leave_nothing() {
+fn locals_leave_no_memory() {
     assert_flat(500, || {
         let local = Local::new();
         assert_eq!(Geometry::on(&local).add(4, 5).wait().ok(), Some(9));
@@ -238,7 +238,7 @@ fn locals_leave_nothing() {
 }
 
 #[test]
-fn threads_that_call_leave_nothing() {
+fn calling_threads_leave_no_memory() {
     let service = service();
     assert_flat(300, || {
         thread::scope(|scope| {
@@ -253,7 +253,7 @@ fn threads_that_call_leave_nothing() {
 }
 
 #[test]
-fn subscriptions_leave_nothing() {
+fn subscriptions_leave_no_memory() {
     let service = service();
     assert_flat(1_000, || drop(service.control().life().recv().wait()));
     assert_flat(1_000, || drop(service.control().life()));
@@ -267,7 +267,7 @@ fn subscriptions_leave_nothing() {
 }
 
 #[test]
-fn waits_that_are_dropped_leave_nothing() {
+fn dropped_waits_leave_no_memory() {
     let (pool, service) = (small_pool(), service());
     let job = Geometry::on(&pool).sleep_long().submit();
     assert_flat(1_000, || assert!(pool.drained().now_or_never().is_none()));
@@ -280,7 +280,7 @@ fn waits_that_are_dropped_leave_nothing() {
 }
 
 #[test]
-fn calls_of_every_end_leave_nothing() {
+fn calls_of_every_end_leave_no_memory() {
     let pool = small_pool();
     let geometry = Geometry::on(&pool);
     let token = CancelToken::new();
@@ -302,7 +302,7 @@ fn calls_of_every_end_leave_nothing() {
 }
 
 #[test]
-fn messengers_and_ports_leave_nothing() {
+fn messengers_and_ports_leave_no_memory() {
     assert_flat(1_000, || {
         let messenger = Messenger::<u8>::open("orders").expect("a name that is free");
         let mut subscriber = messenger.subscribe();
@@ -323,7 +323,7 @@ fn messengers_and_ports_leave_nothing() {
 }
 
 #[test]
-fn groups_and_bulk_leave_nothing() {
+fn groups_and_bulk_leave_no_memory() {
     let pool = small_pool();
     let geometry = Geometry::on(&pool);
     assert_flat(200, || {
@@ -338,7 +338,7 @@ fn groups_and_bulk_leave_nothing() {
 }
 
 #[test]
-fn pipelines_leave_nothing() {
+fn pipelines_leave_no_memory() {
     let pool = small_pool();
     assert_flat(100, || {
         let doubled = Pipeline::from_iter(0..10_i64).map(&pool, |n| n * 2).ordered().collect().wait();
@@ -347,7 +347,7 @@ fn pipelines_leave_nothing() {
 }
 
 #[test]
-fn schedules_leave_nothing() {
+fn schedules_leave_no_memory() {
     assert_flat(300, || {
         let schedule = every(HOUR, Geometry::tasks(), |geometry| geometry.add(4, 5)).start().expect("it starts");
         assert!(schedule.closed().now_or_never().is_none());
@@ -355,7 +355,7 @@ fn schedules_leave_nothing() {
 }
 
 #[test]
-fn mock_clocks_leave_nothing() {
+fn mock_clocks_leave_no_memory() {
     let clocks = Mutex::new(None);
     assert_flat(200, || {
         let clock = MockClock::new();
@@ -368,7 +368,7 @@ fn mock_clocks_leave_nothing() {
 }
 
 #[test]
-fn pool_outlives_its_clock_and_leaves_nothing() {
+fn pool_that_outlives_its_clock_leaves_no_memory() {
     assert_flat(100, || {
         let clock = MockClock::new();
         let pool = clock.run(small_pool);
@@ -384,7 +384,7 @@ fn pool_outlives_its_clock_and_leaves_nothing() {
 }
 
 #[test]
-fn simulations_leave_nothing() {
+fn simulations_leave_no_memory() {
     assert_flat(50, || {
         let sum = nanolith::sim(1, || {
             let pool = small_pool();

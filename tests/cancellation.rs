@@ -22,7 +22,7 @@ use std::{
 };
 
 /// The channel on which tasks report their events.
-type Told = Sender<&'static str>;
+type Reports = Sender<&'static str>;
 
 type Counter = Arc<AtomicUsize>;
 
@@ -42,29 +42,29 @@ impl Work {
         n
     }
 
-    pub fn spin(cx: &Context<Self>, told: Told) {
-        let _ = told.send("begun");
+    pub fn spin(cx: &Context<Self>, reports: Reports) {
+        let _ = reports.send("begun");
         while !cx.is_cancelled() {
             thread::yield_now();
         }
-        let _ = told.send("stopped");
+        let _ = reports.send("stopped");
     }
 
-    pub fn await_the_end(cx: &Context<Self>, told: Told) {
-        let _ = told.send("begun");
+    pub fn await_the_end(cx: &Context<Self>, reports: Reports) {
+        let _ = reports.send("begun");
         pollster::block_on(cx.cancelled());
-        let _ = told.send("stopped");
+        let _ = reports.send("stopped");
     }
 
-    pub async fn drop_at_await(told: Told) {
-        struct Tells(Told);
-        impl Drop for Tells {
+    pub async fn drop_at_await(reports: Reports) {
+        struct ReportOnDrop(Reports);
+        impl Drop for ReportOnDrop {
             fn drop(&mut self) {
                 let _ = self.0.send("stopped");
             }
         }
-        let _tells = Tells(told.clone());
-        let _ = told.send("begun");
+        let _tells = ReportOnDrop(reports.clone());
+        let _ = reports.send("begun");
         std::future::pending::<()>().await;
     }
 
@@ -74,25 +74,25 @@ impl Work {
         matches!(outcome, Err(CallError::Cancelled(_)))
     }
 
-    pub fn parent(pool: Pool, depth: u32, told: Told) {
+    pub fn parent(pool: Pool, depth: u32, reports: Reports) {
         let work = Work::on(&pool);
         let child = match depth {
-            0 => work.spin(told).submit(),
-            _ => work.parent(pool.clone(), depth - 1, told).submit(),
+            0 => work.spin(reports).submit(),
+            _ => work.parent(pool.clone(), depth - 1, reports).submit(),
         };
         let _ = child.wait();
     }
 
-    pub fn submit_and_end(pool: Pool, told: Told) -> Handle<Work, ()> {
+    pub fn submit_and_end(pool: Pool, reports: Reports) -> Handle<Work, ()> {
         // The call is not on the fast path, where it would notice a cancellation a moment later.
-        Work::on(&pool).spin(told).run_timeout(HOUR).submit()
+        Work::on(&pool).spin(reports).run_timeout(HOUR).submit()
     }
 
     /// Submits a child that has ended by the time this task spins, while the child's own child has
     /// not.
-    pub fn outlive_a_child(cx: &Context<Self>, pool: Pool, told: Told, given: Sender<Handle<Work, ()>>) {
+    pub fn outlive_a_child(cx: &Context<Self>, pool: Pool, reports: Reports, given: Sender<Handle<Work, ()>>) {
         let work = Work::on(&pool);
-        let grandchild = work.submit_and_end(pool.clone(), told).wait();
+        let grandchild = work.submit_and_end(pool.clone(), reports).wait();
         let _ = given.send(grandchild.expect("the child ends normally"));
         while !cx.is_cancelled() {
             thread::yield_now();
@@ -124,8 +124,8 @@ impl Work {
         matches!(Work::on(&pool).value_later(1).wait(), Err(CallError::TimedOut(_)))
     }
 
-    pub fn child_after_the_end(cx: &Context<Self>, pool: Pool, told: Told) {
-        let _ = told.send("begun");
+    pub fn child_after_the_end(cx: &Context<Self>, pool: Pool, reports: Reports) {
+        let _ = reports.send("begun");
         while !cx.is_cancelled() {
             thread::yield_now();
         }
@@ -134,7 +134,7 @@ impl Work {
         let cold = matches!(work.value(1).priority(Priority::Low).wait(), Err(CallError::Cancelled(_)));
         let later = matches!(work.value_later(1).wait(), Err(CallError::Cancelled(_)));
         let without_parent = work.value(1).without_parent().wait().is_ok();
-        let _ = told.send(if plain && cold && later && without_parent { "as it should" } else { "not so" });
+        let _ = reports.send(if plain && cold && later && without_parent { "as it should" } else { "not so" });
     }
 
     pub fn count(counter: Arc<AtomicUsize>) {
@@ -153,27 +153,27 @@ fn hears(heard: &Receiver<&'static str>, what: &str) {
 // ----- limits
 
 #[test]
-fn a_run_time_out_does_not_count_the_wait_in_the_queue() {
+fn run_timeout_excludes_the_wait_in_the_queue() {
     let clock = MockClock::new();
     clock.run(|| {
         let pool = pool(1);
         pool.pause();
-        let (tell, told) = channel();
+        let (tell, reports) = channel();
         let job = Work::on(&pool).await_the_end(tell).run_timeout(MINUTE).submit();
         clock.advance(HOUR);
         assert!(!job.is_finished());
         pool.resume();
-        hears(&told, "begun");
+        hears(&reports, "begun");
         clock.advance(MINUTE - MILLISECOND);
         assert!(!job.is_finished());
         clock.advance(MILLISECOND);
         assert!(matches!(job.wait(), Err(CallError::TimedOut(_))));
-        hears(&told, "stopped");
+        hears(&reports, "stopped");
     });
 }
 
 #[test]
-fn a_call_without_any_time_never_begins() {
+fn call_without_time_never_begins() {
     let pool = Pool::builder().build().expect("sound settings");
     for _ in 0..100 {
         let outcome = Work::on(&pool).value(4).timeout(Duration::ZERO).wait();
@@ -183,7 +183,7 @@ fn a_call_without_any_time_never_begins() {
 }
 
 #[test]
-fn of_both_time_outs_the_earlier_counts() {
+fn earlier_of_both_time_outs_applies() {
     let clock = MockClock::new();
     clock.run(|| {
         let (pool, begun) = (pool(2), now());
@@ -197,27 +197,27 @@ fn of_both_time_outs_the_earlier_counts() {
 }
 
 #[test]
-fn a_service_and_a_call_within_a_call_have_run_time_outs_too() {
+fn run_timeout_applies_to_services_and_nested_calls() {
     let clock = MockClock::new();
     clock.run(|| {
         let service = Work::service().launch().wait().expect("sound");
-        let (tell, told) = channel();
+        let (tell, reports) = channel();
         let job = service.await_the_end(tell.clone()).run_timeout(MINUTE).submit();
-        hears(&told, "begun");
+        hears(&reports, "begun");
         clock.advance(MINUTE);
         assert!(matches!(job.wait(), Err(CallError::TimedOut(_))));
         let cluster = Cluster::launch(2, Work::service).wait().expect("sound");
-        hears(&told, "stopped");
+        hears(&reports, "stopped");
         let job = cluster.await_the_end(tell).run_timeout(MINUTE).submit();
-        hears(&told, "begun");
+        hears(&reports, "begun");
         clock.advance(MINUTE);
         assert!(matches!(job.wait(), Err(CallError::TimedOut(_))));
-        hears(&told, "stopped");
+        hears(&reports, "stopped");
     });
 }
 
 #[test]
-fn a_deadline_passes_down_and_the_earlier_counts() {
+fn child_inherits_the_deadline_and_the_earlier_applies() {
     let clock = MockClock::new();
     clock.run(|| {
         let (pool, begun) = (pool(1), now());
@@ -235,7 +235,7 @@ fn a_deadline_passes_down_and_the_earlier_counts() {
 }
 
 #[test]
-fn a_child_that_waits_past_its_parents_deadline_times_out() {
+fn child_that_waits_past_its_parents_deadline_times_out() {
     let clock = MockClock::new();
     clock.run(|| {
         let pool = pool(1);
@@ -252,94 +252,94 @@ fn a_child_that_waits_past_its_parents_deadline_times_out() {
 
 // ----- parents
 
-fn cancelled_with_its_parent(child: impl Fn(&WorkCalls<Pool>, Told) -> Handle<Work, ()> + Send + 'static) {
+fn cancelled_with_its_parent(child: impl Fn(&WorkCalls<Pool>, Reports) -> Handle<Work, ()> + Send + 'static) {
     let pool = pool(1);
-    let (tell, told) = channel();
+    let (tell, reports) = channel();
     let parent =
         Work::on(&pool).cancelled_child(pool.clone(), Box::new(move |work| child(work, tell.clone()))).submit();
-    hears(&told, "begun");
+    hears(&reports, "begun");
     parent.cancel();
-    hears(&told, "stopped");
+    hears(&reports, "stopped");
     assert!(matches!(parent.wait(), Err(CallError::Cancelled(_))));
     pool.drained().wait();
 }
 
 #[test]
-fn a_plain_child_that_runs_sees_its_parents_cancellation() {
-    cancelled_with_its_parent(|work, told| work.spin(told).submit());
+fn running_child_sees_the_cancellation_of_its_parent() {
+    cancelled_with_its_parent(|work, reports| work.spin(reports).submit());
 }
 
 #[test]
-fn a_child_that_awaits_its_cancellation_hears_of_its_parents() {
-    cancelled_with_its_parent(|work, told| work.await_the_end(told).submit());
+fn child_that_awaits_cancellation_wakes_with_its_parent() {
+    cancelled_with_its_parent(|work, reports| work.await_the_end(reports).submit());
 }
 
 #[test]
-fn an_asynchronous_child_is_dropped_with_its_parent() {
-    cancelled_with_its_parent(|work, told| work.drop_at_await(told).submit());
+fn async_child_is_dropped_with_its_parent() {
+    cancelled_with_its_parent(|work, reports| work.drop_at_await(reports).submit());
 }
 
 #[test]
-fn a_child_of_another_priority_is_cancelled_with_its_parent() {
-    cancelled_with_its_parent(|work, told| work.spin(told).priority(Priority::UserBlocking).submit());
+fn child_of_another_priority_is_cancelled_with_its_parent() {
+    cancelled_with_its_parent(|work, reports| work.spin(reports).priority(Priority::UserBlocking).submit());
 }
 
 #[test]
-fn a_cancellation_goes_all_the_way_down() {
+fn cancellation_reaches_all_descendants() {
     let pool = pool(2);
-    let (tell, told) = channel();
+    let (tell, reports) = channel();
     let parent = Work::on(&pool).parent(pool.clone(), 20, tell).submit();
-    hears(&told, "begun");
+    hears(&reports, "begun");
     parent.cancel();
-    hears(&told, "stopped");
+    hears(&reports, "stopped");
     pool.drained().wait();
 }
 
 #[test]
-fn a_time_out_reaches_the_children_too() {
+fn time_out_cancels_the_children() {
     let clock = MockClock::new();
     clock.run(|| {
         let pool = pool(2);
-        let (tell, told) = channel();
+        let (tell, reports) = channel();
         let parent = Work::on(&pool).parent(pool.clone(), 3, tell).run_timeout(MINUTE).submit();
-        hears(&told, "begun");
+        hears(&reports, "begun");
         clock.advance(MINUTE);
         assert!(matches!(parent.wait(), Err(CallError::TimedOut(_))));
-        hears(&told, "stopped");
+        hears(&reports, "stopped");
         pool.drained().wait();
     });
 }
 
 #[test]
-fn a_task_that_ended_normally_cancels_nothing() {
+fn normal_end_of_a_task_cancels_nothing() {
     let pool = pool(2);
-    let (tell, told) = channel();
+    let (tell, reports) = channel();
     let parent = Work::on(&pool).submit_and_end(pool.clone(), tell).submit();
-    hears(&told, "begun");
+    hears(&reports, "begun");
     let token = CancelToken::new();
     let child = parent.wait().expect("it ended");
     token.cancel();
     assert!(!child.is_finished());
     child.cancel();
-    hears(&told, "stopped");
+    hears(&reports, "stopped");
 }
 
 #[test]
-fn what_a_child_has_left_when_it_ended_is_not_its_parents_to_cancel() {
+fn detached_work_of_an_ended_child_is_not_cancelled() {
     let pool = pool(4);
-    let ((tell, told), (give, given)) = (channel(), channel());
+    let ((tell, reports), (give, given)) = (channel(), channel());
     let parent = Work::on(&pool).outlive_a_child(pool.clone(), tell, give).submit();
-    hears(&told, "begun");
+    hears(&reports, "begun");
     let grandchild = given.recv().expect("it is there");
     parent.cancel();
     assert!(matches!(parent.wait(), Err(CallError::Cancelled(_))));
-    assert!(told.try_recv().is_err() && !grandchild.is_finished());
+    assert!(reports.try_recv().is_err() && !grandchild.is_finished());
     grandchild.cancel();
-    hears(&told, "stopped");
+    hears(&reports, "stopped");
 }
 
 #[test]
-fn a_plain_child_in_a_queue_ends_when_its_turn_comes_and_never_runs() {
+fn queued_child_of_a_cancelled_parent_never_runs() {
     let (pool, other) = (pool(1), pool(1));
     other.pause();
     let ((give, given), counter) = (channel(), Counter::default());
@@ -353,7 +353,7 @@ fn a_plain_child_in_a_queue_ends_when_its_turn_comes_and_never_runs() {
 }
 
 #[test]
-fn an_unlinked_child_goes_on_without_its_parent() {
+fn unlinked_child_continues_without_its_parent() {
     let (pool, other) = (pool(1), pool(1));
     other.pause();
     let (give, given) = channel();
@@ -365,35 +365,35 @@ fn an_unlinked_child_goes_on_without_its_parent() {
 }
 
 #[test]
-fn a_cancelled_task_starts_no_child_but_unlinked_ones() {
+fn cancelled_task_starts_unlinked_children_only() {
     let pool = pool(1);
-    let (tell, told) = channel();
+    let (tell, reports) = channel();
     let parent = Work::on(&pool).child_after_the_end(pool.clone(), tell).submit();
-    hears(&told, "begun");
+    hears(&reports, "begun");
     parent.cancel();
-    hears(&told, "as it should");
+    hears(&reports, "as it should");
 }
 
 pub struct Deep;
 
 #[define]
 impl Deep {
-    pub async fn nest(depth: u32, pool: Pool, told: Told) {
+    pub async fn nest(depth: u32, pool: Pool, reports: Reports) {
         if depth == 0 {
-            let _ = told.send("begun");
+            let _ = reports.send("begun");
             std::future::pending::<()>().await;
         }
-        let child = Deep::on(&pool).nest(depth - 1, pool.clone(), told).submit();
+        let child = Deep::on(&pool).nest(depth - 1, pool.clone(), reports).submit();
         let _ = child.await;
     }
 }
 
 #[test]
-fn a_deep_family_is_cancelled_without_a_deep_stack() {
+fn cancel_of_a_deep_family_needs_no_deep_stack() {
     let pool = pool(1);
-    let (tell, told) = channel();
+    let (tell, reports) = channel();
     let root = Deep::on(&pool).nest(20_000, pool.clone(), tell).submit();
-    hears(&told, "begun");
+    hears(&reports, "begun");
     root.cancel();
     pool.drained().wait();
     assert!(matches!(root.wait(), Err(CallError::Cancelled(_))));
@@ -402,13 +402,13 @@ fn a_deep_family_is_cancelled_without_a_deep_stack() {
 // ----- tokens
 
 #[test]
-fn a_token_cancels_its_calls_wherever_they_are() {
+fn token_cancels_its_running_and_queued_calls() {
     let pool = pool(1);
-    let (tell, told) = channel();
+    let (tell, reports) = channel();
     let token = CancelToken::new();
     let work = Work::on(&pool);
     let running = work.spin(tell).cancel_token(&token).submit();
-    hears(&told, "begun");
+    hears(&reports, "begun");
     let queued: Vec<_> = (0..1_000).map(|n| work.value(n).cancel_token(&token).submit()).collect();
     let other = work.value(7).submit();
     token.cancel();
@@ -423,7 +423,7 @@ fn a_token_cancels_its_calls_wherever_they_are() {
 }
 
 #[test]
-fn a_call_with_a_cancelled_token_never_runs() {
+fn call_with_a_cancelled_token_never_runs() {
     let (pool, counter) = (pool(1), Arc::new(AtomicUsize::new(0)));
     let token = CancelToken::new();
     token.cancel();
@@ -431,13 +431,13 @@ fn a_call_with_a_cancelled_token_never_runs() {
     assert!(matches!(work.count(counter.clone()).cancel_token(&token).wait(), Err(CallError::Cancelled(_))));
     let awaited = pollster::block_on(work.count(counter.clone()).cancel_token(&token.child_token()));
     assert!(matches!(awaited, Err(CallError::Cancelled(_))));
-    let tried = work.count(counter.clone()).cancel_token(&token).try_submit().expect("nobody asks for room");
+    let tried = work.count(counter.clone()).cancel_token(&token).try_submit().expect("the call does not ask for room");
     assert!(matches!(tried.wait(), Err(CallError::Cancelled(_))));
     assert_eq!(counter.load(Ordering::Relaxed), 0);
 }
 
 #[test]
-fn a_child_token_is_cancelled_with_its_parent_and_alone() {
+fn child_token_is_cancelled_alone_and_with_its_parent() {
     let root = CancelToken::new();
     let child = root.child_token();
     let grandchild = child.child_token();
@@ -450,7 +450,7 @@ fn a_child_token_is_cancelled_with_its_parent_and_alone() {
 }
 
 #[test]
-fn a_long_chain_of_tokens_is_cancelled_and_dropped_without_a_deep_stack() {
+fn long_chain_of_tokens_ends_without_a_deep_stack() {
     let root = CancelToken::new();
     let mut last = root.child_token();
     let mut kept = vec![];
@@ -466,7 +466,7 @@ fn a_long_chain_of_tokens_is_cancelled_and_dropped_without_a_deep_stack() {
 }
 
 #[test]
-fn a_token_wakes_those_who_wait_for_it() {
+fn token_wakes_its_waiters() {
     let token = CancelToken::new();
     let waits: Vec<_> = (0..4)
         .map(|n| {
@@ -482,7 +482,7 @@ fn a_token_wakes_those_who_wait_for_it() {
 }
 
 #[test]
-fn calls_that_are_over_leave_nothing_at_their_token() {
+fn ended_calls_leave_nothing_in_their_token() {
     let pool = pool(2);
     let token = CancelToken::new();
     let (kept, work) = (Arc::new(AtomicUsize::new(0)), Work::on(&pool));
@@ -497,7 +497,7 @@ fn calls_that_are_over_leave_nothing_at_their_token() {
 }
 
 #[test]
-fn tokens_cancelled_while_calls_come_and_go_lose_none() {
+fn concurrent_token_cancels_lose_no_call() {
     let pool = pool(2);
     for round in 0..200 {
         let token = CancelToken::new();
@@ -543,29 +543,29 @@ impl Owns {
         drop(value);
     }
 
-    pub async fn suspend(told: Told) {
-        let _ = told.send("begun");
+    pub async fn suspend(reports: Reports) {
+        let _ = reports.send("begun");
         std::future::pending::<()>().await;
     }
 
-    pub async fn suspend_with(value: AtDrop, told: Told) {
-        let _ = told.send("begun");
+    pub async fn suspend_with(value: AtDrop, reports: Reports) {
+        let _ = reports.send("begun");
         std::future::pending::<()>().await;
         drop(value);
     }
 
-    pub fn block(block: Receiver<()>, told: Told) {
-        let _ = told.send("begun");
+    pub fn block(block: Receiver<()>, reports: Reports) {
+        let _ = reports.send("begun");
         let _ = block.recv();
     }
 }
 
 /// A group with a suspended call. When the value is dropped, the group is shut down and awaited.
 fn shuts_group_down(pool: &Pool) -> AtDrop {
-    let (tell, told) = channel();
+    let (tell, reports) = channel();
     let mut group = TaskGroup::new();
     group.spawn(Owns::on(pool).suspend(tell));
-    hears(&told, "begun");
+    hears(&reports, "begun");
     AtDrop::new(move || group.shutdown().wait())
 }
 
@@ -611,10 +611,10 @@ fn destructor_shuts_group_down_within_shutdown_now() {
 fn destructor_shuts_group_down_within_future_drop() {
     let pool = pool(1);
     let argument = shuts_group_down(&pool);
-    let (tell, told) = channel();
+    let (tell, reports) = channel();
     let token = CancelToken::new();
     let job = Owns::on(&pool).suspend_with(argument, tell).cancel_token(&token).submit();
-    hears(&told, "begun");
+    hears(&reports, "begun");
     token.cancel();
     assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
     pool.drained().wait();
@@ -636,7 +636,7 @@ fn waker_cancels_another_token_within_a_cancel() {
     let (outer, inner) = (CancelToken::new(), CancelToken::new());
     let below = inner.child_token();
     let job = Arc::new(Work::on(&pool).value(7).cancel_token(&below).submit());
-    let (tell, told) = channel();
+    let (tell, reports) = channel();
     let seen = job.clone();
     let waker = Arc::new(WakeBy(move || {
         inner.cancel();
@@ -646,7 +646,7 @@ fn waker_cancels_another_token_within_a_cancel() {
     let waker = waker.into();
     assert!(std::pin::Pin::new(&mut cancelled).poll(&mut std::task::Context::from_waker(&waker)).is_pending());
     outer.cancel();
-    hears(&told, "at once");
+    hears(&reports, "at once");
 }
 
 /// Two queued calls, each with an argument whose destructor waits for the other call. `cancel` ends
@@ -664,7 +664,7 @@ fn destructors_wait_for_each_other(calls: &OwnsCalls<impl Executor<Owns>>, token
 }
 
 #[test]
-fn all_calls_of_a_token_are_over_before_an_argument_drops() {
+fn token_cancel_ends_all_calls_before_an_argument_drops() {
     let pool = pool(1);
     pool.pause();
     let token = CancelToken::new();
@@ -672,7 +672,7 @@ fn all_calls_of_a_token_are_over_before_an_argument_drops() {
 }
 
 #[test]
-fn all_calls_are_over_before_shutdown_now_drops_an_argument() {
+fn shutdown_now_ends_all_calls_before_an_argument_drops() {
     let pool = pool(1);
     pool.pause();
     destructors_wait_for_each_other(&Owns::on(&pool), &CancelToken::new(), || {
@@ -681,18 +681,18 @@ fn all_calls_are_over_before_shutdown_now_drops_an_argument() {
 }
 
 #[test]
-fn all_calls_are_over_before_a_terminate_drops_an_argument() {
+fn terminate_ends_all_calls_before_an_argument_drops() {
     let service = Owns::service().launch().wait().expect("it starts");
-    let ((unblock, block), (tell, told)) = (channel(), channel());
+    let ((unblock, block), (tell, reports)) = (channel(), channel());
     let running = service.block(block, tell).submit();
-    hears(&told, "begun");
+    hears(&reports, "begun");
     destructors_wait_for_each_other(&service, &CancelToken::new(), || drop(service.terminate()));
     drop(unblock);
     assert!(matches!(running.wait(), Err(CallError::Closed(_))));
 }
 
 #[test]
-fn all_calls_are_over_before_a_local_drops_an_argument() {
+fn local_ends_all_calls_before_an_argument_drops() {
     let local = Local::builder().build().expect("the settings are sound");
     destructors_wait_for_each_other(&Owns::on(&local), &CancelToken::new(), || {
         local.terminate();
@@ -700,15 +700,15 @@ fn all_calls_are_over_before_a_local_drops_an_argument() {
 }
 
 #[test]
-fn close_timeout_ends_suspended_calls_before_it_drops_an_argument() {
+fn close_timeout_ends_all_calls_before_an_argument_drops() {
     let pool = pool(1);
-    let (tell, told) = channel();
+    let (tell, reports) = channel();
     let suspended = Owns::on(&pool).suspend(tell).submit();
-    hears(&told, "begun");
+    hears(&reports, "begun");
     // It has the only slot: a close resumes a paused pool.
-    let (tell, told) = channel();
+    let (tell, reports) = channel();
     let running = Begins::on(&pool).first(tell).submit();
-    hears(&told, "begun");
+    hears(&reports, "begun");
     let argument = AtDrop::new(move || assert!(matches!(suspended.wait(), Err(CallError::Cancelled(_)))));
     let queued = Owns::on(&pool).own(argument).submit();
     let unfinished = pool.close_timeout(Duration::ZERO).wait();
@@ -725,8 +725,8 @@ pub struct Begins;
 #[define]
 impl Begins {
     /// Holds its slot until it is cancelled.
-    pub fn first(cx: &Context<Self>, told: Told) {
-        let _ = told.send("begun");
+    pub fn first(cx: &Context<Self>, reports: Reports) {
+        let _ = reports.send("begun");
         while !cx.is_cancelled() {}
     }
 
@@ -749,10 +749,10 @@ impl Begins {
     }
 
     /// Submits children that count, and holds its slot until it is cancelled.
-    pub fn parent(cx: &Context<Self>, pool: Pool, counter: Counter, told: Told) {
+    pub fn parent(cx: &Context<Self>, pool: Pool, counter: Counter, reports: Reports) {
         let work = Begins::on(&pool);
         let _children: Vec<_> = (0..20).map(|_| work.count(counter.clone()).submit()).collect();
-        let _ = told.send("begun");
+        let _ = reports.send("begun");
         while !cx.is_cancelled() {}
     }
 }
@@ -766,10 +766,10 @@ where
     let late = Counter::default();
     for _ in 0..rounds {
         let (BegunBy { first, next }, drained) = calls();
-        let (token, (tell, told)) = (CancelToken::new(), channel());
+        let (token, (tell, reports)) = (CancelToken::new(), channel());
         let below = token.child_token();
         let running = first.first(tell).cancel_token(&token).submit();
-        hears(&told, "begun");
+        hears(&reports, "begun");
         for _ in 0..20 {
             next.next(token.clone(), late.clone()).cancel_token(&token).submit().detach();
             next.next(below.clone(), late.clone()).cancel_token(&below).submit().detach();
@@ -838,9 +838,9 @@ fn no_call_within_a_call_begins_after_its_token_is_cancelled() {
 
 /// A pool whose only slot is occupied until the handle is cancelled.
 fn taken_pool() -> (Pool, Handle<Begins, ()>) {
-    let (pool, (tell, told)) = (pool(1), channel());
+    let (pool, (tell, reports)) = (pool(1), channel());
     let running = Begins::on(&pool).first(tell).submit();
-    hears(&told, "begun");
+    hears(&reports, "begun");
     (pool, running)
 }
 
@@ -884,9 +884,9 @@ fn no_call_of_a_cancelled_pipeline_begins_after_its_results_end() {
 fn no_child_begins_after_its_parent_is_cancelled() {
     let counter = Counter::default();
     for _ in 0..50 {
-        let (pool, (tell, told)) = (pool(1), channel());
+        let (pool, (tell, reports)) = (pool(1), channel());
         let parent = Begins::on(&pool).parent(pool.clone(), counter.clone(), tell).submit();
-        hears(&told, "begun");
+        hears(&reports, "begun");
         parent.cancel();
         pool.drained().wait();
     }
@@ -894,7 +894,7 @@ fn no_child_begins_after_its_parent_is_cancelled() {
 }
 
 #[test]
-fn a_call_past_its_deadline_never_begins_though_no_timer_rang() {
+fn call_past_its_deadline_never_begins_without_a_timer() {
     let clock = MockClock::new();
     clock.run(|| {
         let counter = Counter::default();

@@ -24,13 +24,13 @@ fn check(methods: &[&str]) {
 }
 
 #[test]
-fn the_macros_list_holds_every_method_of_service() {
+fn reserved_names_contain_every_method_of_service() {
     let source = include_str!("../nanolith-core/src/service/mod.rs");
     check(&methods(source, "impl<S: TaskSet> Service<S> {"));
 }
 
 #[test]
-fn the_macros_list_holds_every_method_of_cluster() {
+fn reserved_names_contain_every_method_of_cluster() {
     let source = include_str!("../nanolith-core/src/cluster/mod.rs");
     check(&methods(source, "impl<S: TaskSet> Cluster<S> {"));
 }

@@ -49,7 +49,7 @@ fn deep_waits_with_wide_frames_fit_the_default_stack() {
 }
 
 #[test]
-fn a_stack_that_is_large_enough_takes_no_other_thread() {
+fn large_stack_needs_no_other_thread() {
     let pool = pool().stack_size(64 << 20).build().expect("it builds");
     assert_eq!(Work::on(&pool).slim(pool.clone(), 1_000).wait().ok(), Some(1_000));
     assert_eq!(pool.spare_threads(), 0);

@@ -21,7 +21,7 @@ fn is_rejected<T>(outcome: &Result<T, CallError>) -> bool {
 }
 
 #[test]
-fn it_opens_when_too_many_fail_and_closes_when_a_trial_goes_well() {
+fn breaker_opens_after_failures_and_closes_after_a_trial() {
     let clock = MockClock::new();
     clock.run(|| {
         let (desk, breaker) = (Desk::default(), nervous());
@@ -34,7 +34,7 @@ fn it_opens_when_too_many_fail_and_closes_when_a_trial_goes_well() {
         assert_eq!(breaker.state(), BreakerState::Open, "half of them");
         assert!(is_rejected(&work.once(3).wait()));
         let refused = work.once(3).try_submit().expect_err("it is open");
-        assert!(!refused.is_full(), "and nobody waits for it");
+        assert!(!refused.is_full(), "and no call waits for room");
         clock.advance(SECOND);
         let trial = work.once(4).submit();
         assert!(is_rejected(&work.once(5).wait()), "one trial is under way");
@@ -46,7 +46,7 @@ fn it_opens_when_too_many_fail_and_closes_when_a_trial_goes_well() {
         desk.succeed();
         assert_eq!(trial.wait().expect("it is let through"), 3);
         assert_eq!(breaker.state(), BreakerState::Closed);
-        let to: Vec<_> = transitions.by_ref().take(5).map(|told| told.to).collect();
+        let to: Vec<_> = transitions.by_ref().take(5).map(|transition| transition.to).collect();
         let (open, half, closed) = (BreakerState::Open, BreakerState::HalfOpen, BreakerState::Closed);
         assert_eq!(to, [open, half, open, half, closed]);
         let _ = jobs.map(Handle::detach);
@@ -54,7 +54,7 @@ fn it_opens_when_too_many_fail_and_closes_when_a_trial_goes_well() {
 }
 
 #[test]
-fn a_trial_that_is_cancelled_or_taken_back_makes_room_for_another() {
+fn cancelled_or_returned_trial_makes_room_for_another() {
     let clock = MockClock::new();
     clock.run(|| {
         let (desk, breaker) = (Desk::with_room_for(1), nervous());
@@ -75,7 +75,7 @@ fn a_trial_that_is_cancelled_or_taken_back_makes_room_for_another() {
 }
 
 #[test]
-fn trial_that_never_ends_counts_as_failed_and_another_is_let_in() {
+fn endless_trial_counts_as_failed_and_admits_another() {
     let clock = MockClock::new();
     clock.run(|| {
         let (desk, breaker) = (Desk::default(), nervous()); // it stays open for a second
@@ -97,14 +97,14 @@ fn trial_that_never_ends_counts_as_failed_and_another_is_let_in() {
         assert_eq!(breaker.state(), BreakerState::Closed);
         hanging.complete(Ok(WorkOutput::Once(1)));
         assert_eq!(hangs.wait().expect("it goes on all the same"), 1);
-        let to: Vec<_> = transitions.by_ref().take(5).map(|told| told.to).collect();
+        let to: Vec<_> = transitions.by_ref().take(5).map(|transition| transition.to).collect();
         let (open, half, closed) = (BreakerState::Open, BreakerState::HalfOpen, BreakerState::Closed);
         assert_eq!(to, [open, half, open, half, closed]);
     });
 }
 
 #[test]
-fn hanging_trials_are_one_failure_each_among_several() {
+fn each_hanging_trial_is_one_failure() {
     let clock = MockClock::new();
     clock.run(|| {
         let (desk, breaker) = (Desk::default(), nervous().half_open_calls(3).half_open_timeout(MINUTE));
@@ -126,7 +126,7 @@ fn hanging_trials_are_one_failure_each_among_several() {
 }
 
 #[test]
-fn it_opens_when_too_many_are_slow() {
+fn breaker_opens_when_too_many_calls_are_slow() {
     let clock = MockClock::new();
     clock.run(|| {
         let (desk, breaker) = (Desk::default(), nervous().slow_rate(0.5, SECOND));
@@ -143,7 +143,7 @@ fn it_opens_when_too_many_are_slow() {
 }
 
 #[test]
-fn what_is_long_past_counts_no_more() {
+fn old_outcomes_leave_the_window() {
     let clock = MockClock::new();
     clock.run(|| {
         let (desk, breaker) = (Desk::default(), nervous().window(10 * SECOND));
@@ -159,7 +159,7 @@ fn what_is_long_past_counts_no_more() {
 }
 
 #[test]
-fn the_user_says_what_a_failure_is() {
+fn user_predicate_defines_a_failure() {
     let desk = Desk::default();
     let breaker = nervous()
         .failure_if(|error| matches!(error, CallError::TimedOut(_)))
@@ -180,7 +180,7 @@ fn the_user_says_what_a_failure_is() {
 }
 
 #[test]
-fn a_breaker_may_stand_around_two_executors() {
+fn breaker_may_wrap_two_executors() {
     let (desk, breaker) = (Desk::default(), nervous());
     let [left, right] = [(); 2].map(|()| over(&desk, &breaker));
     let jobs = [left.once(1).submit(), right.once(2).submit()];

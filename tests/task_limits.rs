@@ -1,5 +1,4 @@
-//! Tests of what changes while a pool runs: its threads, broadcasts to all threads, and task
-//! limits.
+//! Tests of task limits: the number of calls of one task that run at once in a pool.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use futures_util::lock::Mutex as AsyncMutex;
@@ -12,7 +11,6 @@ use nanolith::{
     time::MILLISECOND,
 };
 use std::{
-    cell::Cell,
     collections::HashSet,
     sync::{
         Arc,
@@ -24,271 +22,6 @@ use std::{
 
 /// A limit for an event that must happen, on a machine that is busy.
 const LONG: Duration = Duration::from_secs(20);
-
-thread_local! {
-    static SET_UP: Cell<i64> = const { Cell::new(0) };
-}
-
-pub struct Tasks;
-
-#[define]
-impl Tasks {
-    /// Reports its start, and returns when it receives a message.
-    pub fn hold(begun: Sender<()>, go: Receiver<()>) {
-        let _ = begun.send(());
-        let _ = go.recv_timeout(LONG);
-    }
-
-    pub fn double(x: i64) -> i64 {
-        2 * x
-    }
-
-    /// Runs a closure on all threads before it ends, if it may.
-    pub fn everywhere(pool: Pool) -> Result<usize, BroadcastError> {
-        pool.broadcast(|| ()).wait().map(|all| all.len())
-    }
-
-    pub async fn everywhere_async(pool: Pool) -> Result<usize, BroadcastError> {
-        pool.broadcast(|| ()).await.map(|all| all.len())
-    }
-
-    pub fn set_up() -> i64 {
-        SET_UP.get()
-    }
-}
-
-fn pool(min: usize, max: usize) -> PoolBuilder {
-    Pool::builder().min_concurrency(Concurrency::Exact(min)).concurrency(Concurrency::Exact(max))
-}
-
-/// Submits `tasks` tasks that run until the test lets them end.
-fn busy(pool: &Pool, tasks: usize) -> (Vec<Sender<()>>, Vec<Handle<Tasks, ()>>) {
-    let (begun, told) = mpsc::channel();
-    let held = (0..tasks)
-        .map(|_| {
-            let (go, may_go) = mpsc::channel();
-            (go, Tasks::on(pool).hold(begun.clone(), may_go).submit())
-        })
-        .unzip();
-    (0..tasks).for_each(|_| told.recv_timeout(LONG).expect("it begins"));
-    held
-}
-
-/// Counts a pool's threads, and reports each that ends.
-fn counted(settings: PoolBuilder) -> (Pool, Arc<AtomicUsize>, Receiver<()>) {
-    let (tell, ended) = mpsc::channel();
-    let started = Arc::new(AtomicUsize::new(0));
-    let starts = started.clone();
-    let pool = settings
-        .on_thread_start(move || {
-            starts.fetch_add(1, Ordering::Relaxed);
-        })
-        .on_thread_exit(move || {
-            let _ = tell.send(());
-        })
-        .build()
-        .expect("sound");
-    (pool, started, ended)
-}
-
-// ----- threads come and go
-
-#[test]
-fn a_pool_starts_with_the_least_of_its_threads_and_grows_while_work_waits() {
-    let (pool, started, _) = counted(pool(1, 4));
-    assert_eq!(pool.threads(), 1);
-    let (go, held) = busy(&pool, 4);
-    assert_eq!((pool.threads(), pool.active(), pool.is_saturated()), (4, 4, true));
-    assert_eq!(started.load(Ordering::Relaxed), 4);
-    drop(go);
-    held.into_iter().for_each(|job| job.wait().expect("it runs"));
-}
-
-#[test]
-fn it_grows_no_further_than_its_concurrency() {
-    let pool = pool(1, 2).build().expect("sound");
-    let (go, held) = busy(&pool, 2);
-    let waits = Tasks::on(&pool).double(4).submit();
-    assert_eq!((pool.queue_len(), pool.threads()), (1, 2));
-    drop(go);
-    assert_eq!(waits.wait().expect("it runs"), 8);
-    held.into_iter().for_each(|job| job.wait().expect("it runs"));
-}
-
-#[test]
-fn threads_that_were_idle_for_so_long_go_and_the_least_stay() {
-    let (pool, started, ended) = counted(pool(2, 4).idle_timeout(Duration::from_millis(20)));
-    let (go, held) = busy(&pool, 4);
-    drop(go);
-    held.into_iter().for_each(|job| job.wait().expect("it runs"));
-    (0..2).for_each(|_| ended.recv_timeout(LONG).expect("a thread goes"));
-    assert_eq!(pool.threads(), 2);
-    let (go, held) = busy(&pool, 4);
-    assert_eq!((pool.threads(), started.load(Ordering::Relaxed)), (4, 6), "two were kept, and two come again");
-    drop(go);
-    held.into_iter().for_each(|job| job.wait().expect("it runs"));
-}
-
-#[test]
-fn a_thread_goes_at_once_where_it_may_not_be_idle() {
-    let (pool, _, ended) = counted(pool(1, 3).idle_timeout(Duration::ZERO));
-    for _ in 0..20 {
-        let (go, held) = busy(&pool, 3);
-        drop(go);
-        held.into_iter().for_each(|job| job.wait().expect("it runs"));
-    }
-    assert!(ended.recv_timeout(LONG).is_ok());
-}
-
-#[test]
-fn the_concurrency_of_a_pool_that_grows_changes_while_it_runs() {
-    let pool = pool(1, 2).max_spare_threads(0).build().expect("sound");
-    pool.set_concurrency(Concurrency::Exact(4)).expect("sound");
-    assert_eq!((pool.threads(), pool.max_concurrency()), (1, 4));
-    let (go, held) = busy(&pool, 4);
-    pool.set_concurrency(Concurrency::Exact(1)).expect("sound");
-    drop(go);
-    held.into_iter().for_each(|job| job.wait().expect("it runs"));
-    let (go, held) = busy(&pool, 1);
-    let waits = Tasks::on(&pool).double(4).submit();
-    assert_eq!((pool.queue_len(), pool.active()), (1, 1));
-    drop(go);
-    assert_eq!(waits.wait().expect("it runs"), 8);
-    held.into_iter().for_each(|job| job.wait().expect("it runs"));
-}
-
-#[test]
-fn by_default_a_pool_has_all_its_threads() {
-    let pool = Pool::builder().concurrency(Concurrency::Exact(3)).build().expect("sound");
-    assert_eq!(pool.threads(), 3);
-    let (go, held) = busy(&pool, 3);
-    assert_eq!((pool.threads(), pool.spare_threads()), (3, 0));
-    drop(go);
-    held.into_iter().for_each(|job| job.wait().expect("it runs"));
-}
-
-#[test]
-fn a_least_number_that_cannot_be_is_named() {
-    for (min, says) in [(0, "must be at least 1"), (3, "must be at most the concurrency")] {
-        let error = pool(min, 2).build().expect_err("it cannot be");
-        assert_eq!(
-            (error.setting(), error.to_string()),
-            (Some("min_concurrency"), format!("`min_concurrency` {says}"))
-        );
-    }
-}
-
-// ----- a run on all threads
-
-fn who_am_i() -> std::thread::ThreadId {
-    std::thread::current().id()
-}
-
-#[test]
-fn a_run_on_all_threads_runs_once_on_each() {
-    let pool = Pool::builder().concurrency(Concurrency::Exact(4)).build().expect("sound");
-    let runs = Arc::new(AtomicUsize::new(0));
-    let counted = runs.clone();
-    let all = pool.broadcast(move || {
-        counted.fetch_add(1, Ordering::Relaxed);
-        SET_UP.set(7);
-        who_am_i()
-    });
-    let threads: HashSet<_> = all.wait().expect("nobody is in the way").into_iter().map(Result::unwrap).collect();
-    assert_eq!((threads.len(), runs.load(Ordering::Relaxed)), (4, 4));
-    assert!((0..100).all(|_| Tasks::on(&pool).set_up().wait().expect("it runs") == 7));
-}
-
-#[test]
-fn it_reaches_the_one_thread_of_a_paused_pool() {
-    let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("sound");
-    pool.pause();
-    let waits = Tasks::on(&pool).set_up().submit();
-    assert_eq!(pool.broadcast(|| SET_UP.set(7)).wait().expect("nobody is in the way").len(), 1);
-    assert!(!waits.is_finished());
-    pool.resume();
-    assert_eq!(waits.wait().expect("it runs"), 7);
-}
-
-#[test]
-fn a_busy_thread_comes_to_it_between_two_tasks() {
-    let pool = Pool::builder().concurrency(Concurrency::Exact(2)).build().expect("sound");
-    let (mut go, held) = busy(&pool, 2);
-    let after: Vec<_> = (0..100).map(|_| Tasks::on(&pool).set_up().submit()).collect();
-    let all = pool.broadcast(|| SET_UP.set(7));
-    assert_eq!(format!("{all:?}"), "Broadcast { left: 2, .. }");
-    go.clear();
-    assert_eq!(all.wait().expect("nobody is in the way").len(), 2);
-    held.into_iter().for_each(|job| job.wait().expect("it runs"));
-    assert!(after.into_iter().all(|job| job.wait().expect("it runs") == 7), "it comes before what waited");
-}
-
-#[test]
-fn it_ends_though_the_pool_never_runs_out_of_short_calls() {
-    let pool = Pool::builder().concurrency(Concurrency::Exact(2)).build().expect("sound");
-    let stop = Arc::new(AtomicUsize::new(0));
-    let callers: Vec<_> = (0..2)
-        .map(|_| {
-            let (pool, stop) = (pool.clone(), stop.clone());
-            std::thread::spawn(move || {
-                while stop.load(Ordering::Relaxed) == 0 {
-                    let jobs: Vec<_> = (0..64).map(|x| Tasks::on(&pool).double(x).submit()).collect();
-                    assert!(jobs.into_iter().all(|job| job.wait().is_ok()));
-                }
-            })
-        })
-        .collect();
-    for _ in 0..50 {
-        assert_eq!(pool.broadcast(who_am_i).wait().expect("nobody is in the way").len(), 2);
-    }
-    stop.store(1, Ordering::Relaxed);
-    callers.into_iter().for_each(|caller| caller.join().expect("every call ends"));
-}
-
-#[test]
-fn it_reaches_threads_that_the_pool_grew_by() {
-    let pool = pool(1, 3).build().expect("sound");
-    let (go, held) = busy(&pool, 3);
-    drop(go);
-    held.into_iter().for_each(|job| job.wait().expect("it runs"));
-    let threads: HashSet<_> =
-        pool.broadcast(who_am_i).wait().expect("nobody is in the way").into_iter().map(Result::unwrap).collect();
-    assert_eq!(threads.len(), 3);
-}
-
-#[test]
-fn a_panic_on_one_thread_is_its_result_alone() {
-    let pool = Pool::builder().concurrency(Concurrency::Exact(3)).build().expect("sound");
-    let runs = AtomicUsize::new(0);
-    let all = pool.broadcast(move || assert_ne!(runs.fetch_add(1, Ordering::Relaxed), 1, "the second fails"));
-    let results = all.wait().expect("nobody is in the way");
-    let panics: Vec<_> = results.into_iter().filter_map(Result::err).collect();
-    assert!(panics.len() == 1 && panics[0].message().contains("the second fails"), "{panics:?}");
-    assert_eq!(Tasks::on(&pool).double(4).wait().expect("the threads live on"), 8);
-}
-
-#[test]
-fn a_task_that_waits_for_its_own_thread_is_told_so_and_one_that_awaits_it_is_not() {
-    for threads in [1, 2] {
-        let pool = Pool::builder().concurrency(Concurrency::Exact(threads)).build().expect("sound");
-        let tasks = Tasks::on(&pool);
-        assert_eq!(tasks.everywhere(pool.clone()).wait().expect("it runs"), Err(BroadcastError::WouldDeadlock));
-        assert_eq!(tasks.everywhere_async(pool.clone()).wait().expect("it runs"), Ok(threads));
-        let other = Pool::builder().build().expect("sound");
-        assert_eq!(Tasks::on(&other).everywhere(pool.clone()).wait().expect("it runs"), Ok(threads));
-    }
-}
-
-#[test]
-fn it_goes_on_though_nobody_waits_for_it_and_the_pool_is_dropped() {
-    let (tell, told) = mpsc::channel();
-    let pool = Pool::builder().concurrency(Concurrency::Exact(3)).build().expect("sound");
-    drop(pool.broadcast(move || tell.send(who_am_i())));
-    drop(pool);
-    assert_eq!(told.iter().collect::<HashSet<_>>().len(), 3);
-}
-
-// ----- limits of tasks
 
 /// The number of tasks that run now, and the largest number that ran at once.
 #[derive(Default)]
@@ -415,7 +148,7 @@ fn kinds(threads: usize) -> Pool {
 type Held = (Vec<Sender<()>>, Vec<Handle<Kinds, usize>>, Receiver<usize>);
 
 fn hold(pool: &Pool, calls: usize) -> Held {
-    let (begun, told) = mpsc::channel();
+    let (begun, reports) = mpsc::channel();
     let mut go = Vec::new();
     let mut jobs = Vec::new();
     for number in 0..calls {
@@ -423,18 +156,18 @@ fn hold(pool: &Pool, calls: usize) -> Held {
         go.push(send);
         jobs.push(Kinds::on(pool).hold(begun.clone(), number, may_go).submit());
     }
-    let two: HashSet<_> = (0..2).map(|_| told.recv_timeout(LONG).expect("two begin")).collect();
+    let two: HashSet<_> = (0..2).map(|_| reports.recv_timeout(LONG).expect("two begin")).collect();
     assert_eq!(two, HashSet::from([0, 1]));
-    (go, jobs, told)
+    (go, jobs, reports)
 }
 
 #[test]
-fn so_many_calls_of_a_kind_run_and_the_others_take_no_slot() {
+fn calls_beyond_a_task_limit_take_no_slot() {
     let pool = kinds(3);
-    let (go, jobs, told) = hold(&pool, 5);
+    let (go, jobs, reports) = hold(&pool, 5);
     assert!((0..100).all(|_| Kinds::on(&pool).plain().wait().expect("those behind go on") == 7));
     assert_eq!(pool.queue_len(), 3);
-    assert!(told.try_recv().is_err());
+    assert!(reports.try_recv().is_err());
     for go in go {
         drop(go);
     }
@@ -442,35 +175,35 @@ fn so_many_calls_of_a_kind_run_and_the_others_take_no_slot() {
 }
 
 #[test]
-fn those_of_a_kind_that_wait_run_first_in_first_out() {
+fn calls_held_by_a_task_limit_run_first_in_first_out() {
     let pool = kinds(4);
-    let (go, jobs, told) = hold(&pool, 6);
+    let (go, jobs, reports) = hold(&pool, 6);
     for (number, go) in go.into_iter().enumerate() {
         drop(go);
         if number + 2 < 6 {
-            assert_eq!(told.recv_timeout(LONG), Ok(number + 2), "one ends, the next begins");
+            assert_eq!(reports.recv_timeout(LONG), Ok(number + 2), "one ends, the next begins");
         }
     }
     assert!(jobs.into_iter().all(|job| job.wait().is_ok()));
 }
 
 #[test]
-fn a_more_urgent_one_of_the_kind_goes_first() {
+fn more_urgent_call_of_a_limited_task_runs_first() {
     let pool = kinds(4);
-    let (mut go, jobs, told) = hold(&pool, 3);
+    let (mut go, jobs, reports) = hold(&pool, 3);
     let (begun, urgent) = mpsc::channel();
     let (_go, may_go) = mpsc::channel();
     let first = Kinds::on(&pool).hold(begun, 9, may_go).priority(Priority::Immediate).submit();
     assert_eq!(Kinds::on(&pool).plain().wait().expect("it runs, so those before it are held"), 7);
     go.remove(0);
     assert_eq!(urgent.recv_timeout(LONG), Ok(9));
-    assert!(told.try_recv().is_err());
+    assert!(reports.try_recv().is_err());
     drop((go, _go));
     assert!(first.wait().is_ok() && jobs.into_iter().all(|job| job.wait().is_ok()));
 }
 
 #[test]
-fn the_limit_holds_whoever_submits_and_every_call_ends() {
+fn task_limit_holds_for_all_submitters() {
     let pool = kinds(8);
     let gauge = Arc::new(Gauge::default());
     let threads: Vec<_> = (0..4)
@@ -496,28 +229,28 @@ fn the_limit_holds_whoever_submits_and_every_call_ends() {
 }
 
 #[test]
-fn asynchronous_calls_of_a_kind_count_until_they_are_over() {
+fn async_calls_count_in_a_task_limit_until_they_end() {
     let pool = kinds(1);
-    let (begun, told) = mpsc::channel();
+    let (begun, reports) = mpsc::channel();
     let gate = Arc::new(AsyncMutex::new(()));
-    let go = gate.try_lock().expect("nobody has it");
+    let go = gate.try_lock().expect("it is free");
     let kinds = Kinds::on(&pool);
     let mut jobs: Vec<_> = (0..4).map(|number| kinds.suspended(begun.clone(), number, gate.clone()).submit()).collect();
-    let first: Vec<_> = (0..2).map(|_| told.recv_timeout(LONG).expect("two begin")).collect();
+    let first: Vec<_> = (0..2).map(|_| reports.recv_timeout(LONG).expect("two begin")).collect();
     assert_eq!(first, [0, 1]);
     assert_eq!(kinds.plain().wait().expect("they hold no slot"), 7);
-    assert!(told.try_recv().is_err());
+    assert!(reports.try_recv().is_err());
     jobs.remove(0).cancel();
-    assert_eq!(told.recv_timeout(LONG), Ok(2), "one that is dropped makes room");
+    assert_eq!(reports.recv_timeout(LONG), Ok(2), "one that is dropped makes room");
     drop(go);
-    assert_eq!(told.recv_timeout(LONG), Ok(3));
+    assert_eq!(reports.recv_timeout(LONG), Ok(3));
     assert!(jobs.into_iter().all(|job| job.wait().is_ok()));
 }
 
 #[test]
-fn one_that_waits_for_its_kind_is_cancelled_and_times_out_as_any_other() {
+fn call_held_by_a_task_limit_is_cancelled_and_times_out() {
     let pool = kinds(4);
-    let (go, mut jobs, told) = hold(&pool, 6);
+    let (go, mut jobs, reports) = hold(&pool, 6);
     let (begun, late) = mpsc::channel();
     let (_never, may_go) = mpsc::channel();
     let timed = Kinds::on(&pool).hold(begun, 9, may_go).timeout(MILLISECOND).submit();
@@ -526,7 +259,7 @@ fn one_that_waits_for_its_kind_is_cancelled_and_times_out_as_any_other() {
     assert_eq!(pool.queue_len(), 3);
     assert!(matches!(jobs.remove(2).wait(), Err(CallError::Cancelled(_))));
     drop(go);
-    let begun: HashSet<_> = told.iter().take(3).collect();
+    let begun: HashSet<_> = reports.iter().take(3).collect();
     assert_eq!(begun, HashSet::from([3, 4, 5]));
     assert!(late.recv().is_err(), "what ended before it began never begins");
     assert!(jobs.into_iter().all(|job| job.wait().is_ok()));
@@ -535,10 +268,10 @@ fn one_that_waits_for_its_kind_is_cancelled_and_times_out_as_any_other() {
 }
 
 #[test]
-fn one_that_waits_for_its_kind_counts_in_the_bounds_and_is_drained() {
+fn call_held_by_a_task_limit_counts_in_bounds_and_drain() {
     let bounded = Pool::builder().concurrency(Concurrency::Exact(4)).max_queue(MaxQueue::Bounded(2));
     let pool = bounded.on_full(OnFull::Reject).build().expect("sound");
-    let (go, jobs, _told) = hold(&pool, 2);
+    let (go, jobs, _reports) = hold(&pool, 2);
     let (begun, _) = mpsc::channel();
     // Two more calls than there are slots for.
     let waits: Vec<_> = (0..4).map(|_| Kinds::on(&pool).hold(begun.clone(), 9, mpsc::channel().1).submit()).collect();
@@ -552,9 +285,9 @@ fn one_that_waits_for_its_kind_counts_in_the_bounds_and_is_drained() {
 }
 
 #[test]
-fn shutdown_ends_what_waits_for_its_kind() {
+fn shutdown_ends_calls_held_by_a_task_limit() {
     let pool = kinds(4);
-    let (go, jobs, _told) = hold(&pool, 5);
+    let (go, jobs, _reports) = hold(&pool, 5);
     assert_eq!(Kinds::on(&pool).plain().wait().expect("it runs, so those before it are held"), 7);
     assert_eq!(pool.terminate(), 3);
     drop(go);
@@ -566,18 +299,18 @@ fn shutdown_ends_what_waits_for_its_kind() {
 
 /// Checks that the first waiting call starts as soon as one of the two calls before it is over.
 fn expect_two_at_once(pool: &Pool) {
-    let (mut go, jobs, told) = hold(pool, 3);
+    let (mut go, jobs, reports) = hold(pool, 3);
     assert_eq!(Kinds::on(pool).plain().wait().expect("it runs, so the third is held"), 7);
     drop(go.remove(0));
-    assert_eq!(told.recv_timeout(LONG / 2), Ok(2), "beside the second, which runs");
+    assert_eq!(reports.recv_timeout(LONG / 2), Ok(2), "beside the second, which runs");
     drop(go);
     assert!(jobs.into_iter().all(|job| job.wait().is_ok()));
 }
 
 #[test]
-fn a_raised_call_that_waits_for_its_kind_takes_one_place_of_it() {
+fn raised_call_held_by_a_task_limit_takes_one_place() {
     let pool = kinds(4);
-    let (go, mut jobs, _told) = hold(&pool, 3);
+    let (go, mut jobs, _reports) = hold(&pool, 3);
     assert_eq!(Kinds::on(&pool).plain().wait().expect("it runs, so the third is held"), 7);
     jobs[2].raise(Priority::UserBlocking);
     assert_eq!(Kinds::on(&pool).plain().wait().expect("it runs, so the third is held in its new place too"), 7);
@@ -594,10 +327,10 @@ fn a_raised_call_that_waits_for_its_kind_takes_one_place_of_it() {
 }
 
 #[test]
-fn one_that_is_dropped_as_its_turn_comes_leaves_room_for_its_kind() {
+fn held_call_dropped_in_its_turn_frees_its_task_limit() {
     let bounded = Pool::builder().concurrency(Concurrency::Exact(4)).max_queue(MaxQueue::Bounded(3));
     let pool = bounded.on_full(OnFull::DropOldest).build().expect("sound");
-    let (go, mut jobs, _told) = hold(&pool, 2);
+    let (go, mut jobs, _reports) = hold(&pool, 2);
     jobs.extend((0..2).map(|_| Kinds::on(&pool).hold(mpsc::channel().0, 9, mpsc::channel().1).submit()));
     while pool.next_task().is_some() {
         std::thread::yield_now(); // the last two are held
@@ -618,11 +351,11 @@ fn one_that_is_dropped_as_its_turn_comes_leaves_room_for_its_kind() {
 }
 
 #[test]
-fn what_shutdown_ends_leaves_room_for_its_kind() {
+fn shutdown_frees_the_places_of_a_task_limit() {
     let pool = kinds(4);
-    let (go, mut jobs, _told) = hold(&pool, 4);
+    let (go, mut jobs, _reports) = hold(&pool, 4);
     let (go_on, may_go_on) = mpsc::channel();
-    let (begun, told) = mpsc::channel();
+    let (begun, reports) = mpsc::channel();
     let (mut go_children, children): (Vec<_>, Vec<_>) = (0..4).map(|_| mpsc::channel()).unzip();
     let starts = Kinds::on(&pool).starts(pool.clone(), may_go_on, begun, children).submit();
     while pool.next_task().is_some() {
@@ -637,28 +370,28 @@ fn what_shutdown_ends_leaves_room_for_its_kind() {
     assert_eq!(pool.terminate(), 2);
     drop(go_on);
     assert!(starts.wait().is_ok());
-    let first: HashSet<_> = (0..2).map(|_| told.recv_timeout(LONG).expect("two begin")).collect();
+    let first: HashSet<_> = (0..2).map(|_| reports.recv_timeout(LONG).expect("two begin")).collect();
     while pool.next_task().is_some() {
         std::thread::yield_now(); // the remaining calls are held
     }
     assert_eq!(first, HashSet::from([0, 1]));
     drop(go_children.remove(0));
-    assert_eq!(told.recv_timeout(LONG / 2), Ok(2), "beside the second, which runs");
+    assert_eq!(reports.recv_timeout(LONG / 2), Ok(2), "beside the second, which runs");
     drop(go_children);
     pool.drained().wait();
 }
 
 #[test]
-fn a_close_finishes_what_waits_for_its_kind() {
+fn close_finishes_calls_held_by_a_task_limit() {
     let pool = kinds(4);
-    let (go, jobs, _told) = hold(&pool, 5);
+    let (go, jobs, _reports) = hold(&pool, 5);
     pool.close();
     drop((go, pool));
     assert!(jobs.into_iter().all(|job| job.wait().is_ok()));
 }
 
 #[test]
-fn a_panic_makes_room_for_the_next_of_its_kind() {
+fn panic_frees_the_place_of_its_task_limit() {
     let pool = kinds(2);
     let kinds = Kinds::on(&pool);
     let jobs: Vec<_> = ["x", "1", "y", "2"].map(|text| kinds.alone(text.into()).submit()).into();
@@ -667,7 +400,7 @@ fn a_panic_makes_room_for_the_next_of_its_kind() {
 }
 
 #[test]
-fn a_task_that_waits_for_one_of_its_own_kind_gives_it_its_place() {
+fn task_lends_its_place_to_a_call_of_its_own_kind() {
     for threads in [1, 2] {
         let pool = kinds(threads);
         let kinds = Kinds::on(&pool);
@@ -679,7 +412,7 @@ fn a_task_that_waits_for_one_of_its_own_kind_gives_it_its_place() {
 }
 
 #[test]
-fn a_task_that_waits_for_one_of_its_own_kind_by_way_of_a_service_gives_it_its_place() {
+fn task_lends_its_place_to_its_kind_through_a_service() {
     for threads in [1, 4] {
         let pool = kinds(threads);
         let service = Kinds::service().launch().wait().expect("it starts");
@@ -689,7 +422,7 @@ fn a_task_that_waits_for_one_of_its_own_kind_by_way_of_a_service_gives_it_its_pl
 }
 
 #[test]
-fn a_task_that_waits_for_one_of_its_own_kind_gives_it_its_place_though_it_comes_later() {
+fn task_lends_its_place_to_a_later_call_of_its_kind() {
     let pool = kinds(2);
     let at_rest = layers::stack().rate_limit(RateLimit::new(1, 10 * MILLISECOND)).wrap(pool.clone());
     let desks: [(Arc<dyn Executor<Kinds>>, _); 2] =
@@ -704,7 +437,7 @@ fn a_task_that_waits_for_one_of_its_own_kind_gives_it_its_place_though_it_comes_
 }
 
 #[test]
-fn what_waits_for_its_kind_does_not_keep_out_a_later_call_that_the_kind_waits_for() {
+fn held_calls_do_not_block_a_call_that_their_task_waits_for() {
     let bounded = Pool::builder().concurrency(Concurrency::Exact(2)).max_queue(MaxQueue::Bounded(1));
     let pool = bounded.build().expect("sound");
     let desk: Arc<dyn Executor<Kinds>> = Arc::new(pool.clone());
@@ -718,7 +451,7 @@ fn what_waits_for_its_kind_does_not_keep_out_a_later_call_that_the_kind_waits_fo
 }
 
 #[test]
-fn what_a_task_submits_by_way_of_a_layer_is_taken_by_its_full_pool() {
+fn full_pool_admits_calls_that_its_task_submits_via_a_layer() {
     let bounded = Pool::builder().concurrency(Concurrency::Exact(2)).max_queue(MaxQueue::Bounded(1));
     let pool = bounded.build().expect("sound");
     let limited = layers::stack().rate_limit(RateLimit::new(1, 50 * MILLISECOND)).wrap(pool.clone());
@@ -733,7 +466,7 @@ fn what_a_task_submits_by_way_of_a_layer_is_taken_by_its_full_pool() {
 }
 
 #[test]
-fn a_task_that_waits_for_another_kind_at_its_limit_ends() {
+fn wait_for_another_kind_at_its_limit_ends() {
     for threads in [1, 4] {
         let pool = kinds(threads);
         let gauge = Arc::new(Gauge::default());
@@ -744,28 +477,28 @@ fn a_task_that_waits_for_another_kind_at_its_limit_ends() {
 }
 
 #[test]
-fn a_caller_does_not_run_one_beyond_its_kinds_limit() {
+fn caller_runs_no_call_beyond_a_task_limit() {
     let bounded = Pool::builder().concurrency(Concurrency::Exact(2)).max_queue(MaxQueue::Bounded(2));
     let pool = bounded.on_full(OnFull::CallerRuns).build().expect("sound");
-    let (go, jobs, told) = hold(&pool, 2);
+    let (go, jobs, reports) = hold(&pool, 2);
     let (begun, _) = mpsc::channel();
     let submit = || Kinds::on(&pool).hold(begun.clone(), 9, mpsc::channel().1).submit();
     let waits = [submit(), submit()];
     let refused = Kinds::on(&pool).hold(begun.clone(), 9, mpsc::channel().1).wait();
     assert!(matches!(refused, Err(CallError::Full(_))));
     assert_eq!(Kinds::on(&pool).plain().wait().expect("the caller runs it"), 7);
-    drop((go, told));
+    drop((go, reports));
     assert!(waits.into_iter().chain(jobs).all(|job| job.wait().is_ok()));
 }
 
 #[test]
-fn a_service_takes_no_notice_of_a_kinds_limit() {
+fn service_ignores_task_limits() {
     let service = Kinds::service().launch().wait().expect("it starts");
-    let (begun, told) = mpsc::channel();
+    let (begun, reports) = mpsc::channel();
     let gate = Arc::new(AsyncMutex::new(()));
-    let go = gate.try_lock().expect("nobody has it");
+    let go = gate.try_lock().expect("it is free");
     let jobs: Vec<_> = (0..3).map(|number| service.suspended(begun.clone(), number, gate.clone()).submit()).collect();
-    let all: Vec<_> = (0..3).map(|_| told.recv_timeout(LONG).expect("all begin")).collect();
+    let all: Vec<_> = (0..3).map(|_| reports.recv_timeout(LONG).expect("all begin")).collect();
     assert_eq!(all, [0, 1, 2]);
     drop(go);
     assert!(jobs.into_iter().all(|job| job.wait().is_ok()));

@@ -140,7 +140,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn a_pipeline_gives_what_an_iterator_gives(
+    fn pipeline_results_equal_those_of_an_iterator(
         numbers in prop::collection::vec(-1_000..1_000_i64, 0..300),
         stages in prop::collection::vec(random(), 0..5),
     ) {

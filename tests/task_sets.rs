@@ -77,8 +77,8 @@ impl Counter {
 }
 
 #[test]
-fn a_state_that_is_not_send_lives_on_its_service() {
-    let (closed, told) = std::sync::mpsc::channel();
+fn state_that_is_not_send_lives_on_its_service() {
+    let (closed, reports) = std::sync::mpsc::channel();
     let counter = Counter::service(10, Some(closed)).launch().wait().expect("it starts");
     assert_eq!(counter.bump(5).wait().expect("it runs"), 15);
     assert_eq!(counter.total().wait().expect("it runs"), 15);
@@ -88,11 +88,11 @@ fn a_state_that_is_not_send_lives_on_its_service() {
     assert_eq!(counter.double(4).wait().expect("it runs"), 8);
     assert_eq!(Counter::tasks().double(4).wait().expect("a stateless task runs anywhere"), 8);
     counter.close().wait().expect("it closes");
-    assert_eq!(told.recv(), Ok(16));
+    assert_eq!(reports.recv(), Ok(16));
 }
 
 #[test]
-fn a_failing_init_is_the_launchs_typed_error() {
+fn failing_init_is_the_typed_error_of_the_launch() {
     match Counter::service(-1, None).launch().wait() {
         Err(nanolith::service::LaunchError::Init(error)) => assert_eq!(error, TooLow(-1)),
         other => panic!("not {other:?}"),
@@ -101,10 +101,10 @@ fn a_failing_init_is_the_launchs_typed_error() {
 
 #[test]
 fn on_close_does_not_run_after_terminate() {
-    let (closed, told) = std::sync::mpsc::channel();
+    let (closed, reports) = std::sync::mpsc::channel();
     let counter = Counter::service(1, Some(closed)).launch().wait().expect("it starts");
     counter.terminate().wait().expect("it ends");
-    assert!(told.recv().is_err());
+    assert!(reports.recv().is_err());
 }
 
 /// A state that the tasks of a pool share.
@@ -127,7 +127,7 @@ impl Tally {
 }
 
 #[test]
-fn a_pool_shares_a_state_among_its_tasks() {
+fn pool_shares_a_state_among_its_tasks() {
     let pool = Pool::builder().build().expect("sound");
     let state = Arc::new(Tally(AtomicI64::new(0)));
     let tally = Tally::shared(state.clone()).on(&pool);
@@ -175,7 +175,7 @@ where
 }
 
 #[test]
-fn a_generic_set_works_for_each_of_its_types() {
+fn generic_set_works_for_each_of_its_types() {
     let store = Store::<String, 4>::service().launch().wait().expect("it starts");
     assert_eq!(store.put("a".into()).wait().expect("it runs"), 1);
     assert_eq!(store.first().wait().expect("it runs").as_deref(), Some("a"));
@@ -205,7 +205,7 @@ pub mod geometry {
 }
 
 #[test]
-fn a_module_is_a_set_too() {
+fn module_is_a_task_set() {
     assert_eq!(geometry::tasks().add(1, 2).wait().expect("it runs"), 3);
     assert_eq!(geometry::on(&Pool::builder().build().expect("sound")).later(1).wait().expect("it runs"), 2);
     let service = geometry::service().launch().wait().expect("it starts");
@@ -214,7 +214,7 @@ fn a_module_is_a_set_too() {
 }
 
 #[test]
-fn a_set_tells_of_its_tasks() {
+fn set_lists_its_tasks() {
     assert_eq!(Counter::NAME, "Counter");
     assert_eq!(Counter::IDENTIFIER, "sets::Counter");
     let bump = &Counter::TASKS[0];

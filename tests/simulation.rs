@@ -134,7 +134,7 @@ fn race() -> Vec<u64> {
 // ----- seeds
 
 #[test]
-fn a_closure_gives_what_it_gives() {
+fn simulation_returns_the_value_of_its_closure() {
     assert_eq!(sim(1, || Work::tasks().add(4, 5).wait()).ok(), Some(9));
     assert!(!sim::is_simulated());
 }
@@ -153,7 +153,7 @@ fn town() -> u64 {
 }
 
 #[test]
-fn the_same_seed_runs_the_same_way_a_hundred_times() {
+fn same_seed_runs_the_same_way_a_hundred_times() {
     let run = || Simulation::new().run(7, town).expect("it ends");
     let first = run();
     assert!(first.trace.count() > 20, "{}", first.trace);
@@ -178,7 +178,7 @@ fn other_seeds_find_other_orders() {
 }
 
 #[test]
-fn those_who_send_are_interrupted_too() {
+fn sending_threads_are_interrupted() {
     let orders: BTreeSet<_> = (0..30)
         .map(|seed| {
             sim(seed, || {
@@ -223,7 +223,7 @@ fn lost_update() {
 }
 
 #[test]
-fn a_lost_update_is_found_and_its_seed_shows_it_again() {
+fn seed_of_a_lost_update_shows_it_again() {
     let outcome = |seed| Simulation::new().run(seed, lost_update).map(|_| ());
     let error = (0..100).find_map(|seed| outcome(seed).err()).expect("one of a hundred seeds finds it");
     assert!(error.panic().is_some_and(|panic| panic.message().contains("an update was lost")), "{error}");
@@ -234,7 +234,7 @@ fn a_lost_update_is_found_and_its_seed_shows_it_again() {
 }
 
 #[test]
-fn exploring_stops_at_the_first_seed_that_fails_and_names_it() {
+fn explore_stops_at_the_first_failing_seed_and_names_it() {
     let runs = AtomicUsize::new(0);
     let explored = std::panic::catch_unwind(|| {
         sim::explore(0..1_000, || {
@@ -260,7 +260,7 @@ fn embrace() {
 }
 
 #[test]
-fn a_deadlock_is_told_rather_than_hung_at() {
+fn deadlock_is_reported() {
     let error = failed(5, embrace);
     assert!(error.is_deadlock(), "{error}");
     let waiting = error.threads().iter().filter(|thread| thread.contains("`waits_for_other` waits")).count();
@@ -273,7 +273,7 @@ fn failed<R: Send>(seed: u64, f: impl FnOnce() -> R + Send) -> SimError {
 }
 
 #[test]
-fn a_live_lock_comes_to_the_step_limit() {
+fn live_lock_reaches_the_step_limit() {
     let careful = Simulation::new().step_limit(5_000);
     let error = careful.run(5, || {
         let _nap = sim::spawn(|| {
@@ -294,7 +294,7 @@ fn a_live_lock_comes_to_the_step_limit() {
 }
 
 #[test]
-fn a_panic_within_carries_the_seed_and_is_kept() {
+fn panic_inside_carries_the_seed_and_its_payload() {
     let error = failed(9, || {
         let _account = account(1);
         panic!("no luck")
@@ -302,11 +302,14 @@ fn a_panic_within_carries_the_seed_and_is_kept() {
     assert_eq!((error.seed(), error.panic().map(nanolith::call::Panic::message)), (9, Some("no luck")));
     let thrown = std::panic::catch_unwind(|| sim(9, || panic!("no luck"))).expect_err("it panics");
     let message = thrown.downcast_ref::<String>().expect("it says so in words");
-    assert!(message.contains("seed 9") && message.contains("no luck") && message.contains("sim.rs"), "{message}");
+    assert!(
+        message.contains("seed 9") && message.contains("no luck") && message.contains("simulation.rs"),
+        "{message}"
+    );
 }
 
 #[test]
-fn a_thread_that_panics_while_nobody_waits_fails_the_simulation() {
+fn panic_of_an_unjoined_thread_fails_the_simulation() {
     let error = failed(2, || {
         sim::spawn(|| panic!("alone")).detach();
         sim::advance(SECOND);
@@ -319,7 +322,7 @@ fn a_thread_that_panics_while_nobody_waits_fails_the_simulation() {
 // ----- time
 
 #[test]
-fn a_day_of_schedules_is_over_in_no_time() {
+fn day_of_schedules_passes_at_once() {
     let began = Instant::now();
     let (ticks, elapsed) = sim(1, || {
         let ticks = Log::default();
@@ -357,7 +360,7 @@ fn time_limits_hold_to_the_nanosecond() {
 }
 
 #[test]
-fn a_loop_that_polls_comes_to_its_end() {
+fn polling_loop_reaches_its_end() {
     sim::explore(0..20, || {
         let job = Work::tasks().later(5, HOUR).submit();
         while !job.is_finished() {
@@ -389,7 +392,7 @@ fn nested_waits_raise_spare_threads_at_concurrency_two() {
 }
 
 #[test]
-fn a_service_crashes_and_starts_anew_after_its_backoff() {
+fn crashed_service_restarts_after_its_backoff() {
     sim::explore(0..30, || {
         let backoff = Backoff::exponential(10 * SECOND).jitter(0.0);
         let restart = Restart::on_panic().limit(5, HOUR).backoff(backoff);
@@ -411,7 +414,7 @@ fn a_service_crashes_and_starts_anew_after_its_backoff() {
 }
 
 #[test]
-fn chance_in_backoff_comes_from_the_seed() {
+fn backoff_jitter_comes_from_the_seed() {
     let rest = |seed| {
         sim(seed, || {
             let restart = Restart::on_panic().except_in_tasks().backoff(Backoff::exponential(SECOND).jitter(0.5));
@@ -426,7 +429,7 @@ fn chance_in_backoff_comes_from_the_seed() {
 }
 
 #[test]
-fn a_cluster_loses_a_member_under_load_and_every_call_ends_once() {
+fn every_call_ends_once_though_a_cluster_loses_a_member() {
     sim::explore(0..30, || {
         let cluster = Cluster::launch(3, || Account::service(1)).wait().expect("it starts");
         let jobs: Vec<_> = (0..40).map(|_| cluster.later(SECOND).submit()).collect();
@@ -473,7 +476,7 @@ impl Clerk {
 }
 
 #[test]
-fn a_messenger_and_a_stream_go_between_services() {
+fn messenger_and_stream_connect_services() {
     sim::explore(0..30, || {
         let clerks = [0, 1].map(|_| Clerk::service().launch().wait().expect("it starts"));
         let listening = clerks[0].listen("orders".into()).submit();
@@ -494,7 +497,7 @@ fn a_messenger_and_a_stream_go_between_services() {
 }
 
 #[test]
-fn handlers_hear_on_the_simulations_own_global_pool() {
+fn handlers_run_on_the_global_pool_of_the_simulation() {
     let before = GlobalPool.get().expect("it starts").completed();
     sim::explore(0..20, || {
         let (ours, theirs) = port::pair::<u64, u64>();
@@ -513,7 +516,7 @@ fn handlers_hear_on_the_simulations_own_global_pool() {
 // ----- what is left
 
 #[test]
-fn what_a_closure_leaves_goes_on_and_ends() {
+fn calls_left_by_the_closure_run_to_their_end() {
     let log = Log::default();
     let report = Simulation::new().run(3, || {
         let log = log.clone();
@@ -531,7 +534,7 @@ fn what_a_closure_leaves_goes_on_and_ends() {
 }
 
 #[test]
-fn what_would_never_end_is_ended_and_told() {
+fn endless_calls_are_ended_and_reported() {
     struct Dropped(Log);
     impl Drop for Dropped {
         fn drop(&mut self) {
@@ -558,14 +561,14 @@ fn what_would_never_end_is_ended_and_told() {
 }
 
 #[test]
-fn a_thread_that_blocks_by_other_means_is_told_of() {
+fn thread_blocked_outside_the_simulation_is_reported() {
     let hasty = Simulation::new().patience(20 * MILLISECOND);
     let report = hasty.run(1, || std::thread::sleep(200 * MILLISECOND)).expect("it ends");
     assert_eq!(report.held_up.len(), 1);
 }
 
 #[test]
-fn simulations_side_by_side_do_not_meet() {
+fn concurrent_simulations_do_not_interact() {
     let run = |seed| {
         sim(seed, || {
             let orders = Messenger::<u64>::open("side by side").expect("it carries numbers");
@@ -591,7 +594,7 @@ fn simulations_side_by_side_do_not_meet() {
 }
 
 #[test]
-fn short_tasks_in_a_row_take_no_way_around_the_queue() {
+fn short_tasks_do_not_open_the_ring() {
     sim::explore(0..3, || {
         let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("there are threads");
         let jobs: Vec<_> = (0..200).map(|_| Work::on(&pool).says(pool.clone()).submit()).collect();
@@ -601,7 +604,7 @@ fn short_tasks_in_a_row_take_no_way_around_the_queue() {
 }
 
 #[test]
-fn a_parallel_iterator_within_a_task_stays_on_its_thread() {
+fn parallel_iterator_within_a_task_stays_on_its_thread() {
     sim::explore(0..10, || {
         let pool = Pool::builder().concurrency(Concurrency::Exact(2)).build().expect("there are threads");
         let jobs = [1, 2].map(|n| Work::on(&pool).sums(n).submit());
@@ -611,13 +614,13 @@ fn a_parallel_iterator_within_a_task_stays_on_its_thread() {
 }
 
 #[test]
-fn the_machine_has_as_many_cores_as_is_said() {
+fn available_cores_are_those_of_the_setting() {
     let cores = |simulation: Simulation| simulation.run(1, || Concurrency::X2.tasks()).expect("it ends").value;
     assert_eq!((cores(Simulation::new()), cores(Simulation::new().cores(3))), (8, 6));
 }
 
 #[test]
-fn no_threads_are_left_by_a_hundred_simulations() {
+fn hundred_simulations_leave_no_threads() {
     let threads = || std::fs::read_dir("/proc/self/task").map(Iterator::count).unwrap_or(0);
     sim(0, town);
     let before = threads();
@@ -631,7 +634,7 @@ fn no_threads_are_left_by_a_hundred_simulations() {
 }
 
 #[test]
-fn one_who_polls_for_ever_is_ended_too() {
+fn endlessly_polling_thread_is_ended() {
     let careful = Simulation::new().step_limit(10_000);
     let report = careful.run(1, || {
         sim::spawn(|| {
@@ -647,7 +650,7 @@ fn one_who_polls_for_ever_is_ended_too() {
 
 #[test]
 #[ignore = "run by the next"]
-fn the_seeds_that_are_explored() {
+fn explored_seeds_are_counted() {
     let runs = AtomicUsize::new(0);
     sim::explore(0..5, || {
         runs.fetch_add(1, SeqCst);
@@ -656,10 +659,10 @@ fn the_seeds_that_are_explored() {
 }
 
 #[test]
-fn the_environment_picks_one_seed() {
+fn environment_variable_selects_one_seed() {
     let run = |seed: Option<&str>| {
         let mut test = std::process::Command::new(std::env::current_exe().expect("it is a file"));
-        test.args(["--exact", "the_seeds_that_are_explored", "--ignored", "--nocapture"])
+        test.args(["--exact", "explored_seeds_are_counted", "--ignored", "--nocapture"])
             .env_remove("NANOLITH_SIM_SEED");
         seed.map(|seed| test.env("NANOLITH_SIM_SEED", seed));
         let output = test.output().expect("it runs");

@@ -146,7 +146,7 @@ fn restarted(life: &mut LifeEvents) -> Crash {
 // ----- asynchronous tasks
 
 #[test]
-fn a_panic_after_a_wait_restarts_the_service_though_nothing_else_comes() -> Result<(), Failed> {
+fn panic_after_a_wait_restarts_an_idle_service() -> Result<(), Failed> {
     let counter = launch(at_once(), &Starts::default());
     let mut life = started(&counter);
     let ((begun, begins), gate) = (channel(), Gate::default());
@@ -160,7 +160,7 @@ fn a_panic_after_a_wait_restarts_the_service_though_nothing_else_comes() -> Resu
 }
 
 #[test]
-fn what_waits_behind_a_task_that_panics_later_runs_on_the_new_state() -> Result<(), Failed> {
+fn call_queued_behind_a_panicking_task_uses_the_new_state() -> Result<(), Failed> {
     let counter = launch(at_once(), &Starts::default());
     let ((begun, begins), gate) = (channel(), Gate::default());
     let fails = counter.fail_later(begun, gate.clone()).submit();
@@ -175,14 +175,14 @@ fn what_waits_behind_a_task_that_panics_later_runs_on_the_new_state() -> Result<
 // ----- destructors that panic
 
 #[test]
-fn a_future_that_panics_as_it_is_dropped_is_counted_out() -> Result<(), Failed> {
+fn future_that_panics_in_drop_is_no_longer_counted() -> Result<(), Failed> {
     let counter = launch(at_once(), &Starts::default());
     let mut life = started(&counter);
-    let ((begun, begins), (tell, told)) = (channel(), channel());
+    let ((begun, begins), (tell, reports)) = (channel(), channel());
     let call = counter.never(begun, Last { tell, panics: true }).submit();
     begins.recv()?;
     call.cancel();
-    assert_eq!(told.recv()?, "dropped");
+    assert_eq!(reports.recv()?, "dropped");
     assert!(matches!(restarted(&mut life), Crash::Loop(_)));
     assert_eq!(counter.bump(1).wait()?, 11);
     counter.close().wait()?; // it would wait for calls that are still counted
@@ -191,9 +191,9 @@ fn a_future_that_panics_as_it_is_dropped_is_counted_out() -> Result<(), Failed> 
 }
 
 #[test]
-fn a_destructor_that_panics_keeps_no_other_from_its_turn() -> Result<(), Failed> {
+fn panicking_destructor_does_not_skip_other_destructors() -> Result<(), Failed> {
     let counter = launch(at_once(), &Starts::default());
-    let ((begun, begins), (tell, told)) = (channel(), channel());
+    let ((begun, begins), (tell, reports)) = (channel(), channel());
     let calls = [true, false, true, false, true]
         .map(|panics| counter.never(begun.clone(), Last { tell: tell.clone(), panics }).submit());
     begins.iter().take(5).for_each(drop);
@@ -202,16 +202,16 @@ fn a_destructor_that_panics_keeps_no_other_from_its_turn() -> Result<(), Failed>
     for call in calls {
         assert!(matches!(call.wait(), Err(CallError::Crashed(_))));
     }
-    assert_eq!(told.iter().count(), 5);
+    assert_eq!(reports.iter().count(), 5);
     Ok(())
 }
 
 // ----- figures
 
 #[test]
-fn nothing_is_counted_as_at_work_once_a_service_is_over() -> Result<(), Failed> {
+fn terminated_service_counts_no_active_call() -> Result<(), Failed> {
     let counter = launch(at_once(), &Starts::default());
-    let ((begun, begins), (tell, _told)) = (channel(), channel());
+    let ((begun, begins), (tell, _reports)) = (channel(), channel());
     let running = counter.never(begun, Last { tell, panics: false }).submit();
     begins.recv()?;
     let held = counter.bump(1).submit();
@@ -226,7 +226,7 @@ fn nothing_is_counted_as_at_work_once_a_service_is_over() -> Result<(), Failed> 
 // ----- waiters for capacity
 
 #[test]
-fn all_who_wait_for_room_are_told_when_the_service_gives_up() -> Result<(), Failed> {
+fn callers_that_wait_for_room_fail_when_the_service_gives_up() -> Result<(), Failed> {
     let counter = Counter::service(10, Starts::default()).queue(1).on_panic(|_| OnPanic::Restart).launch().wait()?;
     let ((begun, begins), gate) = (channel(), Gate::default());
     let fails = counter.fail_later(begun, gate.clone()).submit();
@@ -257,7 +257,7 @@ fn all_who_wait_for_room_are_told_when_the_service_gives_up() -> Result<(), Fail
 // ----- during a restart
 
 #[test]
-fn a_service_that_starts_anew_has_no_free_slot() -> Result<(), Failed> {
+fn restarting_service_has_no_free_slot() -> Result<(), Failed> {
     let starts = Starts { stuck: Some(1), ..Starts::default() };
     let settings = Counter::service(10, starts.clone()).restart(at_once()).queue(1).on_full(OnFull::Reject);
     let counter = settings.launch().wait()?;
@@ -272,7 +272,7 @@ fn a_service_that_starts_anew_has_no_free_slot() -> Result<(), Failed> {
 }
 
 #[test]
-fn a_terminate_ends_a_start_that_hangs() -> Result<(), Failed> {
+fn terminate_ends_a_hanging_restart() -> Result<(), Failed> {
     let starts = Starts { stuck: Some(1), ..Starts::default() };
     let counter = launch(at_once(), &starts);
     assert!(counter.fail().wait().is_err());
@@ -284,7 +284,7 @@ fn a_terminate_ends_a_start_that_hangs() -> Result<(), Failed> {
 }
 
 #[test]
-fn a_close_waits_for_a_start_and_then_the_accepted_calls_run() -> Result<(), Failed> {
+fn close_waits_for_a_restart_and_then_runs_accepted_calls() -> Result<(), Failed> {
     let starts = Starts { stuck: Some(1), ..Starts::default() };
     let counter = launch(at_once(), &starts);
     assert!(counter.fail().wait().is_err());
@@ -298,7 +298,7 @@ fn a_close_waits_for_a_start_and_then_the_accepted_calls_run() -> Result<(), Fai
 }
 
 #[test]
-fn a_start_that_fails_while_it_closes_waits_before_it_is_tried_again() -> Result<(), Failed> {
+fn failed_restart_during_a_close_waits_before_the_next() -> Result<(), Failed> {
     let starts = Starts { fails: Some(1), ..Starts::default() };
     let counter =
         launch(Restart::on_panic().limit(100, MINUTE).backoff(Backoff::exponential(MINUTE).max_delay(MINUTE)), &starts);
@@ -333,7 +333,7 @@ impl Selfish {
 }
 
 #[test]
-fn a_start_cannot_wait_for_a_call_of_the_service_that_starts() -> Result<(), Failed> {
+fn restart_cannot_wait_for_a_call_of_its_own_service() -> Result<(), Failed> {
     let service = Selfish::service().restart(Restart::on_panic().except_in_tasks()).launch().wait()?;
     *ITSELF.lock().expect("no holder panics") = Some(service.clone());
     let mut life = service.control().life();
@@ -348,7 +348,7 @@ fn a_start_cannot_wait_for_a_call_of_the_service_that_starts() -> Result<(), Fai
 // ----- groups
 
 #[test]
-fn rest_for_one_goes_on_past_a_member_that_has_ended() -> Result<(), Failed> {
+fn rest_for_one_continues_past_an_ended_member() -> Result<(), Failed> {
     let group = RestartGroup::rest_for_one();
     let services = [(); 3].map(|()| launch(at_once(), &Starts::default()));
     services.iter().try_for_each(|service| group.add(service))?;
@@ -360,7 +360,7 @@ fn rest_for_one_goes_on_past_a_member_that_has_ended() -> Result<(), Failed> {
 }
 
 #[test]
-fn rest_for_one_goes_on_past_a_member_that_ends_as_it_should_start() -> Result<(), Failed> {
+fn rest_for_one_continues_past_a_member_that_ends_meanwhile() -> Result<(), Failed> {
     let group = RestartGroup::rest_for_one();
     let stuck = Starts { stuck: Some(1), ..Starts::default() };
     let all = [Starts::default(), stuck.clone(), Starts::default()];
@@ -375,7 +375,7 @@ fn rest_for_one_goes_on_past_a_member_that_ends_as_it_should_start() -> Result<(
 }
 
 #[test]
-fn one_start_answers_all_who_asked_for_it_before() -> Result<(), Failed> {
+fn one_restart_answers_all_earlier_requests() -> Result<(), Failed> {
     let slow = Restart::on_panic().except_in_tasks().backoff(Backoff::exponential(300 * MILLISECOND).jitter(0.0));
     let counter = Counter::service(10, Starts::default()).restart(slow).on_panic(|_| OnPanic::Restart);
     let counter = counter.launch().wait()?;
@@ -392,7 +392,7 @@ fn one_start_answers_all_who_asked_for_it_before() -> Result<(), Failed> {
 // ----- clusters
 
 #[test]
-fn a_member_that_starts_anew_stays_a_member_and_its_calls_wait_for_it() -> Result<(), Failed> {
+fn restarting_member_stays_and_its_calls_wait() -> Result<(), Failed> {
     let starts = Starts { stuck: Some(1), ..Starts::default() };
     let (seen, member) = (starts.clone(), move || Counter::service(10, starts.clone()).restart(at_once()));
     let cluster = Cluster::launch(1, member).wait()?;
@@ -423,7 +423,7 @@ fn scatter(number: u64) -> u64 {
 
 /// Makes calls of each kind, and checks that each of them ends.
 fn torment(services: &[Service<Counter>], round: u64) {
-    let ((begun, _begins), (tell, _told)) = (channel(), channel());
+    let ((begun, _begins), (tell, _reports)) = (channel(), channel());
     let gate = Gate::default();
     let (mut bumps, mut others) = (Vec::new(), Vec::new());
     for step in 0..200 {
@@ -454,7 +454,7 @@ fn torment(services: &[Service<Counter>], round: u64) {
 }
 
 #[test]
-fn members_that_crash_at_once_end_every_call_and_come_to_rest() -> Result<(), Failed> {
+fn members_that_crash_at_once_end_every_call() -> Result<(), Failed> {
     for group in [RestartGroup::one_for_one(), RestartGroup::one_for_all(), RestartGroup::rest_for_one()] {
         let endless = at_once().limit(usize::MAX, MINUTE);
         let services = [(); 3].map(|()| launch(endless.clone(), &Starts::default()));

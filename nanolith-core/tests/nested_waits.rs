@@ -44,7 +44,7 @@ fn nest(calls: &Arc<AnyCalls<Pool>>, depth: i64) -> i64 {
 }
 
 #[test]
-fn a_thousand_waits_deep_ends_at_any_concurrency() {
+fn thousand_nested_waits_end_at_any_concurrency() {
     for concurrency in [1, 2, 4] {
         let pool = Pool::builder().name("deep").concurrency(Concurrency::Exact(concurrency)).build().expect("sound");
         assert_eq!(nest(&calls(&pool), 1_000), 1_000);
@@ -68,7 +68,7 @@ fn ten_thousand_children_of_one_task_end() {
 }
 
 #[test]
-fn children_waited_for_in_reverse_end() {
+fn children_awaited_in_reverse_order_end() {
     let pool = pool(1);
     let (outer, inner) = (calls(&pool), calls(&pool));
     let sum = outer.run(move || {
@@ -80,7 +80,7 @@ fn children_waited_for_in_reverse_end() {
 }
 
 #[test]
-fn a_lock_held_across_an_unrelated_wait_blocks_nobody_for_ever() {
+fn lock_held_across_an_unrelated_wait_does_not_deadlock() {
     let pool = pool(1);
     let calls = calls(&pool);
     let lock = Arc::new(Mutex::new(0_i64));
@@ -125,7 +125,7 @@ fn a_lock_held_across_an_unrelated_wait_blocks_nobody_for_ever() {
 }
 
 #[test]
-fn a_lock_held_across_par_iter_is_not_wanted_by_the_same_stack() {
+fn lock_held_across_par_iter_does_not_deadlock() {
     use rayon::prelude::*;
     for concurrency in [1, 2] {
         let pool = pool(concurrency);
@@ -152,7 +152,7 @@ fn a_lock_held_across_par_iter_is_not_wanted_by_the_same_stack() {
 }
 
 #[test]
-fn calls_waited_for_within_par_iter_end() {
+fn calls_that_par_iter_waits_for_end() {
     use rayon::prelude::*;
     for concurrency in [1, 2, 4] {
         let pool = pool(concurrency);
@@ -174,7 +174,7 @@ fn spin_until(flag: &AtomicBool) {
 }
 
 #[test]
-fn no_task_starts_on_top_of_a_piece_of_par_iter() {
+fn no_task_starts_within_a_waiting_piece_of_par_iter() {
     let pool = pool(2);
     let calls = calls(&pool);
     let (nested, released) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
@@ -212,7 +212,7 @@ fn no_task_starts_on_top_of_a_piece_of_par_iter() {
 }
 
 #[test]
-fn a_helper_that_waits_frees_a_slot() {
+fn waiting_helper_frees_a_slot() {
     let pool = Pool::builder().concurrency(Concurrency::Exact(2)).build().expect("sound");
     pool.set_concurrency(Concurrency::Exact(1)).expect("sound");
     let (outer, inner) = (calls(&pool), calls(&pool));
@@ -235,7 +235,7 @@ fn a_helper_that_waits_frees_a_slot() {
 }
 
 #[test]
-fn work_that_does_not_wait_needs_no_spare_thread() {
+fn tasks_without_waits_need_no_spare_thread() {
     let pool = pool(4);
     let calls = calls(&pool);
     for _ in 0..50 {
@@ -247,7 +247,7 @@ fn work_that_does_not_wait_needs_no_spare_thread() {
 }
 
 #[test]
-fn pieces_of_par_iter_that_wait_for_what_waits_end() {
+fn waiting_pieces_of_par_iter_end() {
     use rayon::prelude::*;
     let pool = pool(1);
     pool.set_concurrency(Concurrency::Exact(4)).expect("sound");
@@ -317,7 +317,7 @@ fn par_iter_on_a_spare_thread_needs_no_other_thread() {
 }
 
 #[test]
-fn a_foreign_block_on_within_a_task_counts_as_waiting() {
+fn foreign_block_on_within_a_task_lends_its_slot() {
     let pool = pool(1);
     let (outer, inner) = (calls(&pool), calls(&pool));
     let sum = outer.run(move || {
@@ -336,7 +336,7 @@ fn a_foreign_block_on_within_a_task_counts_as_waiting() {
 }
 
 #[test]
-fn a_waiting_task_gives_its_slot_to_others() {
+fn waiting_task_lends_its_slot() {
     let pool = pool(1);
     let (calls, elsewhere) = (calls(&pool), calls(&self::pool(1)));
     let (open, opened) = gate();
@@ -358,7 +358,7 @@ fn a_waiting_task_gives_its_slot_to_others() {
 }
 
 #[test]
-fn block_in_place_gives_the_slot_to_others() {
+fn block_in_place_lends_the_slot() {
     let pool = pool(1);
     let calls = calls(&pool);
     let (open, opened) = gate();
@@ -376,7 +376,7 @@ fn block_in_place_gives_the_slot_to_others() {
 }
 
 #[test]
-fn past_the_cap_a_wait_that_cannot_end_is_told_so() {
+fn wait_beyond_the_thread_cap_fails_with_would_deadlock() {
     let pool = Pool::builder().concurrency(Concurrency::Exact(1)).max_spare_threads(0).build().expect("sound");
     let (outer, inner) = (calls(&pool), calls(&pool));
     let job = outer.run(move || {
@@ -390,7 +390,7 @@ fn past_the_cap_a_wait_that_cannot_end_is_told_so() {
 }
 
 #[test]
-fn waits_too_deep_for_the_cap_are_told_so() {
+fn waits_too_deep_for_the_thread_cap_fail() {
     fn chain(calls: &Arc<AnyCalls<Pool>>, depth: i64, deadlocks: &Arc<AtomicUsize>) -> i64 {
         if depth == 0 {
             return 0;
@@ -415,7 +415,7 @@ fn waits_too_deep_for_the_cap_are_told_so() {
 }
 
 #[test]
-fn many_waits_for_one_gate_stay_within_the_cap() {
+fn many_waits_for_one_gate_stay_within_the_thread_cap() {
     let pool =
         Pool::builder().name("capped").concurrency(Concurrency::Exact(2)).max_spare_threads(8).build().expect("sound");
     let calls = calls(&pool);
@@ -455,7 +455,7 @@ fn calls_elsewhere() -> Arc<AnyCalls<Pool>> {
 }
 
 #[test]
-fn two_pools_that_wait_for_each_other_end() {
+fn waits_between_two_pools_end() {
     let (left, right) = (calls(&pool(1)), calls(&pool(1)));
     fn ping(left: &Arc<AnyCalls<Pool>>, right: &Arc<AnyCalls<Pool>>, depth: i64) -> i64 {
         if depth == 0 {
@@ -468,7 +468,7 @@ fn two_pools_that_wait_for_each_other_end() {
 }
 
 #[test]
-fn a_paused_pool_starts_what_a_running_task_waits_for() {
+fn paused_pool_runs_calls_that_a_running_task_waits_for() {
     let pool = pool(1);
     let (calls, inner, asynchronous) = (calls(&pool), calls(&pool), calls(&pool));
     let pausing = pool.clone();
@@ -491,7 +491,7 @@ fn a_paused_pool_starts_what_a_running_task_waits_for() {
 }
 
 #[test]
-fn a_task_that_ends_with_a_pending_poll_gives_its_slot_back() {
+fn task_that_ends_after_a_pending_poll_returns_its_slot() {
     let pool = pool(1);
     let (calls, elsewhere) = (calls(&pool), calls(&self::pool(1)));
     let (open, opened) = gate();
@@ -528,7 +528,7 @@ fn a_task_that_ends_with_a_pending_poll_gives_its_slot_back() {
 }
 
 #[test]
-fn parents_are_named_in_an_error() {
+fn error_names_the_parents_of_its_call() {
     let pool = pool(1);
     let (outer, inner) = (calls(&pool), calls(&pool));
     let (send, receive) = mpsc::channel();

@@ -20,7 +20,7 @@ impl Geometry {
 }
 
 #[test]
-fn the_global_pool_starts_once_with_the_settings_it_was_given() {
+fn global_pool_starts_once_with_its_settings() {
     let wrong = Pool::builder().concurrency(Concurrency::Exact(0)).build_global().expect_err("it cannot work");
     assert_eq!(wrong.setting(), Some("concurrency"), "a failed start leaves it to the next");
     Pool::builder().name("mine").concurrency(Concurrency::Exact(3)).build_global().expect("it is the first");

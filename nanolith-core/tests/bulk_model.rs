@@ -39,7 +39,7 @@ fn plain(n: u32) -> Option<u64> {
 
 proptest! {
     #[test]
-    fn the_results_are_those_of_a_plain_map(
+    fn bulk_results_equal_those_of_an_iterator(
         inputs in prop::collection::vec(0..100_000_u32, 0..3_000),
         in_flight in prop::option::of(0..300_usize),
         batch in prop::option::of(0..100_usize),

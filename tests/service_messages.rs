@@ -73,7 +73,7 @@ fn words(refused: SubmitError<Command>) -> Option<Box<str>> {
 }
 
 #[test]
-fn messages_and_calls_are_taken_in_the_order_in_which_they_came() -> Result<(), Box<dyn Error>> {
+fn messages_and_calls_run_in_the_order_of_arrival() -> Result<(), Box<dyn Error>> {
     let log = Log::service(Log::default()).launch().wait()?;
     let go = hold(&log)?;
     let mut expected = Vec::new();
@@ -92,7 +92,7 @@ fn messages_and_calls_are_taken_in_the_order_in_which_they_came() -> Result<(), 
 }
 
 #[test]
-fn the_order_holds_among_ten_thousand_without_a_pause() -> Result<(), Box<dyn Error>> {
+fn order_holds_among_ten_thousand_messages() -> Result<(), Box<dyn Error>> {
     let log = Log::service(Log::default()).launch().wait()?;
     for n in 0..10_000 {
         if n % 7 == 0 {
@@ -107,7 +107,7 @@ fn the_order_holds_among_ten_thousand_without_a_pause() -> Result<(), Box<dyn Er
 }
 
 #[test]
-fn a_message_is_sent_when_it_is_awaited_and_not_before() -> Result<(), Box<dyn Error>> {
+fn message_is_sent_when_it_is_awaited() -> Result<(), Box<dyn Error>> {
     let log = Log::service(Log::default()).launch().wait()?;
     drop(log.send(say("never")));
     pollster::block_on(log.send(say("sent")))?;
@@ -116,7 +116,7 @@ fn a_message_is_sent_when_it_is_awaited_and_not_before() -> Result<(), Box<dyn E
 }
 
 #[test]
-fn a_full_line_gives_a_tried_message_back() -> Result<(), Box<dyn Error>> {
+fn try_send_to_a_full_queue_gives_the_message_back() -> Result<(), Box<dyn Error>> {
     let log = Log::service(Log::default()).queue(1).launch().wait()?;
     let go = hold(&log)?;
     log.try_send(say("first"))?;
@@ -129,7 +129,7 @@ fn a_full_line_gives_a_tried_message_back() -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
-fn who_sends_to_a_full_line_waits_for_room() -> Result<(), Box<dyn Error>> {
+fn send_to_a_full_queue_waits_for_room() -> Result<(), Box<dyn Error>> {
     let log = Log::service(Log::default()).queue(1).launch().wait()?;
     let go = hold(&log)?;
     log.try_send(say("0"))?;
@@ -143,7 +143,7 @@ fn who_sends_to_a_full_line_waits_for_room() -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
-fn a_sender_that_waits_for_room_gets_its_message_back_at_the_end() -> Result<(), Box<dyn Error>> {
+fn waiting_send_gives_its_message_back_at_the_end() -> Result<(), Box<dyn Error>> {
     let log = Log::service(Log::default()).queue(1).launch().wait()?;
     let go = hold(&log)?;
     log.try_send(say("queued"))?;
@@ -159,10 +159,10 @@ fn a_sender_that_waits_for_room_gets_its_message_back_at_the_end() -> Result<(),
 }
 
 #[test]
-fn what_was_accepted_is_heard_before_a_close_and_what_comes_later_comes_back() -> Result<(), Box<dyn Error>> {
-    pub struct Told(Sender<i64>);
+fn close_delivers_accepted_messages_and_returns_later_ones() -> Result<(), Box<dyn Error>> {
+    pub struct Reporter(Sender<i64>);
     #[define]
-    impl Told {
+    impl Reporter {
         #[on_message]
         async fn hear(&self, n: i64) {
             nanolith::time::sleep(MILLISECOND).await;
@@ -170,8 +170,8 @@ fn what_was_accepted_is_heard_before_a_close_and_what_comes_later_comes_back() -
         }
         pub fn nothing() {}
     }
-    let (told, heard) = channel();
-    let service = Told::service(Told(told)).launch().wait()?;
+    let (reports, heard) = channel();
+    let service = Reporter::service(Reporter(reports)).launch().wait()?;
     for n in 0..10 {
         service.send(n).wait()?;
     }
@@ -184,8 +184,8 @@ fn what_was_accepted_is_heard_before_a_close_and_what_comes_later_comes_back() -
 }
 
 #[test]
-fn a_message_that_panics_is_seen_by_the_handler_and_survived() -> Result<(), Box<dyn Error>> {
-    let (tell, told) = channel();
+fn panic_in_on_message_reaches_the_panic_handler() -> Result<(), Box<dyn Error>> {
+    let (tell, reports) = channel();
     let log = Log::service(Log::default()).on_panic(move |error| {
         let _ = tell.send(error.to_string());
         OnPanic::Continue
@@ -194,7 +194,7 @@ fn a_message_that_panics_is_seen_by_the_handler_and_survived() -> Result<(), Box
     log.send(Command::Fail).wait()?;
     log.send(say("after")).wait()?;
     assert_eq!(log.heard().wait()?, ["after"]);
-    assert!(told.recv()?.starts_with("`Log::on_message` panicked"));
+    assert!(reports.recv()?.starts_with("`Log::on_message` panicked"));
     Ok(())
 }
 
@@ -225,7 +225,7 @@ fn messages_survive_a_restart() -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
-fn a_module_and_a_generic_set_hear_messages_too() -> Result<(), Box<dyn Error>> {
+fn module_and_generic_set_receive_messages() -> Result<(), Box<dyn Error>> {
     #[define]
     mod mail {
         use std::sync::mpsc::Sender;
@@ -246,9 +246,9 @@ fn a_module_and_a_generic_set_hear_messages_too() -> Result<(), Box<dyn Error>> 
             self.0.clone()
         }
     }
-    let (tell, told) = channel();
+    let (tell, reports) = channel();
     mail::service().launch().wait()?.send((tell, 4)).wait()?;
-    assert_eq!(told.recv()?, 4);
+    assert_eq!(reports.recv()?, 4);
 
     let stack = Stack::service(Stack(vec!["a"])).launch().wait()?;
     stack.send("b").wait()?;
@@ -257,7 +257,7 @@ fn a_module_and_a_generic_set_hear_messages_too() -> Result<(), Box<dyn Error>> 
 }
 
 #[test]
-fn code_can_be_generic_over_sets_with_an_inbox() -> Result<(), Box<dyn Error>> {
+fn generic_code_takes_sets_with_an_inbox() -> Result<(), Box<dyn Error>> {
     fn send_all<S: HasInbox>(service: &Service<S>, messages: impl IntoIterator<Item = S::Message>) -> usize {
         messages.into_iter().filter_map(|message| service.send(message).wait().ok()).count()
     }
@@ -268,7 +268,7 @@ fn code_can_be_generic_over_sets_with_an_inbox() -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
-fn a_port_travels_in_a_message_with_what_it_holds() -> Result<(), Box<dyn Error>> {
+fn port_in_a_message_keeps_its_messages() -> Result<(), Box<dyn Error>> {
     use nanolith::port::{self, Port};
     pub struct Doubler;
     #[define(inbox = Port<i64, i64>)]

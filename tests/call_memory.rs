@@ -33,19 +33,19 @@ fn allocations(mut f: impl FnMut()) -> u64 {
 }
 
 #[test]
-fn a_call_of_geometry_fits_128_bytes() {
+fn geometry_call_fits_128_bytes() {
     assert!(nanolith::task::call_size::<Geometry>() <= 128, "{} bytes", nanolith::task::call_size::<Geometry>());
 }
 
 #[test]
-fn a_set_pays_for_its_largest_task_and_tells_sizes() {
+fn call_is_as_large_as_the_largest_task_of_its_set() {
     use nanolith::TaskSet;
     let sizes: Vec<_> = Geometry::TASKS.iter().map(|task| (task.name(), task.argument_size())).collect();
     assert_eq!(sizes, [("add", 16), ("parse", 24), ("wait_then_add", 16)]);
 }
 
 #[test]
-fn a_synchronous_call_allocates_once_at_most() {
+fn synchronous_call_allocates_once_at_most() {
     let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("the settings are sound");
     let geometry = Geometry::on(&pool);
     pool.pause();
@@ -54,7 +54,7 @@ fn a_synchronous_call_allocates_once_at_most() {
 }
 
 #[test]
-fn a_call_uses_the_memory_of_the_one_before() {
+fn call_reuses_the_memory_of_the_call_before() {
     let pool = Pool::builder()
         .concurrency(Concurrency::Exact(1))
         .max_queue(MaxQueue::Bounded(1))

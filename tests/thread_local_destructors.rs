@@ -163,7 +163,7 @@ fn executors_live_and_end_in_thread_local_destructor() {
 }
 
 #[test]
-fn scopes_and_looks_answer_in_thread_local_destructor() {
+fn current_and_yield_work_in_thread_local_destructor() {
     assert!(at_end(|| nanolith::task::current().task().is_none()));
     assert!(!at_end(nanolith::task::should_yield));
     at_end(|| pollster::block_on(nanolith::task::yield_now()));

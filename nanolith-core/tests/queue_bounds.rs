@@ -47,7 +47,7 @@ fn bounded(queue: usize, on_full: OnFull) -> (Pool, AnyCalls<Pool>) {
 }
 
 #[test]
-fn a_full_queue_rejects_and_gives_the_call_back() {
+fn full_queue_rejects_and_gives_the_call_back() {
     let (pool, calls) = bounded(2, OnFull::Reject);
     pool.pause();
     let _first = calls.run(|| 1).submit();
@@ -61,7 +61,7 @@ fn a_full_queue_rejects_and_gives_the_call_back() {
 }
 
 #[test]
-fn try_submit_never_waits() {
+fn try_submit_returns_without_waiting() {
     let (pool, calls) = bounded(1, OnFull::Wait);
     pool.pause();
     let _first = calls.run(|| 1).submit();
@@ -70,7 +70,7 @@ fn try_submit_never_waits() {
 }
 
 #[test]
-fn the_caller_runs_what_does_not_fit() {
+fn caller_runs_calls_beyond_the_bound() {
     let (pool, calls) = bounded(1, OnFull::CallerRuns);
     pool.pause();
     let _first = calls.run(|| 1).submit();
@@ -83,7 +83,7 @@ fn the_caller_runs_what_does_not_fit() {
 }
 
 #[test]
-fn the_oldest_of_the_lowest_priority_is_dropped() {
+fn drop_oldest_drops_the_oldest_of_the_lowest_priority() {
     let (pool, calls) = bounded(3, OnFull::DropOldest);
     pool.pause();
     let normal = calls.run(|| 1).submit();
@@ -97,7 +97,7 @@ fn the_oldest_of_the_lowest_priority_is_dropped() {
 }
 
 #[test]
-fn the_newest_is_dropped() {
+fn drop_newest_drops_the_new_call() {
     let (pool, calls) = bounded(1, OnFull::DropNewest);
     pool.pause();
     let first = calls.run(|| 1).submit();
@@ -107,7 +107,7 @@ fn the_newest_is_dropped() {
 }
 
 #[test]
-fn dropped_arguments_are_dropped_at_once() {
+fn dropped_call_drops_its_arguments_at_once() {
     let (pool, calls) = bounded(1, OnFull::DropOldest);
     pool.pause();
     let held = Arc::new(());
@@ -127,7 +127,7 @@ fn dropped_arguments_are_dropped_at_once() {
 }
 
 #[test]
-fn submitters_wait_for_room_and_the_bound_holds() {
+fn waiting_submitters_never_exceed_the_bound() {
     let (pool, calls) = bounded(4, OnFull::Wait);
     let most = AtomicUsize::new(0);
     let done = AtomicUsize::new(0);
@@ -151,7 +151,7 @@ fn submitters_wait_for_room_and_the_bound_holds() {
 }
 
 #[test]
-fn room_goes_to_those_who_waited_longest() {
+fn longest_waiting_submitter_gets_the_free_place() {
     let (pool, calls) = bounded(1, OnFull::Wait);
     pool.pause();
     let mut queued = calls.run(|| 0).submit();
@@ -177,7 +177,7 @@ fn room_goes_to_those_who_waited_longest() {
 }
 
 #[test]
-fn one_who_stops_waiting_for_room_holds_nobody_up() {
+fn cancelled_submitter_does_not_block_the_next_one() {
     let (pool, calls) = bounded(1, OnFull::Wait);
     pool.pause();
     let _first = calls.run(|| 1).submit();
@@ -193,7 +193,7 @@ fn one_who_stops_waiting_for_room_holds_nobody_up() {
 }
 
 #[test]
-fn a_time_out_counts_the_wait_for_room() {
+fn time_out_includes_the_wait_for_room() {
     let (pool, calls) = bounded(1, OnFull::Wait);
     pool.pause();
     let _first = calls.run(|| 1).submit();
@@ -207,7 +207,7 @@ fn a_time_out_counts_the_wait_for_room() {
 }
 
 #[test]
-fn closing_refuses_those_who_wait_for_room() {
+fn close_refuses_submitters_that_wait_for_room() {
     let (pool, calls) = bounded(1, OnFull::Wait);
     pool.pause();
     let _first = calls.run(|| 1).submit();
@@ -256,11 +256,11 @@ fn calls_in_flight_are_bounded_while_they_are_suspended() {
 }
 
 #[test]
-fn the_first_empty_moment_counts_though_the_queue_refills() {
+fn drained_wait_ends_though_the_queue_refills() {
     let (pool, calls) = bounded(10, OnFull::Wait);
     let calls = Arc::new(calls);
     let stop = Arc::new(AtomicUsize::new(0));
-    let (tell, told) = mpsc::channel();
+    let (tell, reports) = mpsc::channel();
     thread::scope(|scope| {
         let busy = scope.spawn(|| {
             while stop.load(Ordering::Relaxed) == 0 {
@@ -268,7 +268,7 @@ fn the_first_empty_moment_counts_though_the_queue_refills() {
                 let _ = tell.send(());
             }
         });
-        told.recv_timeout(LONG).expect("it is busy");
+        reports.recv_timeout(LONG).expect("it is busy");
         for _ in 0..100 {
             pool.drained().wait();
         }
@@ -278,7 +278,7 @@ fn the_first_empty_moment_counts_though_the_queue_refills() {
 }
 
 #[test]
-fn the_bound_follows_the_concurrency_and_evicts_nothing() {
+fn bound_follows_the_concurrency_and_evicts_nothing() {
     let pool = Pool::builder()
         .concurrency(Concurrency::Exact(3))
         .max_queue(MaxQueue::Auto)
@@ -301,7 +301,7 @@ fn the_bound_follows_the_concurrency_and_evicts_nothing() {
 }
 
 #[test]
-fn the_concurrency_changes_while_it_runs() {
+fn concurrency_changes_while_the_pool_runs() {
     let pool = builder().build().expect("sound");
     let calls = Any::on(pool.clone());
     for concurrency in [4, 1, 3, 2, 8, 1] {
@@ -322,14 +322,14 @@ fn the_concurrency_changes_while_it_runs() {
             })
             .collect();
         for job in jobs {
-            assert_eq!(job.wait_timeout(LONG).expect("so many run at once").expect("it runs"), 0);
+            assert_eq!(job.wait_timeout(LONG).expect("a slot is free").expect("it runs"), 0);
         }
         assert_eq!(most.load(Ordering::SeqCst), concurrency);
     }
 }
 
 #[test]
-fn wrong_settings_are_named() {
+fn build_errors_name_wrong_settings() {
     let named = |builder: PoolBuilder| builder.build().expect_err("it cannot work").setting();
     assert_eq!(named(Pool::builder().concurrency(Concurrency::Exact(0))), Some("concurrency"));
     assert_eq!(named(Pool::builder().concurrency(Concurrency::Exact(usize::MAX))), Some("concurrency"));
@@ -345,7 +345,7 @@ fn wrong_settings_are_named() {
 }
 
 #[test]
-fn shutdown_ends_what_is_queued_and_tells_how_many() {
+fn shutdown_ends_queued_calls_and_returns_their_number() {
     let (pool, calls) = bounded(100, OnFull::Wait);
     let (open, opened) = gate();
     let (began, begun) = mpsc::channel();
@@ -367,7 +367,7 @@ fn shutdown_ends_what_is_queued_and_tells_how_many() {
 }
 
 #[test]
-fn a_closed_pool_finishes_what_it_accepted() {
+fn closed_pool_finishes_accepted_calls() {
     let (pool, calls) = bounded(100, OnFull::Wait);
     let calls = Arc::new(calls);
     pool.pause();
@@ -380,7 +380,7 @@ fn a_closed_pool_finishes_what_it_accepted() {
 }
 
 #[test]
-fn a_paused_pool_that_is_closed_finishes_what_it_accepted() {
+fn paused_pool_finishes_accepted_calls_after_close() {
     let (pool, calls) = bounded(100, OnFull::Wait);
     pool.pause();
     let accepted = calls.run(|| 1).submit();
@@ -389,7 +389,7 @@ fn a_paused_pool_that_is_closed_finishes_what_it_accepted() {
 }
 
 #[test]
-fn shutdown_of_a_paused_pool_starts_nothing() {
+fn shutdown_of_a_paused_pool_starts_no_call() {
     let (pool, calls) = bounded(100, OnFull::Wait);
     pool.pause();
     let queued: Vec<_> = (0..10).map(|n| calls.run(move || n).submit()).collect();
@@ -398,7 +398,7 @@ fn shutdown_of_a_paused_pool_starts_nothing() {
 }
 
 #[test]
-fn a_pool_that_nobody_holds_finishes_what_it_accepted() {
+fn pool_without_handles_finishes_accepted_calls() {
     let (pool, calls) = bounded(100, OnFull::Wait);
     pool.pause();
     let jobs: Vec<_> = (0..10).map(|n| calls.run(move || n).submit()).collect();
@@ -409,7 +409,7 @@ fn a_pool_that_nobody_holds_finishes_what_it_accepted() {
 }
 
 #[test]
-fn the_figures_tell_what_is() {
+fn pool_figures_match_its_state() {
     let (pool, calls) = bounded(100, OnFull::Wait);
     assert_eq!((pool.active(), pool.idle(), pool.is_saturated(), pool.next_task()), (0, 1, false, None));
     let (open, opened) = gate();

@@ -91,7 +91,7 @@ fn mocked(f: impl FnOnce(&MockClock)) {
 }
 
 #[test]
-fn a_call_goes_to_its_executor_when_it_is_due_and_not_before() {
+fn delayed_call_reaches_its_executor_when_due() {
     mocked(|clock| {
         let (pool, begun) = (pool(), now());
         let work = Work::on(&pool);
@@ -108,7 +108,7 @@ fn a_call_goes_to_its_executor_when_it_is_due_and_not_before() {
 }
 
 #[test]
-fn a_moment_that_is_past_is_now_and_one_too_far_is_never() {
+fn past_moment_is_due_now_and_a_far_moment_never() {
     mocked(|clock| {
         let pool = pool();
         let work = Work::on(&pool);
@@ -126,7 +126,7 @@ fn a_moment_that_is_past_is_now_and_one_too_far_is_never() {
 }
 
 #[test]
-fn calls_run_in_the_order_in_which_they_are_due() {
+fn delayed_calls_run_in_the_order_of_their_due_times() {
     mocked(|clock| {
         let (pool, log) = (pool(), Arc::new(Mutex::new(Vec::new())));
         pool.pause();
@@ -145,7 +145,7 @@ fn calls_run_in_the_order_in_which_they_are_due() {
 }
 
 #[test]
-fn an_expiration_counts_from_when_the_call_is_due() {
+fn expiration_counts_from_the_due_time() {
     mocked(|clock| {
         let (pool, log) = (pool(), Arc::new(Mutex::new(Vec::new())));
         pool.pause();
@@ -166,7 +166,7 @@ fn an_expiration_counts_from_when_the_call_is_due() {
 }
 
 #[test]
-fn a_time_out_counts_from_when_the_call_is_due() {
+fn time_out_counts_from_the_due_time() {
     mocked(|clock| {
         let pool = pool();
         pool.pause();
@@ -202,7 +202,7 @@ impl Executor<Work> for Seen {
 }
 
 #[test]
-fn a_call_that_is_cancelled_before_it_is_due_never_comes_to_its_executor() {
+fn cancelled_delayed_call_never_reaches_its_executor() {
     use nanolith::TaskSet;
     mocked(|clock| {
         let (seen, counter) = (Seen(pool(), Arc::default()), Arc::new(AtomicUsize::new(0)));
@@ -222,7 +222,7 @@ fn a_call_that_is_cancelled_before_it_is_due_never_comes_to_its_executor() {
 }
 
 #[test]
-fn a_call_that_is_cancelled_after_it_was_due_leaves_the_queue() {
+fn cancel_after_the_due_time_leaves_the_queue() {
     mocked(|clock| {
         let pool = pool();
         pool.pause();
@@ -235,7 +235,7 @@ fn a_call_that_is_cancelled_after_it_was_due_leaves_the_queue() {
 }
 
 #[test]
-fn many_ways_lead_to_a_call_that_is_due() {
+fn every_way_to_wait_starts_a_delayed_call() {
     mocked(|clock| {
         let pool = pool();
         let go_on = || {
@@ -252,7 +252,7 @@ fn many_ways_lead_to_a_call_that_is_due() {
             go_on();
             assert_eq!(awaits.join().expect("no panic").expect("it runs"), 7);
         });
-        let tried = work.value(7).after(HOUR).try_submit().expect("nobody asks for room");
+        let tried = work.value(7).after(HOUR).try_submit().expect("the call does not ask for room");
         let submitted = pollster::block_on(work.value_async(7).after(HOUR).submit_async());
         clock.advance(HOUR);
         assert_eq!((tried.wait().expect("it runs"), submitted.wait().expect("it runs")), (7, 7));
@@ -263,7 +263,7 @@ fn many_ways_lead_to_a_call_that_is_due() {
 }
 
 #[test]
-fn a_task_may_wait_for_a_later_call_of_its_own_pool() {
+fn task_may_wait_for_a_delayed_call_of_its_pool() {
     mocked(|clock| {
         let pool = pool();
         let job = Work::on(&pool).wait_for_later(pool.clone(), HOUR).submit();
@@ -280,7 +280,7 @@ fn a_task_may_wait_for_a_later_call_of_its_own_pool() {
 }
 
 #[test]
-fn a_later_call_is_cancelled_with_the_task_that_submitted_it() {
+fn delayed_call_is_cancelled_with_its_parent() {
     mocked(|clock| {
         let pool = pool();
         let work = Work::on(&pool);
@@ -307,7 +307,7 @@ fn full(on_full: OnFull) -> Pool {
 }
 
 #[test]
-fn a_call_that_is_due_waits_for_room_without_a_thread() {
+fn due_call_waits_for_room_without_a_thread() {
     mocked(|clock| {
         let pool = full(OnFull::Wait);
         pool.pause();
@@ -329,7 +329,7 @@ fn a_call_that_is_due_waits_for_room_without_a_thread() {
 }
 
 #[test]
-fn a_long_line_of_calls_that_are_over_is_passed_by_without_a_deep_stack() {
+fn many_ended_delayed_calls_need_no_deep_stack() {
     mocked(|clock| {
         let pool = full(OnFull::Wait);
         pool.pause();
@@ -345,7 +345,7 @@ fn a_long_line_of_calls_that_are_over_is_passed_by_without_a_deep_stack() {
 }
 
 #[test]
-fn a_refusal_arrives_through_the_handle() {
+fn refusal_of_a_delayed_call_arrives_at_its_handle() {
     mocked(|clock| {
         let pool = full(OnFull::Reject);
         pool.pause();
@@ -359,7 +359,7 @@ fn a_refusal_arrives_through_the_handle() {
 }
 
 #[test]
-fn a_call_that_is_due_never_runs_on_the_thread_that_keeps_the_time() {
+fn due_call_never_runs_on_the_timer_thread() {
     mocked(|clock| {
         let pool = full(OnFull::CallerRuns);
         pool.pause();
@@ -375,7 +375,7 @@ fn a_call_that_is_due_never_runs_on_the_thread_that_keeps_the_time() {
 }
 
 #[test]
-fn a_later_call_keeps_its_pool_and_finds_a_closed_one_closed() {
+fn delayed_call_keeps_its_pool_and_fails_on_a_closed_one() {
     mocked(|clock| {
         let dropped = pool();
         let job = Work::on(&dropped).value(7).after(HOUR).submit();
@@ -392,7 +392,7 @@ fn a_later_call_keeps_its_pool_and_finds_a_closed_one_closed() {
 }
 
 #[test]
-fn a_service_and_a_cluster_take_later_calls_and_a_closed_one_refuses_them() {
+fn service_and_cluster_take_delayed_calls_until_closed() {
     mocked(|clock| {
         let service = Counter::service().launch().wait().expect("sound");
         let job = service.bump().after(HOUR).submit();
@@ -416,7 +416,7 @@ fn a_service_and_a_cluster_take_later_calls_and_a_closed_one_refuses_them() {
 }
 
 #[test]
-fn a_terminated_pool_ends_every_later_call_once() {
+fn terminated_pool_ends_every_delayed_call_once() {
     mocked(|clock| {
         let pool = full(OnFull::Wait);
         pool.pause();
@@ -433,7 +433,7 @@ fn a_terminated_pool_ends_every_later_call_once() {
 }
 
 #[test]
-fn a_hundred_thousand_later_calls_are_fine() {
+fn hundred_thousand_delayed_calls_run() {
     mocked(|clock| {
         let (pool, counter) = (pool(), Arc::new(AtomicUsize::new(0)));
         let work = Work::on(&pool);
@@ -447,7 +447,7 @@ fn a_hundred_thousand_later_calls_are_fine() {
 }
 
 #[test]
-fn later_calls_by_the_systems_clock_run_too() {
+fn delayed_calls_run_by_the_system_clock() {
     let (pool, begun) = (pool(), Instant::now());
     let work = Work::on(&pool);
     let jobs: Vec<_> = (0..10).map(|n| work.value(n).after(n * MILLISECOND).submit()).collect();

@@ -83,7 +83,7 @@ impl Order {
 }
 
 #[test]
-fn calls_beside_one_that_stands_still_go_on_with_the_free_slot() {
+fn free_slot_runs_calls_beside_a_stuck_one() {
     let (_pool, calls) = hot(threads(2));
     let (open, job) = stuck(&calls);
     let others: Vec<_> = (0..100).map(|n| calls.run(move || n).submit()).collect();
@@ -95,7 +95,7 @@ fn calls_beside_one_that_stands_still_go_on_with_the_free_slot() {
 }
 
 #[test]
-fn they_run_first_in_first_out_and_the_urgent_first_of_all() {
+fn urgent_call_precedes_calls_in_submission_order() {
     let (_pool, calls) = hot(threads(1));
     let (open, job) = stuck(&calls);
     let order = Order::new();
@@ -109,7 +109,7 @@ fn they_run_first_in_first_out_and_the_urgent_first_of_all() {
 }
 
 #[test]
-fn a_pause_holds_back_what_has_not_begun() {
+fn pause_holds_back_queued_calls() {
     let (pool, calls) = hot(threads(1));
     let (open, job) = stuck(&calls);
     let order = Order::new();
@@ -124,7 +124,7 @@ fn a_pause_holds_back_what_has_not_begun() {
 }
 
 #[test]
-fn the_bound_holds_and_a_cancelled_call_frees_its_place() {
+fn cancelled_call_frees_its_place_within_the_bound() {
     let (pool, calls) = hot(threads(1).max_queue(MaxQueue::Bounded(3)).on_full(OnFull::Reject));
     let (open, job) = stuck(&calls);
     let mut jobs: Vec<_> = (0..3).map(|n| calls.run(move || n).try_submit().expect("there is room")).collect();
@@ -140,7 +140,7 @@ fn the_bound_holds_and_a_cancelled_call_frees_its_place() {
 }
 
 #[test]
-fn the_empty_moment_comes_when_all_have_ended() {
+fn drained_wait_ends_when_all_calls_have_ended() {
     let (pool, calls) = hot(threads(2));
     pool.drained().wait(); // a task that has run is counted by then
     let before = pool.completed();
@@ -156,7 +156,7 @@ fn the_empty_moment_comes_when_all_have_ended() {
 }
 
 #[test]
-fn shutdown_now_ends_what_has_not_begun() {
+fn shutdown_now_ends_queued_calls() {
     let (pool, calls) = hot(threads(1));
     let (open, job) = stuck(&calls);
     let jobs: Vec<_> = (0..100).map(|n| calls.run(move || n).submit()).collect();
@@ -167,7 +167,7 @@ fn shutdown_now_ends_what_has_not_begun() {
 }
 
 #[test]
-fn terminate_lets_the_callers_of_a_service_go_at_once() {
+fn terminate_frees_the_callers_of_a_service_at_once() {
     let service = hot_service();
     let (open, wait) = gate();
     let (tell, begun) = mpsc::channel();
@@ -188,7 +188,7 @@ fn terminate_lets_the_callers_of_a_service_go_at_once() {
 }
 
 #[test]
-fn a_service_counts_each_call_once() {
+fn service_counts_each_call_once() {
     let service = hot_service();
     let jobs: Vec<_> = (0..3_000).map(|_| service.calls().change(1).submit()).collect();
     jobs.into_iter().for_each(|job| assert!(job.wait().is_ok()));
