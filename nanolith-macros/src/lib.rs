@@ -17,6 +17,8 @@ mod names;
 mod snapshots;
 mod text;
 mod this;
+#[cfg(test)]
+mod untouched;
 mod valid;
 
 use proc_macro::TokenStream;
