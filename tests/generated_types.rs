@@ -3,13 +3,8 @@
 #![allow(missing_docs)] // a test's name documents it
 
 use nanolith::{
-    Cluster, Executor, Local,
-    call::Submit,
-    cluster::{ClusterBuilder, ClusterControl, ClusterRef},
-    messenger::{Messenger, MessengerBuilder},
-    pool::{GlobalPool, PoolBuilder, Share, SharedPool, SharedState},
-    prelude::*,
-    service::{ServiceControl, ServiceRef},
+    ClusterBuilder, ClusterControl, ClusterRef, GlobalPool, Local, Messenger, PoolBuilder, ServiceControl, ServiceRef,
+    Share, SharedPool, SharedState, Submit, TaskSet, messenger::MessengerBuilder, prelude::*,
 };
 use std::fmt::Debug;
 
@@ -98,4 +93,37 @@ fn handles_and_settings_are_clone_and_debug() {
     is_debug::<Call<'_, Geometry, Pool, i64>>();
     is_debug::<Submit<'_, Geometry, Pool, i64>>();
     is_debug::<Handle<Geometry, i64>>();
+}
+
+/// A set in which some tasks do not exist. Their types do not exist either.
+pub struct Partial;
+
+#[define]
+impl Partial {
+    #[cfg(any())]
+    pub fn absent_first(x: Missing) -> Missing {
+        x
+    }
+
+    pub fn first() {}
+
+    #[cfg_attr(not(any()), cfg(not(any())))]
+    pub fn second() {}
+
+    #[cfg(not(any()))]
+    #[cfg(any())]
+    pub fn absent_between(x: Missing) -> Missing {
+        x
+    }
+
+    pub fn third() {}
+}
+
+#[test]
+fn info_of_task_skips_absent_tasks() {
+    let info = |task: PartialTask| Partial::info(&task).name();
+    assert_eq!(Partial::TASKS.iter().map(|task| task.name()).collect::<Vec<_>>(), ["first", "second", "third"]);
+    assert_eq!(info(PartialTask::First), "first");
+    assert_eq!(info(PartialTask::Second), "second");
+    assert_eq!(info(PartialTask::Third), "third");
 }

@@ -1,7 +1,8 @@
 //! Generates the static metadata of a set: its name, its identifier and its task table.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Literal, TokenStream};
 use quote::quote;
+use syn::Attribute;
 
 use crate::{
     ast::{Receiver, Set, Task},
@@ -74,24 +75,51 @@ fn traits(set: &Set, task: &Task) -> Vec<TokenStream> {
     [receiver, asynchronous, local, idempotent, concurrency].into_iter().flatten().collect()
 }
 
-/// Generates `fn info`. It finds a task's index in `TASKS` through an enum with the same variants,
-/// so that a `cfg` changes both in the same way.
+/// Generates `fn info`, which finds a task in `TASKS` by its index.
 pub(crate) fn lookup(set: &Set) -> TokenStream {
     let (krate, tasks) = (set.krate(), set.task_type());
     let task = names::local("task");
-    let variants: Vec<_> = set.tasks.iter().map(|task| &task.variant).collect();
-    let cfgs: Vec<_> = set.tasks.iter().map(Task::cfgs).collect();
+    let mut before = Before::default();
+    let arms = set.tasks.iter().map(|task| {
+        let (cfgs, variant, index) = (task.cfgs(), &task.variant, before.index());
+        before.count(&cfgs);
+        quote!(#(#cfgs)* #tasks::#variant { .. } => #index,)
+    });
     let never = super::phantom(set).map(|_| quote!(#tasks::__Never(never, _) => match never {},));
     quote! {
-        fn task_info(#task: &Self::Task) -> &'static #krate::task::TaskInfo {
-            enum Place {
-                #(#(#cfgs)* #variants,)*
-            }
-            let place = match *#task {
-                #(#(#cfgs)* #tasks::#variants { .. } => Place::#variants,)*
+        fn info(#task: &Self::Task) -> &'static #krate::TaskInfo {
+            &<Self as #krate::TaskSet>::TASKS[match *#task {
+                #(#arms)*
                 #never
-            };
-            &<Self as #krate::TaskSet>::TASKS[place as usize]
+            }]
+        }
+    }
+}
+
+/// The tasks before a task in `TASKS`.
+#[derive(Default)]
+struct Before {
+    /// The number of tasks without a `cfg`.
+    certain: usize,
+    /// A `()` for each task with a `cfg`, under this `cfg`.
+    conditional: Vec<TokenStream>,
+}
+
+impl Before {
+    fn count(&mut self, cfgs: &[Attribute]) {
+        match cfgs {
+            [] => self.certain += 1,
+            _ => self.conditional.push(quote!(#(#cfgs)* ())),
+        }
+    }
+
+    /// Returns the number of tasks. The compiler adds the number of those with a `cfg` that it
+    /// keeps.
+    fn index(&self) -> TokenStream {
+        let (certain, conditional) = (Literal::usize_unsuffixed(self.certain), &self.conditional);
+        match conditional.is_empty() {
+            true => quote!(#certain),
+            false => quote!(const { #certain + <[()]>::len(&[#(#conditional),*]) }),
         }
     }
 }

@@ -316,17 +316,11 @@ impl ::nanolith::TaskSet for Counter {
         hooks
     };
     fn info(task: &Self::Task) -> &'static ::nanolith::TaskInfo {
-        enum Place {
-            Bump,
-            Slow,
-            Total,
-        }
-        let place = match *task {
-            CounterTask::Bump { .. } => Place::Bump,
-            CounterTask::Slow { .. } => Place::Slow,
-            CounterTask::Total { .. } => Place::Total,
-        };
-        &<Self as ::nanolith::TaskSet>::TASKS[place as usize]
+        &<Self as ::nanolith::TaskSet>::TASKS[match *task {
+            CounterTask::Bump { .. } => 0,
+            CounterTask::Slow { .. } => 1,
+            CounterTask::Total { .. } => 2,
+        }]
     }
     fn error_view(
         of: ::core::any::TypeId,

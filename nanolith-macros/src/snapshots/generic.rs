@@ -300,18 +300,12 @@ where
             .asynchronous(),
     ];
     fn info(task: &Self::Task) -> &'static ::nanolith::TaskInfo {
-        enum Place {
+        &<Self as ::nanolith::TaskSet>::TASKS[match *task {
             #[cfg(unix)]
-            Double,
-            Items,
-        }
-        let place = match *task {
-            #[cfg(unix)]
-            PileTask::Double { .. } => Place::Double,
-            PileTask::Items { .. } => Place::Items,
+            PileTask::Double { .. } => 0,
+            PileTask::Items { .. } => const { 0 + <[()]>::len(&[#[cfg(unix)] ()]) }
             PileTask::__Never(never, _) => match never {}
-        };
-        &<Self as ::nanolith::TaskSet>::TASKS[place as usize]
+        }]
     }
     fn duplicate(task: &Self::Task) -> ::core::option::Option<Self::Task> {
         match task {

@@ -328,19 +328,12 @@ impl ::nanolith::TaskSet for Geometry {
             .asynchronous(),
     ];
     fn info(task: &Self::Task) -> &'static ::nanolith::TaskInfo {
-        enum Place {
-            Add,
-            Parse,
-            WaitThenAdd,
-            Sum,
-        }
-        let place = match *task {
-            GeometryTask::Add { .. } => Place::Add,
-            GeometryTask::Parse { .. } => Place::Parse,
-            GeometryTask::WaitThenAdd { .. } => Place::WaitThenAdd,
-            GeometryTask::Sum { .. } => Place::Sum,
-        };
-        &<Self as ::nanolith::TaskSet>::TASKS[place as usize]
+        &<Self as ::nanolith::TaskSet>::TASKS[match *task {
+            GeometryTask::Add { .. } => 0,
+            GeometryTask::Parse { .. } => 1,
+            GeometryTask::WaitThenAdd { .. } => 2,
+            GeometryTask::Sum { .. } => 3,
+        }]
     }
     fn error_view(
         of: ::core::any::TypeId,

@@ -231,15 +231,10 @@ impl ::nanolith::TaskSet for Log {
             .receiver(::nanolith::Receiver::Shared),
     ];
     fn info(task: &Self::Task) -> &'static ::nanolith::TaskInfo {
-        enum Place {
-            OnMessage,
-            Heard,
-        }
-        let place = match *task {
-            LogTask::OnMessage { .. } => Place::OnMessage,
-            LogTask::Heard { .. } => Place::Heard,
-        };
-        &<Self as ::nanolith::TaskSet>::TASKS[place as usize]
+        &<Self as ::nanolith::TaskSet>::TASKS[match *task {
+            LogTask::OnMessage { .. } => 0,
+            LogTask::Heard { .. } => 1,
+        }]
     }
     fn run(
         task: Self::Task,

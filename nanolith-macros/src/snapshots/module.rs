@@ -219,13 +219,9 @@ pub mod geometry {
                 .size(::core::mem::size_of::<(Point, i64)>()),
         ];
         fn info(task: &Self::Task) -> &'static ::nanolith::TaskInfo {
-            enum Place {
-                MoveBy,
-            }
-            let place = match *task {
-                Task::MoveBy { .. } => Place::MoveBy,
-            };
-            &<Self as ::nanolith::TaskSet>::TASKS[place as usize]
+            &<Self as ::nanolith::TaskSet>::TASKS[match *task {
+                Task::MoveBy { .. } => 0,
+            }]
         }
         fn error_view(
             of: ::core::any::TypeId,
