@@ -6,7 +6,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use crate::{
     ast::{Receiver, Set, Task},
     attr,
-    expand::{attrs, dispatch, doc, impl_attrs, phantom, with_executor},
+    expand::{attrs, dispatch, doc, phantom, trait_attrs, with_executor},
     names,
 };
 
@@ -23,8 +23,7 @@ pub(crate) fn inert(set: &Set) -> TokenStream {
 fn around(set: &Set, body: impl Fn(&Task) -> TokenStream) -> TokenStream {
     let structure = structure(set);
     let methods = set.callable().map(|task| method(set, task, &body(task)));
-    let (attrs, calls, this, executor, krate) =
-        (impl_attrs(set), set.calls_type(), set.this(), &set.executor, set.krate());
+    let (attrs, calls, this, executor, krate) = (attrs(set), set.calls_type(), set.this(), &set.executor, set.krate());
     let mut generics = with_executor(set);
     let bound: syn::WherePredicate = syn::parse_quote!(#executor: #krate::Executor<#this>);
     generics.make_where_clause().predicates.push(bound);
@@ -36,6 +35,7 @@ fn around(set: &Set, body: impl Fn(&Task) -> TokenStream) -> TokenStream {
         #debug
 
         #attrs
+        #[allow(clippy::used_underscore_binding)]
         impl #impl_generics #calls #type_generics #where_clause {
             #(#methods)*
         }
@@ -68,7 +68,7 @@ fn debug(set: &Set) -> TokenStream {
 }
 
 fn implementation(set: &Set, of: &TokenStream, bound: &TokenStream, body: &TokenStream) -> TokenStream {
-    let (attrs, calls) = (impl_attrs(set), set.calls_type());
+    let (attrs, calls) = (trait_attrs(set), set.calls_type());
     let mut generics = with_executor(set);
     generics.make_where_clause().predicates.push(syn::parse_quote!(#bound));
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();

@@ -60,6 +60,7 @@ pub(crate) fn assertions(set: &Set) -> TokenStream {
     }
     quote! {
         #attrs
+        #[allow(deprecated)]
         const _: () = {
             #arguments
             #outputs

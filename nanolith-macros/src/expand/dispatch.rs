@@ -6,7 +6,7 @@ use syn::{Ident, Type, Visibility, spanned::Spanned};
 
 use crate::{
     ast::{Receiver, Set, Task},
-    expand::{attrs, calls_over, check, errors, hooks, id, impl_attrs, phantom},
+    expand::{attrs, calls_over, check, errors, hooks, id, phantom, trait_attrs},
     names,
 };
 
@@ -34,7 +34,7 @@ pub(crate) fn inert(set: &Set) -> TokenStream {
 }
 
 fn implementation(set: &Set, members: &TokenStream) -> TokenStream {
-    let (attrs, krate, this, executor) = (impl_attrs(set), set.krate(), set.this(), &set.executor);
+    let (attrs, krate, this, executor) = (trait_attrs(set), set.krate(), set.this(), &set.executor);
     let (types, shared, constants, calls) = (types(set), shared(set), id::constants(set), calls(set));
     let generics = set.generics();
     let (impl_generics, _, where_clause) = generics.split_for_impl();
@@ -51,9 +51,12 @@ fn implementation(set: &Set, members: &TokenStream) -> TokenStream {
         }
         None => (TokenStream::new(), types),
     };
+    // `allow(dead_code)` makes the compiler count the user's functions as used, though a private set
+    // may have tasks that the program does not call.
     quote! {
         #visible
         #attrs
+        #[allow(dead_code, deprecated)]
         impl #impl_generics #krate::TaskSet for #this #where_clause {
             #types
             #shared
@@ -87,16 +90,15 @@ fn witness(set: &Set) -> Option<Ident> {
 }
 
 fn witnessed(set: &Set, witness: &Ident, types: &TokenStream) -> TokenStream {
-    let (attrs, impl_attrs, krate, this, vis) = (attrs(set), impl_attrs(set), set.krate(), set.this(), set.vis());
+    let (attrs, trait_attrs, krate, this, vis) = (attrs(set), trait_attrs(set), set.krate(), set.this(), set.vis());
     let generics = set.generics();
     let (impl_generics, _, where_clause) = generics.split_for_impl();
     quote! {
         #[doc(hidden)]
         #attrs
-        #[allow(non_camel_case_types)]
         #vis struct #witness;
 
-        #impl_attrs
+        #trait_attrs
         impl #impl_generics #krate::__private::Visible<#this> for #witness #where_clause {
             #types
         }

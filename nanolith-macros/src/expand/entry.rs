@@ -5,7 +5,7 @@ use quote::quote;
 
 use crate::{
     ast::Set,
-    expand::{attrs, calls_over, dispatch, doc, hooks, impl_attrs},
+    expand::{attrs, calls_over, dispatch, doc, hooks},
 };
 
 /// Generates associated functions in an `impl`, and free functions in a module.
@@ -26,13 +26,13 @@ fn placed(set: &Set, service: TokenStream) -> TokenStream {
     let free = all.into_iter().filter(|(name, tokens)| !set.clashes.contains(*name) && !tokens.is_empty());
     let functions: Vec<_> = free.map(|(_, function)| function).collect();
     if set.is_module() {
-        let attrs = attrs(set);
-        return quote!(#(#attrs #functions)*);
+        return quote!(#(#functions)*);
     }
-    let (attrs, generics) = (impl_attrs(set), set.generics());
+    let (attrs, generics) = (attrs(set), set.generics());
     let (impl_generics, _, where_clause) = generics.split_for_impl();
     quote! {
         #attrs
+        #[allow(clippy::self_named_constructors)]
         impl #impl_generics #this #where_clause {
             #(#functions)*
         }

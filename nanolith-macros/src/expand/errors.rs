@@ -24,7 +24,6 @@ pub(super) fn view(set: &Set) -> Option<TokenStream> {
         .map(|(cfgs, output)| quote!(#(#cfgs)* (&&&&&&#krate::__private::Probe::<#output>::NEW).nanolith_error_view()));
     Some(quote! {
         fn error_view(of: ::core::any::TypeId) -> ::core::option::Option<#krate::__private::ErrorView> {
-            #[allow(unused_imports)]
             use #krate::__private::ViewError as _;
             #krate::__private::ErrorView::find(of, &[#(#probes),*])
         }

@@ -168,7 +168,8 @@ fn signature_of_service(set: &Set, init: &Hook) -> TokenStream {
     quote! {
         #(#attrs)*
         #doc
-        #vis fn service(#(#params),*) -> #krate::service::ServiceBuilder<#this, #error, #args>
+        #[allow(deprecated, clippy::used_underscore_binding)]
+        #vis fn service(#(#params),*) -> #krate::ServiceBuilder<#this, #error, #args>
     }
 }
 

@@ -8,7 +8,7 @@ use syn::{Attribute, Type};
 use crate::{
     ast::{Set, Task},
     attr::HookKind,
-    expand::impl_attrs,
+    expand::trait_attrs,
     this,
 };
 
@@ -75,12 +75,13 @@ fn said(set: &Set, ty: Option<&Type>, of: &TokenStream, name: &TokenStream) -> O
 }
 
 fn implementation(set: &Set, cfgs: &[Attribute], of: &TokenStream, items: &TokenStream) -> TokenStream {
-    let (attrs, krate, this, generics) = (impl_attrs(set), set.krate(), set.this().to_token_stream(), set.generics());
+    let (attrs, krate, this, generics) = (trait_attrs(set), set.krate(), set.this().to_token_stream(), set.generics());
     let (impl_generics, _, where_clause) = generics.split_for_impl();
     quote! {
         #(#cfgs)*
         #attrs
-        impl #impl_generics #krate::task::#of for #this #where_clause {
+        #[allow(deprecated)]
+        impl #impl_generics #krate::#of for #this #where_clause {
             #items
         }
     }

@@ -99,7 +99,7 @@ fn tag(set: &Set) -> TokenStream {
 /// Generates `Debug` for an enum of the set. It prints the name of the variant, so the fields need
 /// not be `Debug`.
 fn named(set: &Set, enumeration: &Ident) -> TokenStream {
-    let (attrs, generics, formatter) = (impl_attrs(set), set.generics(), names::local("f"));
+    let (attrs, generics, formatter) = (trait_attrs(set), set.generics(), names::local("f"));
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
     let variants = set.tasks.iter().filter(|task| task.sound).map(|task| {
         let (cfgs, variant, name) = (task.cfgs(), &task.variant, task.variant.unraw().to_string());
@@ -125,28 +125,18 @@ fn doc(line: &str) -> TokenStream {
     quote!(#[doc = #line])
 }
 
-/// Generates the attributes of each generated type: the block's `cfg`s, and `allow`s for lints that
-/// the user cannot fix.
+/// Generates the attributes that each generated item repeats: the block's `cfg`s and lint levels.
+/// Lints skip the item's tokens, except for those that have the span of the user's tokens. An item
+/// allows the lints that these would trigger.
 fn attrs(set: &Set) -> TokenStream {
     let repeated = set.attrs();
-    quote! {
-        #(#repeated)*
-        #[allow(dead_code, deprecated, non_snake_case, private_bounds, private_interfaces, unreachable_pub)]
-    }
+    quote!(#(#repeated)*)
 }
 
-/// Generates the attributes of each generated `impl`. An `impl` contains expressions, so it allows
-/// more lints.
-fn impl_attrs(set: &Set) -> TokenStream {
+/// Generates the attributes of each generated `impl` of a trait.
+fn trait_attrs(set: &Set) -> TokenStream {
     let repeated = set.attrs();
-    quote! {
-        #(#repeated)*
-        #[allow(
-            dead_code, deprecated, non_snake_case, private_bounds, private_interfaces, unreachable_pub,
-            unreachable_code, unreachable_patterns, unused_qualifications, unused_variables,
-            clippy::all, clippy::pedantic
-        )]
-    }
+    quote!(#(#repeated)* #[automatically_derived])
 }
 
 /// Returns the set's generics, with the executor's parameter before them.

@@ -43,7 +43,6 @@ impl Guard {
         quote! {
             #(#cfgs)*
             #[doc(hidden)]
-            #[allow(non_snake_case)]
             mod #name {
                 macro_rules! items {
                     (#key $($items:tt)*) => { $($items)* };

@@ -19,6 +19,7 @@ pub(crate) fn enumeration(set: &Set) -> TokenStream {
     quote! {
         #doc
         #attrs
+        #[allow(dead_code, deprecated, private_interfaces)]
         #derives
         #vis enum #name #generics #where_clause {
             #(#variants,)*

@@ -10,7 +10,6 @@ impl Broken {
     }
 }
 #[doc(hidden)]
-#[allow(non_snake_case)]
 mod only_one_define_block_for_Broken {
     macro_rules! items {
         (block_63102edb94198bbd $($items:tt)*) => {
@@ -21,14 +20,7 @@ mod only_one_define_block_for_Broken {
     pub(super) use items;
 }
 /// The tasks of `Broken`, their arguments as fields.
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub
-)]
+#[allow(deprecated, non_snake_case, private_interfaces)]
 pub enum BrokenTask {
     /// `Broken::add`.
     Add {
@@ -36,20 +28,7 @@ pub enum BrokenTask {
         x: i64,
     },
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[automatically_derived]
 impl ::core::fmt::Debug for BrokenTask {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.write_str(
@@ -60,32 +39,12 @@ impl ::core::fmt::Debug for BrokenTask {
     }
 }
 /// What the tasks of `Broken` give.
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub
-)]
+#[allow(dead_code, deprecated, private_interfaces)]
 pub enum BrokenOutput {
     /// What `Broken::add` gives.
     Add(i64),
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[automatically_derived]
 impl ::core::fmt::Debug for BrokenOutput {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.write_str(
@@ -96,31 +55,10 @@ impl ::core::fmt::Debug for BrokenOutput {
     }
 }
 /// Typed calls of the tasks of `Broken`, run by `E`.
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub
-)]
 pub struct BrokenCalls<E> {
     executor: E,
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[automatically_derived]
 impl<E> ::core::clone::Clone for BrokenCalls<E>
 where
     E: ::core::clone::Clone,
@@ -131,20 +69,7 @@ where
         }
     }
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[automatically_derived]
 impl<E> ::core::fmt::Debug for BrokenCalls<E>
 where
     E: ::core::fmt::Debug,
@@ -153,20 +78,7 @@ where
         f.debug_struct("BrokenCalls").field("executor", &self.executor).finish()
     }
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[allow(clippy::used_underscore_binding)]
 impl<E> BrokenCalls<E>
 where
     E: ::nanolith::Executor<Broken>,
@@ -185,20 +97,8 @@ where
         ::core::unimplemented!()
     }
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[automatically_derived]
+#[allow(dead_code, deprecated)]
 impl ::nanolith::TaskSet for Broken {
     type Task = BrokenTask;
     type Output = BrokenOutput;
@@ -229,20 +129,7 @@ impl ::nanolith::TaskSet for Broken {
         BrokenCalls { executor }
     }
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[allow(clippy::self_named_constructors)]
 impl Broken {
     /// The typed calls of `Broken`, run by the global pool.
     #[must_use]

@@ -21,7 +21,6 @@ impl Counter {
     }
 }
 #[doc(hidden)]
-#[allow(non_snake_case)]
 mod only_one_define_block_for_Counter {
     macro_rules! items {
         (block_3940ba78ff13baaa $($items:tt)*) => {
@@ -32,14 +31,7 @@ mod only_one_define_block_for_Counter {
     pub(super) use items;
 }
 /// The tasks of `Counter`, their arguments as fields.
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub
-)]
+#[allow(deprecated, non_snake_case, private_interfaces)]
 pub enum CounterTask {
     /// `Counter::bump`.
     Bump {
@@ -51,20 +43,7 @@ pub enum CounterTask {
     /// `Counter::total`.
     Total,
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[automatically_derived]
 impl ::core::fmt::Debug for CounterTask {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.write_str(
@@ -77,14 +56,7 @@ impl ::core::fmt::Debug for CounterTask {
     }
 }
 /// What the tasks of `Counter` give.
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub
-)]
+#[allow(dead_code, deprecated, private_interfaces)]
 pub enum CounterOutput {
     /// What `Counter::bump` gives.
     Bump(i64),
@@ -93,20 +65,7 @@ pub enum CounterOutput {
     /// What `Counter::total` gives.
     Total(i64),
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[automatically_derived]
 impl ::core::fmt::Debug for CounterOutput {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.write_str(
@@ -119,31 +78,10 @@ impl ::core::fmt::Debug for CounterOutput {
     }
 }
 /// Typed calls of the tasks of `Counter`, run by `E`.
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub
-)]
 pub struct CounterCalls<E> {
     executor: E,
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[automatically_derived]
 impl<E> ::core::clone::Clone for CounterCalls<E>
 where
     E: ::core::clone::Clone,
@@ -154,20 +92,7 @@ where
         }
     }
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[automatically_derived]
 impl<E> ::core::fmt::Debug for CounterCalls<E>
 where
     E: ::core::fmt::Debug,
@@ -176,20 +101,7 @@ where
         f.debug_struct("CounterCalls").field("executor", &self.executor).finish()
     }
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[allow(clippy::used_underscore_binding)]
 impl<E> CounterCalls<E>
 where
     E: ::nanolith::Executor<Counter>,
@@ -240,20 +152,8 @@ where
         )
     }
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[automatically_derived]
+#[allow(dead_code, deprecated)]
 impl ::nanolith::TaskSet for Counter {
     type Task = CounterTask;
     type Output = CounterOutput;
@@ -325,7 +225,6 @@ impl ::nanolith::TaskSet for Counter {
     fn error_view(
         of: ::core::any::TypeId,
     ) -> ::core::option::Option<::nanolith::__private::ErrorView> {
-        #[allow(unused_imports)]
         use ::nanolith::__private::ViewError as _;
         ::nanolith::__private::ErrorView::find(
             of,
@@ -370,20 +269,7 @@ impl ::nanolith::TaskSet for Counter {
         CounterCalls { executor }
     }
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[allow(clippy::self_named_constructors)]
 impl Counter {
     /// The typed calls of `Counter`, run by the global pool.
     #[must_use]
@@ -403,6 +289,7 @@ impl Counter {
         <Self as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(executor))
     }
     /// A service of `Counter`, to be launched; it starts with `start`.
+    #[allow(deprecated, clippy::used_underscore_binding)]
     pub fn service(
         first: i64,
     ) -> ::nanolith::ServiceBuilder<

@@ -12,7 +12,6 @@ where
     }
 }
 #[doc(hidden)]
-#[allow(non_snake_case)]
 mod only_one_define_block_for_Stack_T_N {
     macro_rules! items {
         (block_1283582cdfbc3073 $($items:tt)*) => {
@@ -23,7 +22,6 @@ mod only_one_define_block_for_Stack_T_N {
     pub(super) use items;
 }
 #[doc(hidden)]
-#[allow(non_snake_case)]
 mod use_define_name_for_a_second_Pile {
     macro_rules! items {
         (block_1283582cdfbc3073 $($items:tt)*) => {
@@ -34,14 +32,7 @@ mod use_define_name_for_a_second_Pile {
     pub(super) use items;
 }
 /// The tasks of `Stack`, their arguments as fields.
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub
-)]
+#[allow(deprecated, non_snake_case, private_interfaces)]
 pub enum PileTask<T, const N: usize>
 where
     T: Clone + Send,
@@ -58,20 +49,7 @@ where
     #[doc(hidden)]
     __Never(::core::convert::Infallible, ::core::marker::PhantomData<(fn() -> T,)>),
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[automatically_derived]
 impl<T, const N: usize> ::core::fmt::Debug for PileTask<T, N>
 where
     T: Clone + Send,
@@ -89,14 +67,7 @@ where
     }
 }
 /// What the tasks of `Stack` give.
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub
-)]
+#[allow(dead_code, deprecated, private_interfaces)]
 pub enum PileOutput<T, const N: usize>
 where
     T: Clone + Send,
@@ -110,20 +81,7 @@ where
     #[doc(hidden)]
     __Never(::core::convert::Infallible, ::core::marker::PhantomData<(fn() -> T,)>),
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[automatically_derived]
 impl<T, const N: usize> ::core::fmt::Debug for PileOutput<T, N>
 where
     T: Clone + Send,
@@ -141,14 +99,6 @@ where
     }
 }
 /// Typed calls of the tasks of `Stack`, run by `E`.
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub
-)]
 pub struct PileCalls<E, T, const N: usize>
 where
     T: Clone + Send,
@@ -157,20 +107,7 @@ where
     executor: E,
     set: ::core::marker::PhantomData<(fn() -> T,)>,
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[automatically_derived]
 impl<E, T, const N: usize> ::core::clone::Clone for PileCalls<E, T, N>
 where
     T: Clone + Send,
@@ -184,20 +121,7 @@ where
         }
     }
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[automatically_derived]
 impl<E, T, const N: usize> ::core::fmt::Debug for PileCalls<E, T, N>
 where
     T: Clone + Send,
@@ -208,20 +132,7 @@ where
         f.debug_struct("PileCalls").field("executor", &self.executor).finish()
     }
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[allow(clippy::used_underscore_binding)]
 impl<E, T, const N: usize> PileCalls<E, T, N>
 where
     T: Clone + Send,
@@ -260,20 +171,8 @@ where
         )
     }
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[automatically_derived]
+#[allow(dead_code, deprecated)]
 impl<T, const N: usize> ::nanolith::TaskSet for Stack<T, N>
 where
     T: Clone + Send,
@@ -372,20 +271,7 @@ where
         }
     }
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[allow(clippy::self_named_constructors)]
 impl<T, const N: usize> Stack<T, N>
 where
     T: Clone + Send,

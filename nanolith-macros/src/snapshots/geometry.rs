@@ -20,7 +20,6 @@ impl Geometry {
     fn helper() {}
 }
 #[doc(hidden)]
-#[allow(non_snake_case)]
 mod only_one_define_block_for_Geometry {
     macro_rules! items {
         (block_76264cc798d70209 $($items:tt)*) => {
@@ -31,14 +30,7 @@ mod only_one_define_block_for_Geometry {
     pub(super) use items;
 }
 /// The tasks of `Geometry`, their arguments as fields.
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub
-)]
+#[allow(deprecated, non_snake_case, private_interfaces)]
 pub enum GeometryTask {
     /// `Geometry::add`.
     Add {
@@ -65,20 +57,7 @@ pub enum GeometryTask {
         of: Vec<i64>,
     },
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[automatically_derived]
 impl ::core::fmt::Debug for GeometryTask {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.write_str(
@@ -92,14 +71,7 @@ impl ::core::fmt::Debug for GeometryTask {
     }
 }
 /// What the tasks of `Geometry` give.
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub
-)]
+#[allow(dead_code, deprecated, private_interfaces)]
 pub enum GeometryOutput {
     /// What `Geometry::add` gives.
     Add(i64),
@@ -110,20 +82,7 @@ pub enum GeometryOutput {
     /// What `Geometry::sum` gives.
     Sum(i64),
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[automatically_derived]
 impl ::core::fmt::Debug for GeometryOutput {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.write_str(
@@ -137,31 +96,10 @@ impl ::core::fmt::Debug for GeometryOutput {
     }
 }
 /// Typed calls of the tasks of `Geometry`, run by `E`.
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub
-)]
 pub struct GeometryCalls<E> {
     executor: E,
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[automatically_derived]
 impl<E> ::core::clone::Clone for GeometryCalls<E>
 where
     E: ::core::clone::Clone,
@@ -172,20 +110,7 @@ where
         }
     }
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[automatically_derived]
 impl<E> ::core::fmt::Debug for GeometryCalls<E>
 where
     E: ::core::fmt::Debug,
@@ -194,20 +119,7 @@ where
         f.debug_struct("GeometryCalls").field("executor", &self.executor).finish()
     }
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[allow(clippy::used_underscore_binding)]
 impl<E> GeometryCalls<E>
 where
     E: ::nanolith::Executor<Geometry>,
@@ -268,20 +180,8 @@ where
         )
     }
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[automatically_derived]
+#[allow(dead_code, deprecated)]
 impl ::nanolith::TaskSet for Geometry {
     type Task = GeometryTask;
     type Output = GeometryOutput;
@@ -338,7 +238,6 @@ impl ::nanolith::TaskSet for Geometry {
     fn error_view(
         of: ::core::any::TypeId,
     ) -> ::core::option::Option<::nanolith::__private::ErrorView> {
-        #[allow(unused_imports)]
         use ::nanolith::__private::ViewError as _;
         ::nanolith::__private::ErrorView::find(
             of,
@@ -391,20 +290,7 @@ impl ::nanolith::TaskSet for Geometry {
         GeometryCalls { executor }
     }
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[allow(clippy::self_named_constructors)]
 impl Geometry {
     /// The typed calls of `Geometry`, run by the global pool.
     #[must_use]
@@ -432,14 +318,7 @@ impl Geometry {
         ::nanolith::ServiceBuilder::stateless()
     }
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub
-)]
+#[allow(deprecated)]
 const _: () = {
     ::nanolith::__private::any_returned::<Result<i64, ParseIntError>>();
 };

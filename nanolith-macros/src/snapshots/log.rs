@@ -6,7 +6,6 @@ impl Log {
     }
 }
 #[doc(hidden)]
-#[allow(non_snake_case)]
 mod only_one_define_block_for_Log {
     macro_rules! items {
         (block_49427811927e2da5 $($items:tt)*) => {
@@ -17,14 +16,7 @@ mod only_one_define_block_for_Log {
     pub(super) use items;
 }
 /// The tasks of `Log`, their arguments as fields.
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub
-)]
+#[allow(deprecated, non_snake_case, private_interfaces)]
 pub enum LogTask {
     /// `Log::heard`.
     Heard,
@@ -34,20 +26,7 @@ pub enum LogTask {
         command: Command,
     },
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[automatically_derived]
 impl ::core::fmt::Debug for LogTask {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.write_str(
@@ -59,34 +38,14 @@ impl ::core::fmt::Debug for LogTask {
     }
 }
 /// What the tasks of `Log` give.
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub
-)]
+#[allow(dead_code, deprecated, private_interfaces)]
 pub enum LogOutput {
     /// What `Log::on_message` gives.
     OnMessage(()),
     /// What `Log::heard` gives.
     Heard(Vec<String>),
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[automatically_derived]
 impl ::core::fmt::Debug for LogOutput {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.write_str(
@@ -98,31 +57,10 @@ impl ::core::fmt::Debug for LogOutput {
     }
 }
 /// Typed calls of the tasks of `Log`, run by `E`.
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub
-)]
 pub struct LogCalls<E> {
     executor: E,
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[automatically_derived]
 impl<E> ::core::clone::Clone for LogCalls<E>
 where
     E: ::core::clone::Clone,
@@ -133,20 +71,7 @@ where
         }
     }
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[automatically_derived]
 impl<E> ::core::fmt::Debug for LogCalls<E>
 where
     E: ::core::fmt::Debug,
@@ -155,20 +80,7 @@ where
         f.debug_struct("LogCalls").field("executor", &self.executor).finish()
     }
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[allow(clippy::used_underscore_binding)]
 impl<E> LogCalls<E>
 where
     E: ::nanolith::Executor<Log>,
@@ -189,20 +101,8 @@ where
         )
     }
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[automatically_derived]
+#[allow(dead_code, deprecated)]
 impl ::nanolith::TaskSet for Log {
     type Task = LogTask;
     type Output = LogOutput;
@@ -289,20 +189,8 @@ impl ::nanolith::TaskSet for Log {
         LogCalls { executor }
     }
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[automatically_derived]
+#[allow(deprecated)]
 impl ::nanolith::HasInbox for Log {
     type Message = Command;
     const TASK: fn(Self::Message) -> Self::Task = |heard| LogTask::OnMessage {
@@ -313,37 +201,12 @@ impl ::nanolith::HasInbox for Log {
         _ => ::core::option::Option::None,
     };
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[automatically_derived]
+#[allow(deprecated)]
 impl ::nanolith::HasOutbox for Log {
     type Event = Event;
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    unreachable_code,
-    unreachable_patterns,
-    unused_qualifications,
-    unused_variables,
-    clippy::all,
-    clippy::pedantic
-)]
+#[allow(clippy::self_named_constructors)]
 impl Log {
     /// The typed calls of `Log`, run by the global pool.
     #[must_use]
@@ -369,14 +232,7 @@ impl Log {
         ::nanolith::ServiceBuilder::with_state(state)
     }
 }
-#[allow(
-    dead_code,
-    deprecated,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub
-)]
+#[allow(deprecated)]
 const _: () = {
     ::nanolith::__private::any_argument::<Command>();
 };

@@ -8,24 +8,9 @@ pub mod geometry {
         point + x
     }
     /// The set of tasks of the module `geometry`.
-    #[allow(
-        dead_code,
-        deprecated,
-        non_snake_case,
-        private_bounds,
-        private_interfaces,
-        unreachable_pub
-    )]
     pub struct Tasks;
     /// The tasks of `geometry`, their arguments as fields.
-    #[allow(
-        dead_code,
-        deprecated,
-        non_snake_case,
-        private_bounds,
-        private_interfaces,
-        unreachable_pub
-    )]
+    #[allow(deprecated, non_snake_case, private_interfaces)]
     pub enum Task {
         /// `geometry::move_by`.
         MoveBy {
@@ -35,20 +20,7 @@ pub mod geometry {
             x: i64,
         },
     }
-    #[allow(
-        dead_code,
-        deprecated,
-        non_snake_case,
-        private_bounds,
-        private_interfaces,
-        unreachable_pub,
-        unreachable_code,
-        unreachable_patterns,
-        unused_qualifications,
-        unused_variables,
-        clippy::all,
-        clippy::pedantic
-    )]
+    #[automatically_derived]
     impl ::core::fmt::Debug for Task {
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
             f.write_str(
@@ -59,32 +31,12 @@ pub mod geometry {
         }
     }
     /// What the tasks of `geometry` give.
-    #[allow(
-        dead_code,
-        deprecated,
-        non_snake_case,
-        private_bounds,
-        private_interfaces,
-        unreachable_pub
-    )]
+    #[allow(dead_code, deprecated, private_interfaces)]
     pub enum Output {
         /// What `geometry::move_by` gives.
         MoveBy(Point),
     }
-    #[allow(
-        dead_code,
-        deprecated,
-        non_snake_case,
-        private_bounds,
-        private_interfaces,
-        unreachable_pub,
-        unreachable_code,
-        unreachable_patterns,
-        unused_qualifications,
-        unused_variables,
-        clippy::all,
-        clippy::pedantic
-    )]
+    #[automatically_derived]
     impl ::core::fmt::Debug for Output {
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
             f.write_str(
@@ -95,31 +47,10 @@ pub mod geometry {
         }
     }
     /// Typed calls of the tasks of `geometry`, run by `E`.
-    #[allow(
-        dead_code,
-        deprecated,
-        non_snake_case,
-        private_bounds,
-        private_interfaces,
-        unreachable_pub
-    )]
     pub struct Calls<E> {
         executor: E,
     }
-    #[allow(
-        dead_code,
-        deprecated,
-        non_snake_case,
-        private_bounds,
-        private_interfaces,
-        unreachable_pub,
-        unreachable_code,
-        unreachable_patterns,
-        unused_qualifications,
-        unused_variables,
-        clippy::all,
-        clippy::pedantic
-    )]
+    #[automatically_derived]
     impl<E> ::core::clone::Clone for Calls<E>
     where
         E: ::core::clone::Clone,
@@ -130,20 +61,7 @@ pub mod geometry {
             }
         }
     }
-    #[allow(
-        dead_code,
-        deprecated,
-        non_snake_case,
-        private_bounds,
-        private_interfaces,
-        unreachable_pub,
-        unreachable_code,
-        unreachable_patterns,
-        unused_qualifications,
-        unused_variables,
-        clippy::all,
-        clippy::pedantic
-    )]
+    #[automatically_derived]
     impl<E> ::core::fmt::Debug for Calls<E>
     where
         E: ::core::fmt::Debug,
@@ -152,20 +70,7 @@ pub mod geometry {
             f.debug_struct("Calls").field("executor", &self.executor).finish()
         }
     }
-    #[allow(
-        dead_code,
-        deprecated,
-        non_snake_case,
-        private_bounds,
-        private_interfaces,
-        unreachable_pub,
-        unreachable_code,
-        unreachable_patterns,
-        unused_qualifications,
-        unused_variables,
-        clippy::all,
-        clippy::pedantic
-    )]
+    #[allow(clippy::used_underscore_binding)]
     impl<E> Calls<E>
     where
         E: ::nanolith::Executor<Tasks>,
@@ -187,20 +92,8 @@ pub mod geometry {
             )
         }
     }
-    #[allow(
-        dead_code,
-        deprecated,
-        non_snake_case,
-        private_bounds,
-        private_interfaces,
-        unreachable_pub,
-        unreachable_code,
-        unreachable_patterns,
-        unused_qualifications,
-        unused_variables,
-        clippy::all,
-        clippy::pedantic
-    )]
+    #[automatically_derived]
+    #[allow(dead_code, deprecated)]
     impl ::nanolith::TaskSet for Tasks {
         type Task = Task;
         type Output = Output;
@@ -226,7 +119,6 @@ pub mod geometry {
         fn error_view(
             of: ::core::any::TypeId,
         ) -> ::core::option::Option<::nanolith::__private::ErrorView> {
-            #[allow(unused_imports)]
             use ::nanolith::__private::ViewError as _;
             ::nanolith::__private::ErrorView::find(
                 of,
@@ -274,14 +166,6 @@ pub mod geometry {
             Calls { executor }
         }
     }
-    #[allow(
-        dead_code,
-        deprecated,
-        non_snake_case,
-        private_bounds,
-        private_interfaces,
-        unreachable_pub
-    )]
     /// The typed calls of `geometry`, run by the global pool.
     #[must_use]
     pub fn tasks() -> &'static Calls<::nanolith::GlobalPool> {
@@ -291,14 +175,6 @@ pub mod geometry {
             }
         }
     }
-    #[allow(
-        dead_code,
-        deprecated,
-        non_snake_case,
-        private_bounds,
-        private_interfaces,
-        unreachable_pub
-    )]
     /// The typed calls of `geometry`, run by `executor`: a pool, or another.
     #[must_use]
     pub fn on<E>(executor: &E) -> Calls<E>
@@ -307,14 +183,6 @@ pub mod geometry {
     {
         <Tasks as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(executor))
     }
-    #[allow(
-        dead_code,
-        deprecated,
-        non_snake_case,
-        private_bounds,
-        private_interfaces,
-        unreachable_pub
-    )]
     /// A service of `geometry`, to be launched.
     pub fn service() -> ::nanolith::ServiceBuilder<
         Tasks,
@@ -323,14 +191,7 @@ pub mod geometry {
     > {
         ::nanolith::ServiceBuilder::stateless()
     }
-    #[allow(
-        dead_code,
-        deprecated,
-        non_snake_case,
-        private_bounds,
-        private_interfaces,
-        unreachable_pub
-    )]
+    #[allow(deprecated)]
     const _: () = {
         ::nanolith::__private::any_argument::<Point>();
         ::nanolith::__private::any_returned::<Point>();
