@@ -3,8 +3,13 @@
 #![allow(missing_docs)] // a test's name documents it
 
 use nanolith::{
-    ClusterBuilder, ClusterControl, ClusterRef, GlobalPool, Local, Messenger, PoolBuilder, ServiceControl, ServiceRef,
-    Share, SharedPool, SharedState, Submit, TaskSet, messenger::MessengerBuilder, prelude::*,
+    Cluster, Executor, Local, TaskSet,
+    call::Submit,
+    cluster::{ClusterBuilder, ClusterControl, ClusterRef},
+    messenger::{Messenger, MessengerBuilder},
+    pool::{GlobalPool, PoolBuilder, Share, SharedPool, SharedState},
+    prelude::*,
+    service::{ServiceControl, ServiceRef},
 };
 use std::fmt::Debug;
 
@@ -121,7 +126,7 @@ impl Partial {
 
 #[test]
 fn info_of_task_skips_absent_tasks() {
-    let info = |task: PartialTask| Partial::info(&task).name();
+    let info = |task: PartialTask| Partial::task_info(&task).name();
     assert_eq!(Partial::TASKS.iter().map(|task| task.name()).collect::<Vec<_>>(), ["first", "second", "third"]);
     assert_eq!(info(PartialTask::First), "first");
     assert_eq!(info(PartialTask::Second), "second");

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::{ext::IdentExt, spanned::Spanned};
+use syn::{Type, ext::IdentExt, spanned::Spanned};
 
 /// The inherent methods of `Service` and `Cluster`. Both types give access to a set's methods by
 /// `Deref`, so such a method would hide a task of the same name. A test of the facade compares this
@@ -32,6 +32,17 @@ const OF_THE_PRELUDE: [(&str, &str); 4] = [
     ("into", "Into::into"),
     ("try_into", "TryInto::try_into"),
 ];
+
+/// The names of the primitive types that are `Copy`.
+const PRIMITIVES: [&str; 16] = [
+    "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64", "u128",
+    "usize",
+];
+
+/// Whether the type is a primitive one that is `Copy`, by its name.
+pub(crate) fn is_primitive(ty: &Type) -> bool {
+    matches!(ty, Type::Path(path) if PRIMITIVES.iter().any(|name| path.path.is_ident(name)))
+}
 
 /// Returns the method that would hide a task of this name, if there is one.
 pub(crate) fn hidden_by(name: &Ident) -> Option<String> {

@@ -58,12 +58,16 @@ impl Set {
         set
     }
 
-    /// Allows `clippy::needless_pass_by_value`, since a task has to own its arguments.
+    /// Allows `clippy::needless_pass_by_value`, since a task has to own its arguments. Clippy does
+    /// not report `async` functions, nor arguments that are `Copy`.
     fn let_arguments_be_owned(&mut self) {
-        let tasks = self.tasks.iter().map(|task| (&task.params, task.ident()));
-        let hooks = self.hooks.iter().map(|hook| (&hook.params, &hook.function.sig.ident));
-        let all = tasks.chain(hooks).filter(|(params, _)| !params.is_empty());
-        let functions: Vec<Ident> = all.map(|(_, ident)| ident.clone()).collect();
+        let tasks = self.tasks.iter().map(|task| (&task.params, &task.function));
+        let hooks = self.hooks.iter().map(|hook| (&hook.params, &hook.function));
+        let may_be_reported = |params: &[Param], function: &Function| {
+            !function.is_async() && !params.iter().all(|param| names::is_primitive(&param.ty))
+        };
+        let all = tasks.chain(hooks).filter(|(params, function)| may_be_reported(params, function));
+        let functions: Vec<Ident> = all.map(|(_, function)| function.sig.ident.clone()).collect();
         self.form.mark(&functions, &parse_quote!(#[allow(clippy::needless_pass_by_value)]));
     }
 

@@ -190,15 +190,15 @@ fn may_be_large(task: &Task) -> bool {
     task.params.iter().any(|param| !is_small(&param.ty))
 }
 
-/// The types whose values are a few words on the stack, whatever they own on the heap.
+/// The types, beside the primitive ones, whose values are a few words on the stack, whatever they own on the heap.
 const SMALL: &[&str] = &[
-    "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "f32",
-    "f64", "String", "Vec", "Box", "Arc", "Duration", "Instant", "PathBuf", "HashMap", "HashSet", "BTreeMap",
-    "BTreeSet", "Sender", "Receiver",
+    "String", "Vec", "Box", "Arc", "Duration", "Instant", "PathBuf", "HashMap", "HashSet", "BTreeMap", "BTreeSet",
+    "Sender", "Receiver",
 ];
 
 fn is_small(ty: &Type) -> bool {
     match ty {
+        ty if names::is_primitive(ty) => true,
         Type::Reference(_) => true,
         Type::Tuple(tuple) => tuple.elems.iter().all(is_small),
         Type::Path(path) => path.path.segments.last().is_some_and(|last| SMALL.iter().any(|name| last.ident == name)),

@@ -169,7 +169,7 @@ fn signature_of_service(set: &Set, init: &Hook) -> TokenStream {
         #(#attrs)*
         #doc
         #[allow(deprecated, clippy::used_underscore_binding)]
-        #vis fn service(#(#params),*) -> #krate::ServiceBuilder<#this, #error, #args>
+        #vis fn service(#(#params),*) -> #krate::service::ServiceBuilder<#this, #error, #args>
     }
 }
 

@@ -87,7 +87,7 @@ pub(crate) fn lookup(set: &Set) -> TokenStream {
     });
     let never = super::phantom(set).map(|_| quote!(#tasks::__Never(never, _) => match never {},));
     quote! {
-        fn info(#task: &Self::Task) -> &'static #krate::TaskInfo {
+        fn task_info(#task: &Self::Task) -> &'static #krate::task::TaskInfo {
             &<Self as #krate::TaskSet>::TASKS[match *#task {
                 #(#arms)*
                 #never

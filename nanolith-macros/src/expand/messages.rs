@@ -81,7 +81,7 @@ fn implementation(set: &Set, cfgs: &[Attribute], of: &TokenStream, items: &Token
         #(#cfgs)*
         #attrs
         #[allow(deprecated)]
-        impl #impl_generics #krate::#of for #this #where_clause {
+        impl #impl_generics #krate::task::#of for #this #where_clause {
             #items
         }
     }

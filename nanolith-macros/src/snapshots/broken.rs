@@ -4,7 +4,6 @@ impl Broken {
     pub fn greet(name: &str) -> String {
         name.into()
     }
-    #[allow(clippy::needless_pass_by_value)]
     pub fn add(x: i64) -> i64 {
         x
     }
@@ -12,7 +11,7 @@ impl Broken {
 #[doc(hidden)]
 mod only_one_define_block_for_Broken {
     macro_rules! items {
-        (block_63102edb94198bbd $($items:tt)*) => {
+        (block_1eea6efff0773ed8 $($items:tt)*) => {
             $($items)*
         };
         ($($items:tt)*) => {};
@@ -106,8 +105,8 @@ impl ::nanolith::TaskSet for Broken {
     type Shared = ::nanolith::__private::NoState;
     const NAME: &'static str = "Broken";
     const IDENTIFIER: &'static str = ::core::concat!(::core::module_path!(), "::Broken");
-    const TASKS: &'static [::nanolith::TaskInfo] = &[
-        ::nanolith::TaskInfo::new(
+    const TASKS: &'static [::nanolith::task::TaskInfo] = &[
+        ::nanolith::task::TaskInfo::new(
                 "Broken",
                 "add",
                 ::core::concat!(::core::module_path!(), "::Broken::add"),
@@ -116,7 +115,7 @@ impl ::nanolith::TaskSet for Broken {
             .output("i64")
             .size(::core::mem::size_of::<(i64,)>()),
     ];
-    fn info(_: &Self::Task) -> &'static ::nanolith::TaskInfo {
+    fn task_info(_: &Self::Task) -> &'static ::nanolith::task::TaskInfo {
         ::core::unimplemented!()
     }
     fn run(
@@ -133,10 +132,10 @@ impl ::nanolith::TaskSet for Broken {
 impl Broken {
     /// The typed calls of `Broken`, run by the global pool.
     #[must_use]
-    pub fn tasks() -> &'static BrokenCalls<::nanolith::GlobalPool> {
+    pub fn tasks() -> &'static BrokenCalls<::nanolith::pool::GlobalPool> {
         const {
             &BrokenCalls {
-                executor: ::nanolith::GlobalPool,
+                executor: ::nanolith::pool::GlobalPool,
             }
         }
     }
@@ -149,7 +148,7 @@ impl Broken {
         <Self as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(executor))
     }
     /// Launches nothing: the build has failed.
-    pub fn service() -> ::nanolith::ServiceBuilder<
+    pub fn service() -> ::nanolith::service::ServiceBuilder<
         Self,
         ::core::convert::Infallible,
         (),

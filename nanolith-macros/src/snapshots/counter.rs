@@ -1,14 +1,11 @@
 impl Counter {
-    #[allow(clippy::needless_pass_by_value)]
     fn start(cx: &Context<Self>, first: i64) -> Result<Self, StartError> {
         Ok(Self { total: first })
     }
     #[allow(clippy::needless_pass_by_value)]
     fn before(&self, call: &CallInfo) {}
-    #[allow(clippy::needless_pass_by_value)]
     async fn after(&self, call: &CallInfo, outcome: Outcome) {}
     fn on_close(self) {}
-    #[allow(clippy::needless_pass_by_value)]
     pub fn bump(&mut self, by: i64) -> i64 {
         self.total += by;
         self.total
@@ -23,7 +20,7 @@ impl Counter {
 #[doc(hidden)]
 mod only_one_define_block_for_Counter {
     macro_rules! items {
-        (block_3940ba78ff13baaa $($items:tt)*) => {
+        (block_2096d21691b8e390 $($items:tt)*) => {
             $($items)*
         };
         ($($items:tt)*) => {};
@@ -110,7 +107,7 @@ where
     #[track_caller]
     pub fn bump(&self, by: i64) -> ::nanolith::Call<'_, Counter, E, i64>
     where
-        E: ::nanolith::OwnsState<Counter>,
+        E: ::nanolith::executor::OwnsState<Counter>,
     {
         ::nanolith::Call::new(
             &self.executor,
@@ -125,7 +122,7 @@ where
     #[track_caller]
     pub fn slow(&self) -> ::nanolith::Call<'_, Counter, E, i64>
     where
-        E: ::nanolith::SharesState<Counter>,
+        E: ::nanolith::executor::SharesState<Counter>,
     {
         ::nanolith::Call::new(
             &self.executor,
@@ -140,7 +137,7 @@ where
     #[track_caller]
     pub(crate) fn total(&self) -> ::nanolith::Call<'_, Counter, E, i64>
     where
-        E: ::nanolith::SharesState<Counter>,
+        E: ::nanolith::executor::SharesState<Counter>,
     {
         ::nanolith::Call::new(
             &self.executor,
@@ -163,8 +160,8 @@ impl ::nanolith::TaskSet for Counter {
     const IDENTIFIER: &'static str = ::core::concat!(
         ::core::module_path!(), "::Counter"
     );
-    const TASKS: &'static [::nanolith::TaskInfo] = &[
-        ::nanolith::TaskInfo::new(
+    const TASKS: &'static [::nanolith::task::TaskInfo] = &[
+        ::nanolith::task::TaskInfo::new(
                 "Counter",
                 "bump",
                 ::core::concat!(::core::module_path!(), "::Counter::bump"),
@@ -172,8 +169,8 @@ impl ::nanolith::TaskSet for Counter {
             .arguments(&[("by", "i64")])
             .output("i64")
             .size(::core::mem::size_of::<(i64,)>())
-            .receiver(::nanolith::Receiver::Exclusive),
-        ::nanolith::TaskInfo::new(
+            .receiver(::nanolith::task::Receiver::Exclusive),
+        ::nanolith::task::TaskInfo::new(
                 "Counter",
                 "slow",
                 ::core::concat!(::core::module_path!(), "::Counter::slow"),
@@ -181,9 +178,9 @@ impl ::nanolith::TaskSet for Counter {
             .arguments(&[])
             .output("i64")
             .size(::core::mem::size_of::<()>())
-            .receiver(::nanolith::Receiver::Shared)
+            .receiver(::nanolith::task::Receiver::Shared)
             .asynchronous(),
-        ::nanolith::TaskInfo::new(
+        ::nanolith::task::TaskInfo::new(
                 "Counter",
                 "total",
                 ::core::concat!(::core::module_path!(), "::Counter::total"),
@@ -191,7 +188,7 @@ impl ::nanolith::TaskSet for Counter {
             .arguments(&[])
             .output("i64")
             .size(::core::mem::size_of::<()>())
-            .receiver(::nanolith::Receiver::Shared),
+            .receiver(::nanolith::task::Receiver::Shared),
     ];
     const HOOKS: ::nanolith::__private::Hooks<Self> = {
         let hooks = ::nanolith::__private::Hooks::NONE;
@@ -215,7 +212,7 @@ impl ::nanolith::TaskSet for Counter {
             );
         hooks
     };
-    fn info(task: &Self::Task) -> &'static ::nanolith::TaskInfo {
+    fn task_info(task: &Self::Task) -> &'static ::nanolith::task::TaskInfo {
         &<Self as ::nanolith::TaskSet>::TASKS[match *task {
             CounterTask::Bump { .. } => 0,
             CounterTask::Slow { .. } => 1,
@@ -273,10 +270,10 @@ impl ::nanolith::TaskSet for Counter {
 impl Counter {
     /// The typed calls of `Counter`, run by the global pool.
     #[must_use]
-    pub fn tasks() -> &'static CounterCalls<::nanolith::GlobalPool> {
+    pub fn tasks() -> &'static CounterCalls<::nanolith::pool::GlobalPool> {
         const {
             &CounterCalls {
-                executor: ::nanolith::GlobalPool,
+                executor: ::nanolith::pool::GlobalPool,
             }
         }
     }
@@ -292,12 +289,12 @@ impl Counter {
     #[allow(deprecated, clippy::used_underscore_binding)]
     pub fn service(
         first: i64,
-    ) -> ::nanolith::ServiceBuilder<
+    ) -> ::nanolith::service::ServiceBuilder<
         Self,
         <Result<Self, StartError> as ::nanolith::__private::InitOutput<Self>>::Error,
         (i64,),
     > {
-        ::nanolith::ServiceBuilder::init(
+        ::nanolith::service::ServiceBuilder::init(
             (first,),
             |cx: &::nanolith::Context<Self>, (first,)| <Result<
                 Self,

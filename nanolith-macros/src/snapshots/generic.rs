@@ -159,7 +159,7 @@ where
     #[track_caller]
     pub fn items(&self) -> ::nanolith::Call<'_, Stack<T, N>, E, Vec<T>>
     where
-        E: ::nanolith::SharesState<Stack<T, N>>,
+        E: ::nanolith::executor::SharesState<Stack<T, N>>,
     {
         ::nanolith::Call::new(
             &self.executor,
@@ -184,21 +184,21 @@ where
     type Shared = ::std::sync::Arc<Self>;
     const NAME: &'static str = "Stack";
     const IDENTIFIER: &'static str = "stack";
-    const TASKS: &'static [::nanolith::TaskInfo] = &[
+    const TASKS: &'static [::nanolith::task::TaskInfo] = &[
         #[cfg(unix)]
-        ::nanolith::TaskInfo::new("Stack", "double", "stack::double")
+        ::nanolith::task::TaskInfo::new("Stack", "double", "stack::double")
             .arguments(&[("item", "T")])
             .output("Option<(T, Self)>")
             .size(::core::mem::size_of::<(T,)>())
             .idempotent(),
-        ::nanolith::TaskInfo::new("Stack", "items", "stack::items")
+        ::nanolith::task::TaskInfo::new("Stack", "items", "stack::items")
             .arguments(&[])
             .output("Vec<T>")
             .size(::core::mem::size_of::<()>())
-            .receiver(::nanolith::Receiver::Shared)
+            .receiver(::nanolith::task::Receiver::Shared)
             .asynchronous(),
     ];
-    fn info(task: &Self::Task) -> &'static ::nanolith::TaskInfo {
+    fn task_info(task: &Self::Task) -> &'static ::nanolith::task::TaskInfo {
         &<Self as ::nanolith::TaskSet>::TASKS[match *task {
             #[cfg(unix)]
             PileTask::Double { .. } => 0,
@@ -279,10 +279,10 @@ where
 {
     /// The typed calls of `Stack`, run by the global pool.
     #[must_use]
-    pub fn tasks() -> &'static PileCalls<::nanolith::GlobalPool, T, N> {
+    pub fn tasks() -> &'static PileCalls<::nanolith::pool::GlobalPool, T, N> {
         const {
             &PileCalls {
-                executor: ::nanolith::GlobalPool,
+                executor: ::nanolith::pool::GlobalPool,
                 set: ::core::marker::PhantomData,
             }
         }
@@ -298,14 +298,14 @@ where
     /// A service of `Stack`, to be launched.
     pub fn service(
         state: Self,
-    ) -> ::nanolith::ServiceBuilder<Self, ::core::convert::Infallible, Self>
+    ) -> ::nanolith::service::ServiceBuilder<Self, ::core::convert::Infallible, Self>
     where
         Self: ::nanolith::__private::Handed,
     {
-        ::nanolith::ServiceBuilder::with_state(state)
+        ::nanolith::service::ServiceBuilder::with_state(state)
     }
     /// A state to share between the tasks of a pool: `.on(&pool)` or `.tasks()` gives the typed calls.
-    pub fn shared(state: ::std::sync::Arc<Self>) -> ::nanolith::SharedState<Self> {
-        ::nanolith::SharedState::new(state)
+    pub fn shared(state: ::std::sync::Arc<Self>) -> ::nanolith::pool::SharedState<Self> {
+        ::nanolith::pool::SharedState::new(state)
     }
 }

@@ -1,5 +1,4 @@
 impl Geometry {
-    #[allow(clippy::needless_pass_by_value)]
     /// Adds two numbers.
     pub fn add(x: i64, y: i64) -> i64 {
         x + y
@@ -8,7 +7,6 @@ impl Geometry {
     pub fn parse(text: String) -> Result<i64, ParseIntError> {
         text.parse()
     }
-    #[allow(clippy::needless_pass_by_value)]
     pub async fn wait_then_add(x: i64, y: i64) -> i64 {
         sleep(SECOND).await;
         x + y
@@ -22,7 +20,7 @@ impl Geometry {
 #[doc(hidden)]
 mod only_one_define_block_for_Geometry {
     macro_rules! items {
-        (block_76264cc798d70209 $($items:tt)*) => {
+        (block_bf8ba2fb750ad429 $($items:tt)*) => {
             $($items)*
         };
         ($($items:tt)*) => {};
@@ -191,8 +189,8 @@ impl ::nanolith::TaskSet for Geometry {
     const IDENTIFIER: &'static str = ::core::concat!(
         ::core::module_path!(), "::Geometry"
     );
-    const TASKS: &'static [::nanolith::TaskInfo] = &[
-        ::nanolith::TaskInfo::new(
+    const TASKS: &'static [::nanolith::task::TaskInfo] = &[
+        ::nanolith::task::TaskInfo::new(
                 "Geometry",
                 "add",
                 ::core::concat!(::core::module_path!(), "::Geometry::add"),
@@ -200,7 +198,7 @@ impl ::nanolith::TaskSet for Geometry {
             .arguments(&[("x", "i64"), ("y", "i64")])
             .output("i64")
             .size(::core::mem::size_of::<(i64, i64)>()),
-        ::nanolith::TaskInfo::new(
+        ::nanolith::task::TaskInfo::new(
                 "Geometry",
                 "parse",
                 ::core::concat!(::core::module_path!(), "::Geometry::parse"),
@@ -208,7 +206,7 @@ impl ::nanolith::TaskSet for Geometry {
             .arguments(&[("text", "String")])
             .output("Result<i64, ParseIntError>")
             .size(::core::mem::size_of::<(String,)>()),
-        ::nanolith::TaskInfo::new(
+        ::nanolith::task::TaskInfo::new(
                 "Geometry",
                 "wait_then_add",
                 ::core::concat!(::core::module_path!(), "::Geometry::wait_then_add"),
@@ -217,7 +215,7 @@ impl ::nanolith::TaskSet for Geometry {
             .output("i64")
             .size(::core::mem::size_of::<(i64, i64)>())
             .asynchronous(),
-        ::nanolith::TaskInfo::new(
+        ::nanolith::task::TaskInfo::new(
                 "Geometry",
                 "sum",
                 ::core::concat!(::core::module_path!(), "::Geometry::sum"),
@@ -227,7 +225,7 @@ impl ::nanolith::TaskSet for Geometry {
             .size(::core::mem::size_of::<(Vec<i64>,)>())
             .asynchronous(),
     ];
-    fn info(task: &Self::Task) -> &'static ::nanolith::TaskInfo {
+    fn task_info(task: &Self::Task) -> &'static ::nanolith::task::TaskInfo {
         &<Self as ::nanolith::TaskSet>::TASKS[match *task {
             GeometryTask::Add { .. } => 0,
             GeometryTask::Parse { .. } => 1,
@@ -294,10 +292,10 @@ impl ::nanolith::TaskSet for Geometry {
 impl Geometry {
     /// The typed calls of `Geometry`, run by the global pool.
     #[must_use]
-    pub fn tasks() -> &'static GeometryCalls<::nanolith::GlobalPool> {
+    pub fn tasks() -> &'static GeometryCalls<::nanolith::pool::GlobalPool> {
         const {
             &GeometryCalls {
-                executor: ::nanolith::GlobalPool,
+                executor: ::nanolith::pool::GlobalPool,
             }
         }
     }
@@ -310,12 +308,12 @@ impl Geometry {
         <Self as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(executor))
     }
     /// A service of `Geometry`, to be launched.
-    pub fn service() -> ::nanolith::ServiceBuilder<
+    pub fn service() -> ::nanolith::service::ServiceBuilder<
         Self,
         ::core::convert::Infallible,
         (),
     > {
-        ::nanolith::ServiceBuilder::stateless()
+        ::nanolith::service::ServiceBuilder::stateless()
     }
 }
 #[allow(deprecated)]

@@ -89,7 +89,7 @@ where
     #[track_caller]
     pub fn heard(&self) -> ::nanolith::Call<'_, Log, E, Vec<String>>
     where
-        E: ::nanolith::SharesState<Log>,
+        E: ::nanolith::executor::SharesState<Log>,
     {
         ::nanolith::Call::new(
             &self.executor,
@@ -110,8 +110,8 @@ impl ::nanolith::TaskSet for Log {
     type Shared = ::nanolith::__private::NoState;
     const NAME: &'static str = "Log";
     const IDENTIFIER: &'static str = ::core::concat!(::core::module_path!(), "::Log");
-    const TASKS: &'static [::nanolith::TaskInfo] = &[
-        ::nanolith::TaskInfo::new(
+    const TASKS: &'static [::nanolith::task::TaskInfo] = &[
+        ::nanolith::task::TaskInfo::new(
                 "Log",
                 "on_message",
                 ::core::concat!(::core::module_path!(), "::Log::on_message"),
@@ -119,8 +119,8 @@ impl ::nanolith::TaskSet for Log {
             .arguments(&[("command", "Command")])
             .output("()")
             .size(::core::mem::size_of::<(Command,)>())
-            .receiver(::nanolith::Receiver::Exclusive),
-        ::nanolith::TaskInfo::new(
+            .receiver(::nanolith::task::Receiver::Exclusive),
+        ::nanolith::task::TaskInfo::new(
                 "Log",
                 "heard",
                 ::core::concat!(::core::module_path!(), "::Log::heard"),
@@ -128,9 +128,9 @@ impl ::nanolith::TaskSet for Log {
             .arguments(&[])
             .output("Vec<String>")
             .size(::core::mem::size_of::<()>())
-            .receiver(::nanolith::Receiver::Shared),
+            .receiver(::nanolith::task::Receiver::Shared),
     ];
-    fn info(task: &Self::Task) -> &'static ::nanolith::TaskInfo {
+    fn task_info(task: &Self::Task) -> &'static ::nanolith::task::TaskInfo {
         &<Self as ::nanolith::TaskSet>::TASKS[match *task {
             LogTask::OnMessage { .. } => 0,
             LogTask::Heard { .. } => 1,
@@ -191,7 +191,7 @@ impl ::nanolith::TaskSet for Log {
 }
 #[automatically_derived]
 #[allow(deprecated)]
-impl ::nanolith::HasInbox for Log {
+impl ::nanolith::task::HasInbox for Log {
     type Message = Command;
     const TASK: fn(Self::Message) -> Self::Task = |heard| LogTask::OnMessage {
         command: heard,
@@ -203,17 +203,17 @@ impl ::nanolith::HasInbox for Log {
 }
 #[automatically_derived]
 #[allow(deprecated)]
-impl ::nanolith::HasOutbox for Log {
+impl ::nanolith::task::HasOutbox for Log {
     type Event = Event;
 }
 #[allow(clippy::self_named_constructors)]
 impl Log {
     /// The typed calls of `Log`, run by the global pool.
     #[must_use]
-    pub fn tasks() -> &'static LogCalls<::nanolith::GlobalPool> {
+    pub fn tasks() -> &'static LogCalls<::nanolith::pool::GlobalPool> {
         const {
             &LogCalls {
-                executor: ::nanolith::GlobalPool,
+                executor: ::nanolith::pool::GlobalPool,
             }
         }
     }
@@ -228,8 +228,8 @@ impl Log {
     /// A service of `Log`, to be launched.
     pub fn service(
         state: Self,
-    ) -> ::nanolith::ServiceBuilder<Self, ::core::convert::Infallible, Self> {
-        ::nanolith::ServiceBuilder::with_state(state)
+    ) -> ::nanolith::service::ServiceBuilder<Self, ::core::convert::Infallible, Self> {
+        ::nanolith::service::ServiceBuilder::with_state(state)
     }
 }
 #[allow(deprecated)]

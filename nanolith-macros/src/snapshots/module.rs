@@ -101,8 +101,8 @@ pub mod geometry {
         type Shared = ::nanolith::__private::NoState;
         const NAME: &'static str = "geometry";
         const IDENTIFIER: &'static str = ::core::module_path!();
-        const TASKS: &'static [::nanolith::TaskInfo] = &[
-            ::nanolith::TaskInfo::new(
+        const TASKS: &'static [::nanolith::task::TaskInfo] = &[
+            ::nanolith::task::TaskInfo::new(
                     "geometry",
                     "move_by",
                     ::core::concat!(::core::module_path!(), "::move_by"),
@@ -111,7 +111,7 @@ pub mod geometry {
                 .output("Point")
                 .size(::core::mem::size_of::<(Point, i64)>()),
         ];
-        fn info(task: &Self::Task) -> &'static ::nanolith::TaskInfo {
+        fn task_info(task: &Self::Task) -> &'static ::nanolith::task::TaskInfo {
             &<Self as ::nanolith::TaskSet>::TASKS[match *task {
                 Task::MoveBy { .. } => 0,
             }]
@@ -168,10 +168,10 @@ pub mod geometry {
     }
     /// The typed calls of `geometry`, run by the global pool.
     #[must_use]
-    pub fn tasks() -> &'static Calls<::nanolith::GlobalPool> {
+    pub fn tasks() -> &'static Calls<::nanolith::pool::GlobalPool> {
         const {
             &Calls {
-                executor: ::nanolith::GlobalPool,
+                executor: ::nanolith::pool::GlobalPool,
             }
         }
     }
@@ -184,12 +184,12 @@ pub mod geometry {
         <Tasks as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(executor))
     }
     /// A service of `geometry`, to be launched.
-    pub fn service() -> ::nanolith::ServiceBuilder<
+    pub fn service() -> ::nanolith::service::ServiceBuilder<
         Tasks,
         ::core::convert::Infallible,
         (),
     > {
-        ::nanolith::ServiceBuilder::stateless()
+        ::nanolith::service::ServiceBuilder::stateless()
     }
     #[allow(deprecated)]
     const _: () = {
