@@ -231,11 +231,13 @@ struct Blocked {
 }
 
 impl Blocked {
-    /// Waits until the code blocks, and then for a time-out of another call.
+    /// Waits until the code blocks, and then for a time-out of another call. That call stays in a
+    /// paused pool, since a worker that starts it late would time it out without the timer.
     fn expect_others_time_out(&self) {
         self.has_begun.recv_timeout(LONG).expect("the code begins");
         let (tell, reports) = channel();
         let other = pool();
+        other.pause();
         thread::spawn(move || tell.send(Work::on(&other).never().timeout(MILLISECOND).wait()));
         assert!(matches!(reports.recv_timeout(LONG), Ok(Err(CallError::TimedOut(_)))), "another call times out");
     }
