@@ -137,7 +137,7 @@ pub use nanolith_core::metrics;
 ///     Ok(sum) => return assert_eq!(sum, 9), // the call was faster
 ///     Err(error) => error.trace().clone(),
 /// };
-/// assert_eq!(trace.task().map(|task| task.name()), Some("add"));
+/// assert_eq!(trace.task().name(), "add");
 /// ```
 pub mod call {
     pub use nanolith_core::{
@@ -228,7 +228,7 @@ pub mod pool {
 ///
 /// let counter = Counter::service().restart(Restart::on_panic()).launch().wait()?;
 /// assert_eq!(counter.bump(5).wait()?, 5);
-/// counter.control().close().wait()?;
+/// counter.close().wait()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub mod service {
@@ -256,7 +256,7 @@ pub mod service {
 ///     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
 /// }
 ///
-/// let counters = Cluster::launch(2, |_| Counter::service()).balance(Balance::RoundRobin).wait()?;
+/// let counters = Cluster::builder().balance(Balance::RoundRobin).launch(2, Counter::service).wait()?;
 /// assert_eq!(counters.bump(5).wait()?, 5);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -375,7 +375,7 @@ pub mod bulk {
 ///
 /// let pool = Pool::builder().build()?;
 /// # use nanolith_doc_sets::*;
-/// assert_eq!(Geometry::on(&pool).add(4, 5).priority(Priority::High).wait()?, 9);
+/// assert_eq!(Geometry::on(&pool).add(4, 5).priority(Priority::UserBlocking).wait()?, 9);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub mod prelude {

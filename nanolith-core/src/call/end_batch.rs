@@ -23,6 +23,8 @@ pub(crate) struct EndBatch {
     // ----- the first phase
     nodes: Vec<Arc<CancelNode>>,
     calls: Vec<Target>,
+    /// The number of `calls` whose children are stopped.
+    childless: usize,
     // ----- the second phase
     wakes: WakeList,
     callbacks: Vec<Box<dyn FnOnce()>>,
@@ -181,7 +183,7 @@ impl EndBatch {
         self.host.take().into_iter().chain(self.hosts.drain(..)).for_each(|host| unwind::ignore_panics(|| drop(host)));
     }
 
-    /// Runs the first phase. All known nodes are marked before a call ends and frees its slot.
+    /// Runs the first phase. All nodes below are marked before a call ends and frees its slot.
     fn end_everything(&mut self) {
         loop {
             while let Some(node) = self.nodes.pop() {
@@ -191,11 +193,28 @@ impl EndBatch {
             if self.calls.is_empty() {
                 return;
             }
+            if self.find_children() {
+                continue;
+            }
+            self.childless = 0;
             for Target { call, host, how } in std::mem::take(&mut self.calls) {
                 let has_input = self.end_now(&*call, host, how);
                 self.ended.push(Ended { call, host, has_input });
             }
         }
+    }
+}
+
+impl EndBatch {
+    /// Adds the nodes of the children of the running calls that are to end. Otherwise a child could
+    /// begin in the slot of another call that ends, or on top of a parent that sees its own end.
+    /// Returns whether there is such a node.
+    fn find_children(&mut self) -> bool {
+        let new = self.calls.iter().skip(self.childless).filter(|target| !target.call.is_over());
+        let found = self.nodes.len();
+        self.nodes.extend(new.filter_map(|target| target.call.header().children_node()));
+        self.childless = self.calls.len();
+        self.nodes.len() > found
     }
 }
 

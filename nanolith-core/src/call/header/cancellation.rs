@@ -88,6 +88,11 @@ impl Header {
         self.begin != 0
     }
 
+    /// Returns the node that cancels the calls that this call's task submits.
+    pub(crate) fn children_node(&self) -> Option<Arc<CancelNode>> {
+        self.cold.get()?.children.get().cloned()
+    }
+
     /// Sets the node that cancels the calls that this call's task submits.
     pub(crate) fn set_children_node(&self, stop: &Arc<CancelNode>) {
         let _ = self.cold().children.set(stop.clone()); // one executor runs the call, and creates one ancestry
