@@ -332,7 +332,7 @@ fn first_error_stops_and_cancels_the_rest() {
     let taken = Cell::new(0);
     let sums = each(&geometry, watched(&taken), |geometry, n| geometry.add(n, i64::MAX - 4_999));
     let error = sums.try_collect::<Vec<_>>().expect_err("one does not fit");
-    assert_eq!(error.at().item(), Some(5_000));
+    assert_eq!(error.trace().item(), Some(5_000));
     assert!(taken.get() < 5_000 + 8_192);
     pool.drained().wait();
     assert_eq!((pool.in_flight(), pool.queue_len()), (0, 0));
@@ -344,7 +344,7 @@ fn bulk_errors_can_be_collected() {
     let sums = each(&geometry, 0..1_000, |geometry, n| geometry.add(if n % 10 == 0 { i64::MAX } else { n }, 1));
     let (sums, errors): (Vec<_>, Vec<_>) = sums.partition(Result::is_ok);
     assert_eq!((sums.len(), errors.len()), (900, 100));
-    let items: Vec<_> = errors.into_iter().filter_map(|error| error.unwrap_err().at().item()).collect();
+    let items: Vec<_> = errors.into_iter().filter_map(|error| error.unwrap_err().trace().item()).collect();
     assert_eq!(items, (0..1_000).step_by(10).collect::<Vec<_>>());
 }
 
@@ -388,7 +388,7 @@ fn shutdown_cancels_queued_inputs() {
             Ok(number) => assert_eq!(number, n),
             Err(error) => {
                 assert!(matches!(error, CallError::Cancelled(_) | CallError::Closed(_)), "{error}");
-                assert_eq!(error.at().item(), Some(n as usize));
+                assert_eq!(error.trace().item(), Some(n as usize));
             }
         }
     }
@@ -770,7 +770,7 @@ fn panic_within_map_names_its_item_and_spares_the_pool() {
         || 0,
         |x, y| x ^ y,
     );
-    assert_eq!(error.wait().expect_err("one panics").at().item(), Some(777));
+    assert_eq!(error.wait().expect_err("one panics").trace().item(), Some(777));
     assert_eq!(map(&pool, numbers, |n| n + 1).wait().expect("it runs").len(), 10_000);
 }
 

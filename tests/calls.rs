@@ -173,7 +173,7 @@ fn error_names_the_source_line_of_its_call() {
     let pool = Pool::builder().build().expect("sound");
     pool.terminate();
     let error = Geometry::on(&pool).add(1, 2).wait().expect_err("the pool is closed");
-    assert_eq!((error.at().submitted().file(), error.at().submitted().line()), (file!(), line!() - 1));
+    assert_eq!((error.trace().submitted().file(), error.trace().submitted().line()), (file!(), line!() - 1));
     assert!(error.to_string().starts_with("`Geometry::add` was rejected: the executor is closed; submitted at"));
 }
 

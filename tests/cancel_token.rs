@@ -2,7 +2,14 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use futures_util::{FutureExt, StreamExt};
-use nanolith::{CancelToken, QueuedCall, TaskSet, bulk, pipeline::Pipeline, prelude::*};
+use nanolith::{
+    TaskSet, bulk,
+    executor::{MaxQueue, OnFull, QueuedCall},
+    pipeline::Pipeline,
+    pool::Concurrency,
+    prelude::*,
+    sync::CancelToken,
+};
 use std::{
     sync::{
         Arc,

@@ -412,7 +412,7 @@ fn empty_cluster_refuses_calls_until_a_member_is_added() {
         let error = outcome.expect_err("the cluster is empty");
         assert!(matches!(error, CallError::NoMember(_)));
         assert!(error.to_string().contains("could not run: the cluster has no members"), "{error}");
-        assert_eq!(error.at().submitted().file(), file!());
+        assert_eq!(error.trace().submitted().file(), file!());
     }
     assert!(matches!(pollster::block_on(cluster.double(1)), Err(CallError::NoMember(_))));
     let refused = cluster.triple(1).try_submit().expect_err("the cluster is empty");

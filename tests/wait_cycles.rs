@@ -153,7 +153,7 @@ fn error_names_each_call_with_its_source_line() {
     start.full.wait();
     let mut ends = jobs.into_iter().filter_map(|job| job.wait().expect("it runs").err());
     let error = ends.next().expect("one of them ends");
-    let cycle = error.at().cycle().expect("it is in a cycle");
+    let cycle = error.trace().cycle().expect("it is in a cycle");
     let tasks: Vec<_> =
         cycle.steps().iter().map(|step| (step.call().expect("calls wait").task().name(), step.needs_room())).collect();
     assert_eq!(tasks, [("call_other", false), ("nothing", true), ("call_other", false), ("nothing", true)]);
@@ -387,7 +387,7 @@ fn transfers_that_await_each_other_end() {
     let error = ends.iter().find_map(|end| end.as_ref().err()).expect("one of them ends");
     assert!(matches!(error, CallError::WouldDeadlock(_)), "{error}");
     assert!(ends.iter().any(Result::is_ok), "the other goes on: {ends:?}");
-    let mut tasks = tasks_of(error.at().cycle().expect("it is in a cycle"));
+    let mut tasks = tasks_of(error.trace().cycle().expect("it is in a cycle"));
     tasks.sort_unstable();
     assert_eq!(tasks, ["deposit", "deposit", "transfer", "transfer"]);
     let total = a.total().wait().expect("it runs") + b.total().wait().expect("it runs");

@@ -63,7 +63,7 @@ proptest! {
         for (place, result) in results.take(take).enumerate() {
             if let Err(error) = &result {
                 prop_assert!(matches!(error, CallError::Panicked(..)), "{error}");
-                let item = error.at().item().expect("it says which");
+                let item = error.trace().item().expect("it says which");
                 prop_assert_eq!(plain(inputs[item]), None);
                 prop_assert!(unordered || item == place);
             }

@@ -208,7 +208,7 @@ fn call_error_has_its_line_and_durations() {
     let pool = pool();
     let error = calls(&pool).run(|| panic!("no luck")).wait().expect_err("it panics");
     let line = line!() - 1;
-    assert_eq!(error.at().submitted().line(), line);
+    assert_eq!(error.trace().submitted().line(), line);
     let text = error.to_string();
     let begins =
         format!("`Any::run` panicked at {}:{line}: no luck; submitted at {}:{line}; waited ", file!(), file!());

@@ -538,7 +538,7 @@ fn error_names_the_parents_of_its_call() {
     });
     job.wait().expect("it runs");
     let error = receive.recv().expect("it was sent");
-    let parents: Vec<_> = error.at().parents().iter().map(|parent| parent.task().name()).collect();
+    let parents: Vec<_> = error.trace().parents().iter().map(|parent| parent.task().name()).collect();
     assert_eq!(parents, ["run"]);
     assert!(error.to_string().contains("within `Any::run` from"), "{error}");
 }

@@ -152,7 +152,7 @@ fn attempts_keep_priority_deadline_and_source_line() {
     assert_eq!((again.priority(), again.deadline()), (Priority::Low, Some(until)));
     drop(again);
     let error = job.wait().expect_err("it is lost twice");
-    assert_eq!((error.at().submitted().file(), error.at().task().name()), (file!(), "echo"));
+    assert_eq!((error.trace().submitted().file(), error.trace().task().name()), (file!(), "echo"));
 }
 
 #[test]

@@ -196,7 +196,7 @@ impl<T: Send + 'static, D: Future<Output = Infallible>> Each<T, D> {
     /// # use nanolith::prelude::*;
     /// # use nanolith_doc_sets::*;
     /// let sums = each(Geometry::tasks(), 0.., |geometry, n| geometry.add(n, i64::MAX - 99)); // does not end
-    /// assert_eq!(sums.try_collect::<Vec<_>>().unwrap_err().at().item(), Some(100));
+    /// assert_eq!(sums.try_collect::<Vec<_>>().unwrap_err().trace().item(), Some(100));
     /// ```
     ///
     /// # Errors

@@ -47,7 +47,7 @@ pub type Mapping<'a, E, R> = Call<'a, Work, E, R>;
 /// use nanolith::{bulk, prelude::*};
 /// # let pool = Pool::builder().build()?;
 /// let error = bulk::map(&pool, vec![3, 2, 1, 0], |n| 12 / n).wait().unwrap_err();
-/// assert_eq!(error.at().item(), Some(3));
+/// assert_eq!(error.trace().item(), Some(3));
 /// assert!(error.to_string().contains("attempt to divide by zero; item 3"));
 /// # Ok::<(), nanolith::pool::BuildError>(())
 /// ```

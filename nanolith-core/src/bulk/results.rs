@@ -118,7 +118,9 @@ mod tests {
             for n in 0..6 {
                 match results.next() {
                     Some(Ok(output)) => assert_eq!((output, errors >> n & 1), (n, 0)),
-                    Some(Err(error)) => assert_eq!((error.at().item(), errors >> n & 1), (Some(100 + n as usize), 1)),
+                    Some(Err(error)) => {
+                        assert_eq!((error.trace().item(), errors >> n & 1), (Some(100 + n as usize), 1))
+                    }
                     None => panic!("{n} is missing"),
                 }
             }
@@ -129,7 +131,7 @@ mod tests {
     #[test]
     fn all_results_may_be_errors() {
         let mut results = Results::<()>::all(&lost(), 2, 7);
-        let items = std::iter::from_fn(|| results.next()).map(|result| result.unwrap_err().at().item());
+        let items = std::iter::from_fn(|| results.next()).map(|result| result.unwrap_err().trace().item());
         assert_eq!(items.collect::<Vec<_>>(), [Some(7), Some(8)]);
     }
 }

@@ -245,10 +245,10 @@ impl CallError {
     /// # use nanolith::prelude::*;
     /// # use nanolith_doc_sets::*;
     /// let error = Geometry::tasks().add(i64::MAX, 1).wait().unwrap_err();
-    /// assert_eq!((error.at().submitted().file(), error.at().submitted().line()), (file!(), line!() - 1));
+    /// assert_eq!((error.trace().submitted().file(), error.trace().submitted().line()), (file!(), line!() - 1));
     /// ```
     #[must_use]
-    pub fn at(&self) -> &CallTrace {
+    pub fn trace(&self) -> &CallTrace {
         place!(self)
     }
 
@@ -288,7 +288,7 @@ impl CallError {
 
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` {}", self.at().task(), self.what())?;
+        write!(f, "`{}` {}", self.trace().task(), self.what())?;
         match self {
             Self::Panicked(panic, _) => write!(f, "{panic}")?,
             Self::Rejected(layer, _) => write!(f, " `{layer}`")?,
@@ -297,7 +297,7 @@ impl fmt::Display for CallError {
             Self::Crashed(at) => at.crash().map_or(Ok(()), |crash| write!(f, " ({crash})"))?,
             _ => {}
         }
-        write!(f, "; {}", self.at())
+        write!(f, "; {}", self.trace())
     }
 }
 

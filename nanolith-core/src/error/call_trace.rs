@@ -10,7 +10,7 @@ use std::{fmt, panic::Location, sync::Arc, time::Duration};
 /// # use nanolith::prelude::*;
 /// # use nanolith_doc_sets::*;
 /// let error = Geometry::tasks().add(i64::MAX, 1).wait().unwrap_err();
-/// let at = error.at();
+/// let at = error.trace();
 /// assert_eq!(at.task().name(), "add");
 /// assert_eq!(at.submitted().file(), file!());
 /// println!("waited {:?}, ran {:?}", at.waited(), at.ran());
@@ -43,7 +43,7 @@ struct Details {
 ///     parents.iter().map(|call| format!("{} from line {}", call.task(), call.submitted().line())).collect()
 /// }
 /// let error = Geometry::tasks().add(i64::MAX, 1).wait().unwrap_err();
-/// assert!(chain(error.at().parents()).is_empty(), "no task made this call");
+/// assert!(chain(error.trace().parents()).is_empty(), "no task made this call");
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ParentCall {
@@ -138,7 +138,7 @@ impl CallTrace {
     /// # use nanolith_doc_sets::*;
     /// let sums = each(Geometry::tasks(), [3, 4, i64::MAX], |geometry, x| geometry.add(x, 1));
     /// let error = sums.try_collect::<Vec<_>>().unwrap_err();
-    /// assert_eq!(error.at().item(), Some(2));
+    /// assert_eq!(error.trace().item(), Some(2));
     /// ```
     #[must_use]
     pub fn item(&self) -> Option<usize> {
@@ -183,7 +183,7 @@ impl CallTrace {
     ///     }
     /// }
     /// let error = Geometry::tasks().twice(i64::MAX).wait()?.unwrap_err();
-    /// assert_eq!(error.at().parents()[0].task().to_string(), "Geometry::twice");
+    /// assert_eq!(error.trace().parents()[0].task().to_string(), "Geometry::twice");
     /// # Ok::<(), CallError>(())
     /// ```
     #[must_use]

@@ -25,7 +25,7 @@ use std::{fmt, sync::Arc};
 /// }
 /// let (left, right) = (Counter::service(1).launch().wait()?, Counter::service(2).launch().wait()?);
 /// let error = left.visit(right.clone(), left.clone()).wait()?.unwrap_err();
-/// let cycle = error.at().cycle().expect("two services waited for each other");
+/// let cycle = error.trace().cycle().expect("two services waited for each other");
 /// let tasks: Vec<_> = cycle.steps().iter().filter_map(|step| Some(step.call()?.task().name())).collect();
 /// assert_eq!(tasks, ["ask", "total", "visit"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
