@@ -56,7 +56,7 @@
 //! | | |
 //! |---|---|
 //! | [`pool`], [`service`], [`cluster`], [`local`] | what runs calls, with its settings |
-//! | [`call`], [`task`], [`executor`] | a call and its errors, the inside of a task, executors of your own |
+//! | [`call`], [`task`](mod@task), [`executor`] | a call and its errors, the inside of a task, executors of your own |
 //! | [`port`], [`messenger`], [`stream`] | messages between two ends, broadcast by name, bytes and values with backpressure |
 //! | [`bulk`], [`pipeline`] | many inputs through one task, and stages joined by bounded queues |
 //! | [`schedule`], [`time`] | repeated calls, timers and clocks |
@@ -285,15 +285,13 @@ pub mod group {
 }
 
 /// Synchronization for programs: semaphores, cancellation tokens, backoff, and the guard of `main`.
-/// They work in tasks, in other threads, and in async code on any runtime.
+/// They work in tasks, in other threads and in async code.
 ///
 /// ```
 /// use nanolith::sync::{CancelToken, Semaphore};
-///
 /// let connections = Semaphore::new(2);
 /// let permit = connections.acquire().wait()?;
 /// assert_eq!(connections.available_permits(), 1);
-/// drop(permit);
 /// let token = CancelToken::new();
 /// token.cancel();
 /// assert!(token.is_cancelled());
@@ -311,9 +309,8 @@ pub mod sync {
 ///
 /// Chunks and values are moved, never copied. A writer waits for credit, so a slow reader keeps no
 /// more than its credits in memory. Only `finish` ends a stream without an error. After a failed or
-/// dropped writer, the reader gets the chunks written before and then an error, so an incomplete
-/// stream never looks complete. After a cancelled or dropped reader, a write fails and returns its
-/// chunk. A task that blocks on a stream releases its pool slot during the wait.
+/// dropped writer, the reader gets what was written before, and then an error. After a cancelled or
+/// dropped reader, a write fails and returns its chunk.
 ///
 /// ```
 /// use nanolith::stream::{self, Credits};
@@ -372,7 +369,6 @@ pub mod bulk {
 ///
 /// ```
 /// use nanolith::prelude::*;
-///
 /// let pool = Pool::builder().build()?;
 /// # use nanolith_doc_sets::*;
 /// assert_eq!(Geometry::on(&pool).add(4, 5).priority(Priority::UserBlocking).wait()?, 9);

@@ -1,4 +1,4 @@
-//! One call: its [`slot`] (state, input, outcome), its [`header`], its memory and its cancellation.
+//! One call: its `slot` (state, input, outcome), its `header`, its memory and its cancellation.
 
 pub(crate) mod aging;
 pub(crate) mod ancestry;

@@ -1,7 +1,7 @@
 //! Groups of calls: a [`scope()`] returns when its calls are over, and a [`TaskGroup`] joins its
 //! calls as they end.
 //!
-//! All calls of a group are attached to one [`CancelNode`], so that they can be cancelled at once.
+//! All calls of a group are attached to one `CancelNode`, so that they can be cancelled at once.
 //! `watch` gives the outcome of a call to the group as soon as the call ends.
 
 mod join;

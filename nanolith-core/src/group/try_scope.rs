@@ -20,7 +20,7 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Runs `f` like [`scope`](crate::scope()), but the first call that fails cancels the other calls.
+/// Runs `f` like [`scope`](crate::group::scope()), but the first call that fails cancels the other calls.
 /// Returns the error of that call.
 ///
 /// A call's [`flatten`](crate::typed::Call::flatten) also fails with its task's own error. Errors are
