@@ -149,7 +149,7 @@ fn dropped_pool_waits_leave_no_waker() {
 }
 
 #[test]
-fn dropped_run_on_all_waits_leave_no_waker() {
+fn dropped_broadcast_waits_leave_no_waker() {
     let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().unwrap();
     let ((begun, has_begun), (go, until)) = (mpsc::channel(), mpsc::channel());
     Work::on(&pool).block(begun, until).submit().detach();

@@ -179,7 +179,7 @@ fn who_am_i() -> std::thread::ThreadId {
 }
 
 #[test]
-fn run_on_all_runs_once_on_each_thread() {
+fn broadcast_runs_once_on_each_thread() {
     let pool = Pool::builder().concurrency(Concurrency::Exact(4)).build().expect("sound");
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = runs.clone();
@@ -194,7 +194,7 @@ fn run_on_all_runs_once_on_each_thread() {
 }
 
 #[test]
-fn run_on_all_reaches_the_only_thread_of_a_paused_pool() {
+fn broadcast_reaches_the_only_thread_of_a_paused_pool() {
     let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("sound");
     pool.pause();
     let waits = Tasks::on(&pool).set_up().submit();
@@ -205,7 +205,7 @@ fn run_on_all_reaches_the_only_thread_of_a_paused_pool() {
 }
 
 #[test]
-fn run_on_all_reaches_a_busy_thread_between_two_tasks() {
+fn broadcast_reaches_a_busy_thread_between_two_tasks() {
     let pool = Pool::builder().concurrency(Concurrency::Exact(2)).build().expect("sound");
     let (mut go, held) = busy(&pool, 2);
     let after: Vec<_> = (0..100).map(|_| Tasks::on(&pool).set_up().submit()).collect();
@@ -218,7 +218,7 @@ fn run_on_all_reaches_a_busy_thread_between_two_tasks() {
 }
 
 #[test]
-fn run_on_all_ends_under_a_steady_load_of_short_calls() {
+fn broadcast_ends_under_a_steady_load_of_short_calls() {
     let pool = Pool::builder().concurrency(Concurrency::Exact(2)).build().expect("sound");
     let stop = Arc::new(AtomicUsize::new(0));
     let callers: Vec<_> = (0..2)
@@ -240,7 +240,7 @@ fn run_on_all_ends_under_a_steady_load_of_short_calls() {
 }
 
 #[test]
-fn run_on_all_reaches_threads_that_the_pool_added() {
+fn broadcast_reaches_threads_that_the_pool_added() {
     let pool = pool(1, 3).build().expect("sound");
     let (go, held) = busy(&pool, 3);
     drop(go);
@@ -262,7 +262,7 @@ fn panic_on_one_thread_fails_the_result_of_that_thread() {
 }
 
 #[test]
-fn run_on_all_fails_if_its_own_thread_blocks_on_it() {
+fn broadcast_fails_if_its_own_thread_blocks_on_it() {
     for threads in [1, 2] {
         let pool = Pool::builder().concurrency(Concurrency::Exact(threads)).build().expect("sound");
         let tasks = Tasks::on(&pool);
@@ -274,7 +274,7 @@ fn run_on_all_fails_if_its_own_thread_blocks_on_it() {
 }
 
 #[test]
-fn run_on_all_continues_without_a_waiter_and_without_a_pool() {
+fn broadcast_continues_without_a_waiter_and_without_a_pool() {
     let (tell, reports) = mpsc::channel();
     let pool = Pool::builder().concurrency(Concurrency::Exact(3)).build().expect("sound");
     drop(pool.broadcast(move || tell.send(who_am_i())));

@@ -392,7 +392,7 @@ fn wait_for_the_end_of_a_pool_ends_outside() {
 }
 
 #[test]
-fn run_on_all_ends() {
+fn broadcast_ends() {
     let (run, _pool) = left(|| {
         let pool = pool();
         (pool.broadcast(|| sleep(HOUR).wait()), pool)
