@@ -10,7 +10,7 @@ pub(crate) mod header;
 pub(crate) mod offload;
 pub(crate) mod overruns;
 pub(crate) mod policy;
-pub(crate) mod running;
+pub(crate) mod running_call;
 mod slab;
 pub(crate) mod slot;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::{
     ancestry::Origin,
     call_ref::CallRef,
     header::Header,
-    running::RunningCall,
+    running_call::RunningCall,
     slot::{CoOwners, CompleteResult, EndReason, EndResult, Slot, TakeResult},
 };
 use crate::{error::ParentCall, meta::task_info::TaskInfo};

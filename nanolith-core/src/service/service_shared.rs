@@ -17,7 +17,7 @@ use crate::{
         offload::Work,
         overruns::Overruns,
         policy::SchedulingPolicy,
-        running::RunningCall,
+        running_call::RunningCall,
         wait_graph::BlockedWaiter,
     },
     executor::admission::OnFull,

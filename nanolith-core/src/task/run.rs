@@ -11,7 +11,7 @@ use crate::{
     call::{
         backend::{Backend, RunResult},
         call_ref::CallRef,
-        running::RunningCall,
+        running_call::RunningCall,
         slot::{CoOwners, EndReason, Leaves},
     },
     context::thread_context,

@@ -5,6 +5,7 @@
 
 mod cancellation;
 mod deadline;
+mod error_details;
 mod order;
 mod progress;
 mod queue_marks;
@@ -12,7 +13,6 @@ mod routing;
 mod stop_wait;
 mod task_waits;
 mod times;
-mod trace;
 
 pub use progress::Progress;
 pub(crate) use progress::ProgressWait;
