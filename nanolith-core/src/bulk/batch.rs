@@ -1,4 +1,6 @@
-//! Runs many tasks of one kind as one call of a pool. Each task keeps its own outcome.
+//! [`Batch`]: many tasks of one kind as one call of a pool, which runs them one after the other.
+//! Each task keeps its own outcome. A batch that runs for too long submits its remaining tasks as
+//! smaller batches.
 
 use super::results::ResultsBuilder;
 use crate::{

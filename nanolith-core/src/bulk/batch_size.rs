@@ -1,4 +1,5 @@
-//! Chooses the size of batches and how many are in flight, from the run times of earlier batches.
+//! [`BatchSizer`] chooses how many inputs make up a batch, which is one call for many inputs, and
+//! how many batches are in flight. It decides by the run times of earlier batches.
 
 use std::num::NonZero;
 

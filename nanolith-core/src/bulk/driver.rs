@@ -1,4 +1,5 @@
-//! [`Driver`] holds a window together with the calls that the window borrows.
+//! [`Driver`] polls a coroutine made from an `async` block. The block holds a [`Window`], which is
+//! the calls in flight of one bulk operation, and the value that these calls borrow.
 //!
 //! A window borrows the value that its calls are made from, and one iterator owns both. Therefore
 //! both live in one `async` block, which the compiler lets borrow from itself. This future never

@@ -1,4 +1,6 @@
-//! [`each`] makes one call for each input of an iterator and returns the results as an iterator.
+//! [`each`] makes one call for each input of an iterator and returns the results as an iterator,
+//! [`Each`]. The results are in the order of the inputs or unordered. The number of inputs in
+//! flight is bounded.
 
 use super::{
     EachStream,

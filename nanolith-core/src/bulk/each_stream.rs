@@ -1,4 +1,5 @@
-//! [`each_stream`] makes one call for each input of a stream and returns the results as a stream.
+//! [`each_stream`] makes one call for each input of a `Stream` and returns the results as a
+//! `Stream`, [`EachStream`]. It is the async form of [`each`](super::each()).
 
 use super::{
     driver::{self, Driver, Link},

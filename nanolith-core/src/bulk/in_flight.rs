@@ -1,4 +1,6 @@
-//! The submitted calls of a window, single or batched, in the order of their inputs or unordered.
+//! [`InFlight`]: the calls of a bulk operation that the executor has accepted and that are not
+//! over, in the order of their inputs or unordered. Each is a call for one input or for a batch of
+//! inputs.
 
 use super::batch::Done;
 use crate::{

@@ -1,4 +1,5 @@
-//! Plain functions over all items of a `Vec`, as one call of a pool.
+//! [`map`] and [`map_reduce`] apply a plain function to all items of a `Vec` in parallel, as one
+//! call of a pool.
 
 use crate::{
     error::CallError,

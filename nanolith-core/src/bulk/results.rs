@@ -1,4 +1,5 @@
-//! The results of a batch. Outputs and errors are stored apart, so that each output is moved alone.
+//! [`Results`]: the results of a batch, in order. Outputs and errors are stored apart, so that an
+//! output is stored without the space of a `Result`.
 
 use crate::error::CallError;
 use std::vec;

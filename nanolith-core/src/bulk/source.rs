@@ -1,4 +1,5 @@
-//! The inputs of a window, and the closure that makes a call for each.
+//! [`Source`]: the inputs of a bulk operation, from an iterator or a stream, with the closure that
+//! makes a call for each input.
 
 use crate::{executor::Executor, task::TaskSet, typed::Call};
 use futures_util::Stream;

@@ -1,6 +1,6 @@
-//! [`Window`] takes inputs while there is capacity, submits them, and returns the results.
-//! [`Each`](super::Each) and [`EachStream`](super::EachStream) call it through a
-//! [`Driver`](super::driver::Driver).
+//! [`Window`]: the calls in flight of one bulk operation. It takes inputs while there is capacity,
+//! submits their calls, and returns the results. [`Each`](super::Each) and
+//! [`EachStream`](super::EachStream) call it through a [`Driver`](super::driver::Driver).
 
 use super::{
     batch::{Batch, Done},

@@ -1,5 +1,5 @@
-//! The longest time that calls of each priority may wait on one executor. The lanes sort calls by
-//! it.
+//! [`AgingTable`]: priority aging. The table says how long a call of each priority may wait on one
+//! executor, from which the place of the call in the queue follows.
 
 use crate::{meta::priority::Priority, time::clock};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What the calls that one run of a task submits have in common.
+//! [`Ancestry`]: what the calls that one run of a task submits, its child calls, have in common.
 //!
 //! The calls share their parents (for error messages), the deadline of the task, and a
 //! [`CancelNode`], so that cancelling the task cancels them.

@@ -1,4 +1,5 @@
-//! A counted reference to a call's slot, like an `Arc` without weak references.
+//! [`CallRef`]: a counted reference to a call's slot (the one allocation of the call), like an
+//! `Arc` without weak references.
 //!
 //! The count is in the slot's own state word. So the executor's last step, which ends the call,
 //! also releases the executor's reference. The waiting handle then finds itself the only owner, and

@@ -1,4 +1,5 @@
-//! Ending calls from outside, with everything that depends on them.
+//! [`EndBatch`] ends calls from outside, as a cancel, a time-out or a close does, with all calls
+//! that depend on them.
 //!
 //! A batch has two phases. The first ends every call and cancels every node below, and runs no user
 //! code. The second wakes, then drops. User code of the second phase may cancel: that starts a

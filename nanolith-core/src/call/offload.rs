@@ -1,4 +1,5 @@
-//! Moves user code away from the timer's thread: destructors, orders, executors of the program.
+//! [`run`] moves user code away from the timer's thread: destructors, custom scheduling orders, and
+//! executors that the program defines.
 //!
 //! Such code may block, and the timer's thread serves the whole process.
 //!

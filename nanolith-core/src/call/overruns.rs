@@ -1,4 +1,5 @@
-//! Tasks that continue to run after their calls have timed out.
+//! [`Overruns`]: the tasks that continue to run after their calls have timed out. A task that runs
+//! on for too long is reported.
 
 use super::backend::{self, ErasedCall};
 use crate::{

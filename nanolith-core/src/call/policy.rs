@@ -1,4 +1,4 @@
-//! The scheduling policy of one executor: how long each priority may wait, a custom order, and how
+//! [`SchedulingPolicy`]: how long each priority may wait on one executor, a custom order, and how
 //! long a task may run before it should yield. The executor's queue, calls and threads share it.
 
 use super::{aging::AgingTable, header::Header};

@@ -1,7 +1,8 @@
-//! A published pointer to the call that a thread runs, from which other threads get an owner.
+//! [`RunningCall`]: a published pointer to the call that a thread runs, from which other threads
+//! get a counted reference to the call.
 //!
 //! It works like a [hazard pointer](https://en.wikipedia.org/wiki/Hazard_pointer) with a lock bit:
-//! the thread that runs the call waits to take it back while another thread becomes an owner.
+//! the thread that runs the call waits to take it back while another thread counts its reference.
 #![allow(unsafe_code)] // unsafe code is allowed here: see ARCHITECTURE.md
 
 use super::call_ref::{CallRef, RefCounted};

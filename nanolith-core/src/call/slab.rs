@@ -1,4 +1,4 @@
-//! Reused memory for slots, after [Bonwick's magazine
+//! Reused memory for the slots in which calls live, after [Bonwick's magazine
 //! allocator](https://www.usenix.org/legacy/event/usenix01/bonwick.html).
 //!
 //! A block that a thread frees serves the next call, on that thread or on another.

@@ -1,5 +1,6 @@
-//! The slot's protocol, tested race by race: on threads by default, in every interleaving under
-//! loom. `README.md` beside this file names the races.
+//! Loom tests of the slot, the allocation that an executor, a handle and other sides share: each
+//! race of its protocol in every interleaving. Without loom they run on threads. `README.md` beside
+//! this file names the races.
 
 use super::{
     ancestry::Origin,

@@ -1,5 +1,6 @@
-//! The edges of the [wait-for graph](https://en.wikipedia.org/wiki/Wait-for_graph): what calls wait
-//! for. The `deadlock` folder searches the graph for cycles.
+//! The [wait-for graph](https://en.wikipedia.org/wiki/Wait-for_graph): a [`Node`] is a call, and
+//! [`Needs`] are the edges to the calls that it waits for. The `deadlock` folder searches the graph
+//! for cycles.
 
 use super::{
     backend::{ErasedCall, ExecutorId},

@@ -1,5 +1,6 @@
-//! Channels between tasks and threads: ports, streams, messengers, and the broadcast log beneath
-//! messengers.
+//! Channels between tasks and threads. A port is one of two connected ends. A stream has one writer
+//! and one reader, with backpressure. A messenger broadcasts, and is found by name; beneath it is
+//! the broadcast log.
 
 pub(crate) mod broadcast;
 pub mod messenger;

@@ -1,4 +1,5 @@
-//! The futures that wait for members to join a cluster after its launch, and their errors.
+//! [`AddMember`] and [`Resize`]: the futures that wait for services to join a cluster after its
+//! launch, and their error.
 
 use super::{
     cluster_shared::{ClusterShared, MemberId},

@@ -1,4 +1,4 @@
-//! The wait of a call for queue room in any member of a cluster.
+//! [`ClusterAdmission`]: the wait of a call for queue room in any member of a cluster.
 
 use super::cluster_shared::{ClusterShared, Member};
 use crate::{

@@ -1,4 +1,5 @@
-//! The balancing policies of a cluster: choosing the member that a call goes to.
+//! [`Balance`]: the load balancing of a cluster. A policy, such as round robin or the power of two
+//! choices, chooses the member that a call goes to.
 
 use super::cluster_shared::{Member, MemberId};
 use crate::{meta::task_info::TaskInfo, task::TaskSet};

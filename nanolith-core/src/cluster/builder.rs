@@ -1,4 +1,5 @@
-//! The builder of a cluster: its name, its balancing policy, and its launch.
+//! [`ClusterBuilder`]: the settings of a cluster, which are its name and its balancing policy, and
+//! its launch.
 
 use super::{
     Cluster,

@@ -1,4 +1,5 @@
-//! Closing a cluster with one time limit for all members.
+//! [`ClusterCloseTimeout`]: the future that waits for the end of a closing cluster, with one time
+//! limit for all members.
 
 use super::join_all::ClusterClose;
 use crate::{call::backend::WouldDeadlock, context::block_on, service::CloseError, task::TaskSet, time::Limit};

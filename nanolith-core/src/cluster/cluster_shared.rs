@@ -1,4 +1,5 @@
-//! The data that a cluster's handles share: its members, and how they join and leave.
+//! [`ClusterShared`]: the data that a cluster's handles share: its members, and how they join and
+//! leave.
 //!
 //! When a member begins to end, it wakes its `Watch`, on the thread that ends it. From that moment
 //! on no call is sent to the member. Until the member is over, it stays in `draining`, so that the

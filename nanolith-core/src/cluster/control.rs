@@ -1,4 +1,5 @@
-//! The less common operations of a cluster.
+//! [`ClusterControl`]: the less common operations of a cluster: to add, remove or choose members,
+//! and to call all of them.
 
 use super::{
     add::{AddMember, Resize},

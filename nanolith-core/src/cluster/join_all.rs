@@ -1,4 +1,5 @@
-//! The futures that wait for all members of a cluster: for their end, or for a call on each.
+//! [`ClusterClose`] and [`CallAll`]: the futures that wait for the end of all members of a cluster,
+//! or for a call on each member.
 
 use super::cluster_shared::MemberId;
 use crate::{

@@ -1,4 +1,5 @@
-//! The future that waits for the start of a cluster, and its error.
+//! [`ClusterLaunch`]: the future that waits until all members of a cluster have started, and its
+//! error.
 
 use super::{Cluster, add::Starting, cluster_shared::MemberId, join_all::ClusterClose};
 use crate::{

@@ -1,4 +1,4 @@
-//! Messages to one member, or to all members, of a cluster.
+//! The methods that send messages to one member, or to all members, of a cluster.
 
 use super::{Cluster, ClusterControl, ClusterRef};
 use crate::{

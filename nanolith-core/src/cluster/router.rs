@@ -1,4 +1,5 @@
-//! Routing a call to a member of a cluster, and to another member if that one ends.
+//! [`ClusterRef`]: a cluster as an executor. It sends a call to a member, and to another member if
+//! that one ends (failover).
 
 use super::{
     Cluster,

@@ -1,4 +1,5 @@
-//! Blocks the current thread on a future, and lends the permit of the running task meanwhile.
+//! [`block_on`] blocks the current thread on a future. Meanwhile it lends the permit of the running
+//! task, which is the right to run a task, to another thread of the executor.
 //!
 //! Every `.wait()` of this crate goes through this module. So a task that blocks gives its slot to
 //! other tasks, whatever it waits for.

@@ -1,4 +1,4 @@
-//! Polls short detached futures on the threads that wake them.
+//! [`spawn`] polls a short detached future on the threads that wake it.
 //!
 //! Such a future has no waiter and is too brief for a thread of its own. An example is a delayed
 //! call that is due and waits for queue capacity. The timer's thread does not poll such a future,

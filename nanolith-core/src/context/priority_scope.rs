@@ -1,4 +1,5 @@
-//! Priority scopes: a call that is submitted within a scope has the scope's priority by default.
+//! [`with_priority`] opens a priority scope: a call that is submitted within it has the scope's
+//! priority by default.
 
 use super::{block_on, thread_context};
 use crate::meta::priority::Priority;

@@ -1,4 +1,4 @@
-//! Blocking until a [`Sleep`] is due.
+//! `Sleep::wait`, which blocks the thread until a [`Sleep`] is due.
 
 use super::block_on;
 use crate::time::Sleep;

@@ -1,4 +1,5 @@
-//! Blocking waits, and the search for cycles that consist of blocking waits alone.
+//! [`BlockedWait`]: a blocking wait in the wait-for graph, and the search for cycles that consist
+//! of blocking waits alone.
 
 use super::{
     check,

@@ -1,4 +1,5 @@
-//! Finds cycles of waits that asynchronous tasks are part of, by checks of the wait-for graph.
+//! Finds cycles of waits that asynchronous tasks are part of, by periodic searches of the wait-for
+//! graph.
 //!
 //! The first pending wait of a task arms a check. The check looks every quarter of a second at the
 //! tasks that began to wait. It ends when each task is known to go on, to wait for something

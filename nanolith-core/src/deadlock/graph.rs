@@ -1,5 +1,5 @@
-//! The [wait-for graph] of one check: finds the calls that can never go on, and the cycles they
-//! form.
+//! [`cycles`] searches the [wait-for graph] of one check: for the calls that can never go on, and
+//! the cycles that they form.
 //!
 //! [wait-for graph]: https://en.wikipedia.org/wiki/Wait-for_graph
 

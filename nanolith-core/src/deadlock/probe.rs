@@ -1,4 +1,4 @@
-//! Finds out what a suspended task waits for, by one more poll of its future.
+//! [`Probe`]: what a suspended task waits for, found by one more poll of its future.
 //!
 //! A future may be polled at any time, and has to keep the waker of its last poll. So a check polls
 //! the task's future with a waker of its own. The probe counts the clones that are left after the

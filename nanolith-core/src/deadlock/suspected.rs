@@ -1,4 +1,5 @@
-//! The stream of suspected deadlocks: cycles of waits that may still end by themselves.
+//! [`Suspected`]: the stream of suspected deadlocks, which are cycles of waits that may still end
+//! by themselves.
 
 use super::WaitCycle;
 use crate::context::block_on;

@@ -1,4 +1,4 @@
-//! [`Panic`]: a caught panic of a task, with its message, its place and its payload.
+//! [`Panic`]: a caught panic of a task, with its message, its source location and its payload.
 
 use std::{
     any::Any,

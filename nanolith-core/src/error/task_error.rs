@@ -1,4 +1,5 @@
-//! The failure of a call whose task gives a `Result` of its own.
+//! [`TaskError`]: the failure of a call whose task returns a `Result` of its own: the task's error
+//! or the call's.
 
 use super::{CallError, view};
 use std::{error::Error, fmt};

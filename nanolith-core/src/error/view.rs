@@ -1,4 +1,5 @@
-//! How an error is read whose type is a parameter.
+//! [`ErrorView`] reads an error whose type is a type parameter: its source, its text, and whether
+//! threads may share it.
 //!
 //! `TaskError<E>` and its like are errors for every `E` that can be shown: `anyhow::Error` and
 //! boxed errors implement `Error` no more than a `String` does. So their `source` knows nothing of

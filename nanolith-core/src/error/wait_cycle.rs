@@ -1,4 +1,4 @@
-//! A cycle of waits, as an error names it.
+//! [`WaitCycle`]: a deadlock's cycle of waits, as an error names it.
 
 use super::ParentCall;
 use crate::meta::thread_kind::ThreadKind;

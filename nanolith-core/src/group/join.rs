@@ -1,4 +1,5 @@
-//! The futures of a task group: they wait for its next call, for all its calls, or for its end.
+//! [`JoinNext`], [`JoinAll`] and [`Shutdown`]: the futures of a task group. They wait for its next
+//! call, for all its calls, or for its end.
 
 use super::{HELPED, Patience, TaskGroup};
 use crate::{context::block_on, util::unwind};

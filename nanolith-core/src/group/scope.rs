@@ -1,4 +1,5 @@
-//! A scope, which waits until all calls that it spawned are over.
+//! [`scope()`] runs a function, and waits until all calls that the function spawned are over
+//! (structured concurrency).
 
 use super::Patience;
 use crate::{

@@ -1,5 +1,5 @@
-//! The trait of values that a group can spawn: a call, or a call whose nested results are
-//! flattened.
+//! [`Spawn`]: the sealed trait of values that a group can spawn: a call, or a call whose nested
+//! results are flattened.
 
 use crate::{
     error::{CallError, TaskError},

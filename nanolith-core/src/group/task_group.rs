@@ -1,4 +1,4 @@
-//! A group of calls that are joined in the order in which they end.
+//! [`TaskGroup`]: a group of calls that are joined in the order in which they end.
 
 use super::{
     Patience,

@@ -1,4 +1,5 @@
-//! A scope whose first error cancels its other calls.
+//! [`try_scope`] runs a function like `scope`, but the first call that fails cancels the other
+//! calls.
 
 use super::{
     Patience,

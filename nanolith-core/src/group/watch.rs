@@ -1,4 +1,4 @@
-//! Delivery of a call's outcome to its group, on the thread that ends the call.
+//! [`watch`] delivers a call's outcome to its group, on the thread that ends the call.
 
 use super::spawnable::{Watch, Watched};
 use std::{

@@ -1,4 +1,4 @@
-//! The stream of a circuit breaker's transitions.
+//! [`Transitions`]: the stream of a circuit breaker's changes of state: closed, open or half-open.
 
 use super::breaker_state::Transition;
 use crate::{

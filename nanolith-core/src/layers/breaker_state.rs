@@ -1,5 +1,5 @@
-//! The state machine of a circuit breaker: closed, open or half-open. It is pure data: the caller
-//! holds the lock and passes the time in nanoseconds.
+//! [`Breaker`]: the state machine of a circuit breaker: closed, open or half-open. It is pure data:
+//! the caller holds the lock and passes the time in nanoseconds.
 
 use super::sliding_window::{Counts, Span, Window};
 use crate::time::clock;

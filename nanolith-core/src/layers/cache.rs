@@ -1,4 +1,4 @@
-//! A cache of outputs by key. Calls with one key share one load, as in
+//! [`Cache`]: a layer that keeps outputs by key. Calls with one key share one load, as in
 //! [`singleflight`](https://pkg.go.dev/golang.org/x/sync/singleflight).
 
 use super::{

@@ -1,4 +1,5 @@
-//! A load of the cache in progress, and the calls that wait for its outcome.
+//! [`Load`]: a load of the cache in progress, and the calls that wait for its outcome. A load is
+//! one run of a task for all calls with the same key.
 
 use crate::{
     task::{Job, Reply, TaskSet},

@@ -1,4 +1,5 @@
-//! The run of a load of the cache by one call, and how its outcome reaches the calls that wait.
+//! [`Run`]: the call that runs a load of the cache, and how its outcome reaches the calls that
+//! wait. A load is one run of a task for all calls with the same key.
 
 use super::{cache::Cache, cache_load::Load, cache_table::EntryId, layered::LayerStack, resubmit};
 use crate::{

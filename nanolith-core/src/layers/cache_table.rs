@@ -1,5 +1,6 @@
-//! The entries of a cache: loaded values, evicted by least recent use, and loads in progress. It is
-//! pure data: the caller holds the lock and passes the time in nanoseconds.
+//! [`Table`]: the entries of a cache: loaded values, of which the least recently used is evicted
+//! (LRU), and loads in progress. It is pure data: the caller holds the lock and passes the time in
+//! nanoseconds.
 //!
 //! This module never hashes, compares or drops a key, because that is user code. The owner hashes a
 //! key before it takes the lock. It visits the entries with that hash by [`Table::next`], and

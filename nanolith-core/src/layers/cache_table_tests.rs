@@ -1,4 +1,5 @@
-//! Tests of the table: against a model that is a plain list, and edge cases.
+//! A property test: the `Table` of a cache against a model that is a plain list. Further tests are
+//! of edge cases.
 
 use super::*;
 use proptest::prelude::*;

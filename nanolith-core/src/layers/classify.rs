@@ -1,4 +1,5 @@
-//! User predicates on outcomes: whether an outcome should be retried, or counts as a failure.
+//! [`Classifier`]: the user's predicates on outcomes: whether an outcome should be retried, or
+//! counts as a failure.
 
 use crate::{
     call::{backend::ExecutorId, offload},

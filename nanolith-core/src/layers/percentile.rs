@@ -1,5 +1,5 @@
-//! The latencies of recent calls, and a percentile of them. It is pure data: the caller holds the
-//! lock.
+//! [`Latencies`]: the latencies of recent calls, and a percentile of them. It is pure data: the
+//! caller holds the lock.
 
 use std::time::Duration;
 

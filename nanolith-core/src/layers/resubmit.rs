@@ -1,4 +1,5 @@
-//! Submits a job to the inner executor when no caller polls its admission, as for a second attempt.
+//! [`send`] submits a job (a call on its way) to the inner executor when no caller polls its
+//! admission, as for a second attempt.
 
 use super::layered::LayerStack;
 use crate::{

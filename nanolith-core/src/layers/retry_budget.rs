@@ -1,4 +1,4 @@
-//! A limit on the load from retries, like Finagle's
+//! [`Budget`]: a limit on the load from retries, like Finagle's
 //! [`RetryBudget`](https://twitter.github.io/finagle/guide/Clients.html#retries): a part of the
 //! recent calls, plus a fixed number per second.
 

@@ -1,5 +1,5 @@
-//! A sliding window of counts: over the last events, or over the last span of time. It is pure
-//! data: the caller holds the lock and passes the time in nanoseconds.
+//! [`Window`]: a sliding window of counts, over the last events or over the last span of time. It
+//! is pure data: the caller holds the lock and passes the time in nanoseconds.
 
 use std::{collections::VecDeque, time::Duration};
 

@@ -1,4 +1,4 @@
-//! A builder that combines several layers into one, from the outermost to the innermost.
+//! [`Stack`]: a builder that combines several layers into one, from the outermost to the innermost.
 
 use super::{Cache, CircuitBreaker, ConcurrencyLimit, Fallback, Hedge, Layer, LoadShed, RateLimit, Retry, Timeout};
 use crate::task::TaskSet;

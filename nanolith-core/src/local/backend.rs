@@ -1,4 +1,5 @@
-//! A `Local` as the backend of its calls: how its tasks wait, and how its owner waits.
+//! The [`Backend`] of a `Local`, an executor without threads: how its tasks wait, and how its
+//! owner, the thread that made it, waits.
 
 use super::{driver::DriverGuard, local_shared::LocalShared, state::Work};
 use crate::meta::thread_kind::ThreadKind;

@@ -1,4 +1,5 @@
-//! The builder of a `Local`: its settings and their validation.
+//! [`LocalBuilder`]: the settings of a `Local`, an executor whose owner runs its work, and their
+//! validation.
 
 use super::{Local, local_shared::LocalShared};
 use crate::pool::GlobalSpawner;

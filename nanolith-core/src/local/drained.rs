@@ -1,4 +1,4 @@
-//! The future that waits until a `Local` has no calls.
+//! [`Drained`]: the future that waits until a `Local` has no calls.
 
 use super::local_shared::{Emptied, LocalShared};
 use crate::{

@@ -1,5 +1,5 @@
-//! Driving a `Local`: the guard that makes one thread at a time run its work, and the loops that do
-//! so.
+//! [`DriverGuard`] makes one thread at a time run the work of a `Local`, an executor without
+//! threads. The loops that run the work are here too.
 
 use super::{
     RunReport,

@@ -1,4 +1,5 @@
-//! The data that the handles of a `Local` share: its lock, the admission of work, and its end.
+//! [`LocalShared`]: the data that the handles of a `Local`, an executor without threads, share: its
+//! lock, the admission of work, and its end.
 
 use super::{
     builder::Config,

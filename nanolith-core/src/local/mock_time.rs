@@ -1,4 +1,5 @@
-//! Driving a `Local` along a mock clock, for tests of delays and expirations.
+//! The methods that drive a `Local`, an executor without threads, along a mock clock, for tests of
+//! delays and expirations.
 
 use super::{Local, RunReport};
 use crate::time::MockClock;

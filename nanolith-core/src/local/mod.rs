@@ -1,5 +1,5 @@
-//! An executor without threads, whose owner runs its work: in a game loop, a window's event loop, a
-//! single-threaded `main`, or a test.
+//! [`Local`]: an executor without threads, whose owner runs its work: in a game loop, a window's
+//! event loop, a single-threaded `main`, or a test.
 //!
 //! - `local_shared`, `state`: the shared data and its lock.
 //! - `driver`, `run`: running the work, and the methods that do so. `mock_time`: running along a

@@ -1,4 +1,5 @@
-//! Notifying a host that a `Local` has work: a handler, and a future.
+//! Notifies a host, such as a game loop, that its `Local` has work: by a handler, or by the future
+//! [`WorkAvailable`].
 
 use super::{Local, local_shared::Watchers, state::LocalState};
 use crate::{

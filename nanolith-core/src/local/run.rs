@@ -1,4 +1,5 @@
-//! The methods with which a host's loop drives a `Local`, and the report that they return.
+//! The methods with which a host's loop runs the work of a `Local`, such as `run_for`, and the
+//! [`RunReport`] that they return.
 
 use super::{Local, driver::StopCondition};
 use crate::time::clock;

@@ -1,5 +1,5 @@
-//! The data of a `Local` under its one lock: the queue, the driver, and the waiters for work. Pure
-//! data: the methods return the actions that run after the lock is released.
+//! [`LocalState`]: a `Local` under its one lock: the queue, the driver, and the waiters for work.
+//! Pure data: the methods return the actions that run after the lock is released.
 
 use crate::util::prefetch::PrefetchTarget;
 use crate::{

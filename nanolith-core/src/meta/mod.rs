@@ -1,5 +1,5 @@
-//! What is known of a call before it exists: its task's description, priorities, and visited
-//! layers.
+//! What is known of a call before it runs: its task's description, its priority, the layers that it
+//! has passed, and the kinds of threads.
 
 pub(crate) mod priority;
 pub(crate) mod task_info;

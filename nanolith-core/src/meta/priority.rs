@@ -1,4 +1,4 @@
-//! The priority of a call.
+//! [`Priority`]: the urgency of a call, which is how long other calls may keep it waiting.
 
 use std::time::Duration;
 

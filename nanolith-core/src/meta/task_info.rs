@@ -1,4 +1,5 @@
-//! The description of a task: its names, its signature as text, its size and its properties.
+//! [`TaskInfo`]: the description of a task: its names, its signature as text, its size and its
+//! properties.
 
 /// The access that a task needs to its state.
 ///

@@ -1,4 +1,5 @@
-//! The kinds of threads that code runs on.
+//! [`ThreadKind`]: the kind of thread that some code runs on: of a pool, a service or a `Local`, or
+//! outside of them.
 
 use std::sync::Arc;
 

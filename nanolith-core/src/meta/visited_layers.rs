@@ -1,4 +1,5 @@
-//! The layers that a job has passed.
+//! [`Visited`]: the layers (executors around an executor) that a job, which is a call on its way,
+//! has passed.
 //!
 //! If the inner executor rejects a job, the layer gives the job back in its original form. When the
 //! job is submitted again, the layer recognizes the job by its number here.

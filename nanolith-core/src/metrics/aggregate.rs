@@ -1,4 +1,4 @@
-//! The measurements of an executor's calls, by task. Pure data, under the lock of
+//! [`Aggregate`]: the measurements of an executor's calls, by task. Pure data, under the lock of
 //! [`super::recorder`].
 
 use super::{Histogram, Metrics, TaskMetrics, recorder::Sample};

@@ -1,4 +1,4 @@
-//! A histogram of durations, with percentiles.
+//! [`Histogram`]: an HDR histogram of durations, with percentiles.
 
 use hdrhistogram::Histogram as Hdr;
 use std::{fmt, time::Duration};

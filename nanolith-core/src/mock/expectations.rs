@@ -1,5 +1,5 @@
-//! The expectations of a mock and the calls it received, under one lock. The lock is not held while
-//! the user's functions inspect a task.
+//! [`Expectations`]: what a mock expects, and the calls that it received, under one lock. The lock
+//! is not held while the user's functions inspect a task.
 
 use super::expect::Expectation;
 use crate::{

@@ -1,4 +1,5 @@
-//! [`Completion`]: a call that is over, as its executor counts it.
+//! [`Completion`]: what an executor adds to its counters for a call that is over. [`RunResult`]:
+//! whether a run of a call has ended the call.
 
 use crate::{call::header::Header, meta::task_info::TaskInfo};
 

@@ -1,4 +1,5 @@
-//! [`ErasedCall`]: a call with its types erased, and the operations on any call.
+//! [`ErasedCall`]: the object-safe trait of a call whose task and output types are erased. Through
+//! it any call is claimed, run, ended or raised (made more urgent).
 
 use super::{Backend, ExecutorId, RunResult};
 use crate::{

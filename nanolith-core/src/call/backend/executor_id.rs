@@ -1,4 +1,5 @@
-//! [`ExecutorId`]: the number of an executor, by which a call finds it as long as it exists.
+//! [`ExecutorId`]: the number of an executor, and the global registry by which the number resolves
+//! to the executor as long as the executor exists.
 
 use super::Backend;
 use crate::time::clock;

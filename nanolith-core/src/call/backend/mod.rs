@@ -1,5 +1,5 @@
-//! The interface between a call and its executor: two traits, so that neither folder imports the
-//! other.
+//! The interface between a call and its executor, as two traits. So the code of calls imports no
+//! pool and no service.
 //!
 //! A [`Backend`] is an executor with threads and a queue. An [`ErasedCall`] is a call with its
 //! types erased.

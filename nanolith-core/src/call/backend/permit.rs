@@ -1,4 +1,5 @@
-//! [`Permit`]: the right to run one task at a time, which a thread holds, lends and takes back.
+//! [`Permit`]: the right to run one task at a time on an executor's threads, like the permit of a
+//! semaphore. A thread holds it, lends it to another thread during a wait, and takes it back.
 
 /// The right to run one task at a time on an executor's threads. The executor counts the permits
 /// that it issues.

@@ -1,4 +1,5 @@
-//! The nodes that cancel a call: those of its parents and tokens, and the node of its own children.
+//! Links a call into the cancellation tree. The nodes of its parents and tokens end the call, and a
+//! node of its own ends its child calls. The end of the call unlinks it.
 
 use super::{Header, TIED, TOKENS, deadline::Timer, lock};
 use crate::{

@@ -1,4 +1,5 @@
-//! What the errors of a call contain: its trace, and the crash or the cycle that ended it.
+//! Builds the [`CallError`] of a call from its header. The error has the [`CallTrace`] (call site,
+//! times and parents), and the crash or the cycle of waits that ended the call.
 
 use super::Header;
 use crate::{

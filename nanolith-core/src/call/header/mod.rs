@@ -1,4 +1,4 @@
-//! The header of a call: everything about the call except its state, input and outcome.
+//! [`Header`]: everything about a call except its state, input and outcome.
 //!
 //! It holds the task, priority, times, parents, deadlines, progress and executor of the call. The
 //! fields are declared here. Each other file has the methods on some of them.

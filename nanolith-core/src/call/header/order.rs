@@ -1,4 +1,5 @@
-//! The position of a call among queued calls: its priority, its expiration and its rank.
+//! The position of a call among queued calls: its priority, its expiration (when its turn comes at
+//! the latest) and its rank in a custom order.
 
 use super::{Header, RAISED};
 use crate::{call::aging::AgingTable, meta::priority::Priority, time::clock};

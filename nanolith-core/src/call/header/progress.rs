@@ -1,4 +1,4 @@
-//! [`Progress`]: what a task reports of its progress, and the waits for it.
+//! [`Progress`]: how much of its work a task reports as done, and the waits for such reports.
 
 use super::Header;
 use crate::{

@@ -1,5 +1,5 @@
-//! The marks that a queue and its executor put on a call: whether it is counted, awaited, exempt
-//! from a limit, or has its state.
+//! Flags on a call that its queue and executor set: counted by the queue, awaited by a task, exempt
+//! from its task's concurrency limit, carrying its state.
 
 use super::{AWAITED, COUNTED, HAS_STATE, Header, LIMIT_EXEMPT, NESTED, REMOVED};
 use std::sync::atomic::Ordering;

@@ -1,4 +1,5 @@
-//! Where a call is: the executor that holds it, and the call as which it continues.
+//! Which executor holds a call, and the call's delegate. A delegate is a second call, as which the
+//! first continues when a layer or a cluster runs its task.
 
 use super::{DELEGATED, Header, SPILLED, UNROUTED, lock};
 use crate::call::{

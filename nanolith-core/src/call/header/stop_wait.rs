@@ -1,5 +1,6 @@
-//! A task's wait for the moment at which its call is asked to stop. A raise and a probe make such a
-//! wait check again.
+//! [`StopHome`]: a task's wait until its call is asked to stop, for example by a cancel. A raise of
+//! the call (it becomes more urgent) and a probe of the deadlock check also wake it, to check
+//! again.
 
 use super::Header;
 use crate::{

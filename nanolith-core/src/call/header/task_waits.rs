@@ -1,4 +1,5 @@
-//! What the task of a call waits for: the waits that deadlock checks and raises look at.
+//! What the task of a call waits for. The deadlock check reads it. A raise of the call (it becomes
+//! more urgent) reads it too, to raise the awaited call.
 
 use super::{Extra, Header, lock};
 use crate::{call::wait_graph::Wait, wake::WaiterSet};

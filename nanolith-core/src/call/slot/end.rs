@@ -1,4 +1,5 @@
-//! The end of a call from outside: a cancel, a time-out, a queue that drops it, or a close.
+//! The step by which a call is ended from outside, and [`EndReason`], why: a cancel, a time-out, a
+//! queue that drops the call, or a close.
 #![deny(unsafe_code)] // the end leaves the cells of the slot to other steps
 
 use super::{CANCEL_REQUESTED, ENDED, PHASE, QUEUED, RUNNING, Slot, WAITING, phase};

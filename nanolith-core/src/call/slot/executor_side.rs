@@ -1,4 +1,5 @@
-//! The executor's steps on a slot: it claims the call, takes its input and stores its outcome.
+//! The executor's steps on the slot of a call, which has the call's state, input and outcome. The
+//! executor claims the call, takes the input and stores the outcome.
 #![allow(unsafe_code)] // unsafe code is allowed here: see ARCHITECTURE.md
 
 use super::{

@@ -1,5 +1,6 @@
-//! The handle's steps on a slot: it takes the outcome, and stores a waker until then. There is one
-//! handle, so no two of these steps run at once.
+//! The handle's steps on the slot of a call, which has the call's state, input and outcome. The
+//! handle takes the outcome, and stores a waker until then. There is one handle, so no two of these
+//! steps run at once.
 #![allow(unsafe_code)] // unsafe code is allowed here: see ARCHITECTURE.md
 
 use super::{CONSUMED, DETACHED, DONE, ENDED, EndReason, QUEUED, RUNNING, Slot, WAITING, is_over, phase};

@@ -1,4 +1,4 @@
-//! The slot: one allocation in which a call lives from its submission to its end.
+//! [`Slot`]: the one allocation in which a call lives from its submission to its end.
 //!
 //! `call/README.md` describes the protocol: which side owns which cell in which state, the races,
 //! and why each is safe. The steps of each side are in a file of their own. The loom tests in

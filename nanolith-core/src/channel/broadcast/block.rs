@@ -1,5 +1,5 @@
-//! A block of a broadcast log: a fixed row of messages, each written once and read by many
-//! receivers.
+//! [`Block`]: a fixed row of messages of a broadcast log. Each message is written once and read by
+//! many receivers.
 
 use super::SenderId;
 use std::sync::{Arc, OnceLock, Weak};

@@ -1,4 +1,5 @@
-//! The senders that wait for capacity, each with its message.
+//! [`BlockedSenders`]: the senders of a broadcast log that wait for capacity, each with its
+//! message.
 //!
 //! The caller that frees capacity serves the sender that has capacity and has waited longest. Pure
 //! data: the caller holds the log's lock.

@@ -1,5 +1,5 @@
-//! The published position of a receiver, which senders read, and the flag for waiting senders,
-//! which receivers read.
+//! [`PublishedCursor`]: the position of a receiver of a broadcast log, which senders read.
+//! [`SenderWaiting`]: the flag for waiting senders, which receivers read.
 //!
 //! A sender that finds a receiver full joins the line of blocked senders, sets the flag, and reads
 //! the positions once more. A receiver that has taken all messages, or a whole block, first

@@ -1,4 +1,5 @@
-//! The broadcast channel, which senders and receivers share, and the future that sends.
+//! [`BroadcastChannel`]: the broadcast log that senders and receivers share, behind a lock, and the
+//! future that sends.
 
 use super::{
     LagPolicy, Receiver, SenderId,

@@ -1,5 +1,5 @@
-//! Property test of the broadcast log against a model: a list of all sent messages, and a position
-//! in it for each receiver.
+//! A property test: the broadcast log against a model that is a list of all sent messages, with a
+//! position in it for each receiver.
 
 use super::{BroadcastChannel, LagPolicy, Received, Receiver, SenderId, TrySendError};
 use proptest::prelude::*;

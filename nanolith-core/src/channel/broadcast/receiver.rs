@@ -1,4 +1,4 @@
-//! The receiving handle of a broadcast log.
+//! [`Receiver`] reads the messages of a broadcast log at its own pace.
 
 use super::{
     BroadcastChannel, SenderId,

@@ -1,5 +1,5 @@
-//! The receiving half of the broadcast log's state, under the lock: joining, leaving, the next
-//! block, and sleep.
+//! The receiving half of [`LogState`], the broadcast log under its lock: receivers join, leave, get
+//! the next block of messages, and sleep.
 
 use super::{
     LagPolicy, SenderId,

@@ -1,5 +1,5 @@
-//! The sending half of the broadcast log's state, under the lock: capacity checks, sends, and
-//! blocked senders.
+//! The sending half of [`LogState`], the broadcast log under its lock: capacity checks, sends, and
+//! senders that wait for capacity.
 
 use super::{
     LagPolicy, SenderId,

@@ -1,4 +1,4 @@
-//! The broadcast log's state under its lock, as pure data. Wake-ups and drops are handed out as
+//! [`LogState`]: a broadcast log under its lock, as pure data. Wake-ups and drops are handed out as
 //! [`Chores`], for after the lock's release.
 
 use super::{

@@ -1,4 +1,5 @@
-//! The builder for a messenger's settings.
+//! [`MessengerBuilder`]: the settings of a messenger, which is a broadcast channel that is found by
+//! name.
 
 use super::{
     LagPolicy, Messenger, OpenError, registry,

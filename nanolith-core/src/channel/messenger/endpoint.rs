@@ -1,4 +1,5 @@
-//! An endpoint of a messenger: it sends messages and creates subscribers.
+//! [`Messenger`]: one endpoint of a broadcast channel that is found by name. It sends messages and
+//! creates subscribers.
 
 use super::{
     LagPolicy, MessengerBuilder, OpenError, SendFuture, Subscriber, TrySendError,

@@ -1,4 +1,5 @@
-//! Lookup of attached messengers by name, from inside a task.
+//! Finds a messenger by its name from inside a task, if it is attached to the task's call or
+//! executor. The future [`Find`] waits until it is.
 
 use super::{FindError, Messenger};
 use crate::{

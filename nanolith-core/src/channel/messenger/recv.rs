@@ -1,5 +1,5 @@
-//! The futures that receive from a messenger: the next message, or the first that fits, with and
-//! without a limit.
+//! The futures that receive from a messenger: [`Recv`] and [`ReceivingWithin`] (with a time limit)
+//! the next message, [`WaitFor`] the first for which a predicate holds.
 
 use super::{RecvError, RecvTimeoutError, Subscriber};
 use crate::{context::block_on, time::Limit};

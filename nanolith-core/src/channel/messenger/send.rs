@@ -1,4 +1,4 @@
-//! The future that sends a message through a messenger, and waits for capacity.
+//! [`SendFuture`]: the future that sends a message through a messenger, and waits for capacity.
 
 use super::SendError;
 use crate::channel::broadcast;

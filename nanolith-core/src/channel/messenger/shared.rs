@@ -1,4 +1,5 @@
-//! The state that the endpoints and subscribers of a messenger share.
+//! [`MessengerShared`]: what the endpoints and subscribers of one messenger share: its name, and
+//! the broadcast log that has its messages.
 
 use super::{LagPolicy, registry};
 use crate::{

@@ -1,4 +1,4 @@
-//! A subscriber: it receives the messages of a messenger's other endpoints.
+//! [`Subscriber`] receives the messages that the other endpoints of a messenger send.
 
 use super::{ReceivingWithin, Recv, RecvError, TryRecvError, WaitFor, shared::Endpoint};
 use crate::channel::broadcast::{Received, Receiver};

@@ -1,5 +1,5 @@
-//! One direction of a port pair: a [`DirectionState`] behind a lock. Wake-ups, and drops of the
-//! users' values, happen after the lock's release.
+//! [`Direction`]: one direction of a port pair, which is a [`DirectionState`] behind a lock.
+//! Wake-ups, and drops of the users' values, happen after the lock's release.
 //!
 //! The futures in this folder (`SendFuture`, `Recv`, `WaitFor`, `Closed`) are thin wrappers
 //! around a [`Direction`]. So is the handler in `pool/handlers/port.rs`.

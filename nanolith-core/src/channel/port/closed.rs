@@ -1,4 +1,4 @@
-//! The future that waits until the other port is closed.
+//! [`Closed`]: the future that waits until the other port of a pair is closed.
 
 use super::{
     Port,

@@ -1,4 +1,4 @@
-//! The [`Port`] type: one end of a bidirectional channel.
+//! [`Port`]: one end of a bidirectional channel.
 
 use super::{
     channel::{Direction, Observers},

@@ -1,4 +1,5 @@
-//! The futures that wait for a port's next message, with and without a time limit.
+//! [`Recv`] and [`ReceivingWithin`]: the futures that wait for a port's next message, without and
+//! with a time limit.
 
 use super::{
     channel::{Direction, Receivers},

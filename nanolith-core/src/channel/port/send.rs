@@ -1,4 +1,5 @@
-//! The future that sends a message to the other port.
+//! [`SendFuture`]: the future that sends a message to the other port of a pair, and waits for queue
+//! capacity.
 
 use super::{
     channel::Direction,

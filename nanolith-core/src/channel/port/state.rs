@@ -1,5 +1,5 @@
-//! The state of one direction of a port pair, as plain data: its messages, its waiters, and which
-//! sides have closed.
+//! [`DirectionState`]: one direction of a port pair as plain data: its messages, its waiters, and
+//! which sides have closed.
 //!
 //! The lock is in `channel.rs`. Wake-ups are collected in an [`AfterUnlock`] and happen after the
 //! lock's release.

@@ -1,5 +1,5 @@
-//! Property test of [`DirectionState`] against a model: one list of all messages, from which the
-//! position of each follows.
+//! A property test: [`DirectionState`], one direction of a port pair, against a model that is one
+//! list of all messages. The position of each message follows from the list.
 
 use super::{BlockedSendState, DirectionState, WaitTicket};
 use crate::{

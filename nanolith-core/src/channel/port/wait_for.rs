@@ -1,4 +1,4 @@
-//! The future that waits for the first message for which a predicate holds.
+//! [`WaitFor`]: the future that waits for the first message of a port for which a predicate holds.
 
 use super::{
     Port,

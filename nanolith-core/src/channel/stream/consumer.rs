@@ -1,4 +1,5 @@
-//! The reading half of any stream: it takes the values from the ring, and then the stream's end.
+//! [`ReadHalf`]: the reading half of any stream, of bytes or of items. It takes the values from a
+//! single-producer, single-consumer ring, and then the stream's end.
 
 use super::{
     error::StreamError,

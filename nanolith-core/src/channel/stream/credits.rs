@@ -1,4 +1,5 @@
-//! The limits of a stream: how many bytes and chunks it holds.
+//! [`Credits`]: the limits of a stream, by which its flow is controlled: how many bytes and chunks
+//! it holds before the writer waits.
 
 use std::{error::Error, fmt};
 

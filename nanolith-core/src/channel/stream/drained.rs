@@ -1,4 +1,4 @@
-//! The future that waits until the reader has taken all of a finished stream.
+//! [`Drained`]: the future that waits until the reader has taken all of a finished stream.
 
 use super::{error::WriteError, producer::WriteHalf};
 use std::{

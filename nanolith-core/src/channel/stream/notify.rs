@@ -1,5 +1,5 @@
-//! The wake-up between the two ends of a stream. Notifying costs one atomic swap if the other end
-//! does not wait.
+//! [`Notify`]: the wake-up between the two ends of a stream. Notifying costs one atomic swap if the
+//! other end does not wait.
 //!
 //! Each end has a [`Notify`] for its waits. The other end calls [`notify`](Notify::notify) after
 //! each of its actions. An end that finds nothing to do calls [`register`](Notify::register), looks

@@ -1,4 +1,5 @@
-//! Tests of the race in `Notify`: on threads by default, in every interleaving under loom.
+//! Loom tests of `Notify`, the wake-up between the two ends of a stream, in every interleaving.
+//! Without loom they run on threads.
 
 use super::*;
 use std::{

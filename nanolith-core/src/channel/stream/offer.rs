@@ -1,5 +1,5 @@
-//! A stream that is offered to several receivers and accepted by one of them, for example over a
-//! messenger.
+//! [`StreamOffer`]: a stream that is offered to several receivers and accepted by one of them, for
+//! example over a messenger.
 
 use super::{
     credits::{CreditError, Credits},

@@ -1,4 +1,5 @@
-//! The writing half of any stream: what it may push into the ring, and when.
+//! [`WriteHalf`]: the writing half of any stream, of bytes or of items. It pushes values into a
+//! single-producer, single-consumer ring while the limits of the stream allow it.
 //!
 //! The number of values in flight follows from the ring's free slots, so the reader counts nothing
 //! for the writer. The ring has one more cell than the stream has chunks. A value that the writer

@@ -1,4 +1,5 @@
-//! The futures that wait for a stream's next chunk or item, with and without a time limit.
+//! [`Recv`] and [`ReceivingWithin`]: the futures that wait for a stream's next chunk or item,
+//! without and with a time limit.
 
 use super::{consumer::ReadHalf, error::StreamError};
 use crate::{context::block_on, time::Limit};

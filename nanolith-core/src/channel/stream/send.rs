@@ -1,4 +1,4 @@
-//! The future that writes a chunk or an item to a stream.
+//! [`SendFuture`]: the future that writes a chunk or an item to a stream, and waits for capacity.
 
 use super::{
     error::{SendError, WriteError},

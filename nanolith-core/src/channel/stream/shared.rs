@@ -1,5 +1,5 @@
-//! The state that the two ends of a stream share beside the ring: two wake-ups, and how each end
-//! has ended.
+//! [`Link`]: the state that the two ends of a stream share beside the ring of values: two wake-ups,
+//! and how each end has ended.
 
 use super::{
     error::{SharedError, StreamError, WriteError},

@@ -1,4 +1,5 @@
-//! Blocking on an end of a stream: spinning and yielding before the thread sleeps.
+//! [`until`] blocks a thread on an end of a stream. [`WaitBackoff`] spins and yields before the
+//! thread sleeps.
 
 use crate::{
     context::{block_on, thread_context},

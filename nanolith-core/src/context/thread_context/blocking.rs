@@ -1,5 +1,5 @@
-//! A blocking wait of a thread: the thread lends its permit and its share's slot, and takes both
-//! back.
+//! [`BlockingGuard`]: a blocking wait of a thread. Meanwhile the thread has lent its permit (the
+//! right to run a task) and the slot of its share (a group of calls with a limit).
 
 use super::{
     THREAD, ThreadContext,

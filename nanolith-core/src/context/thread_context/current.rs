@@ -1,4 +1,4 @@
-//! [`Current`]: the kind of thread that runs the code, and the task, for users.
+//! [`current`] returns the kind of thread that runs the calling code, and the task, for users.
 
 use super::{THREAD, executor::host, running_task::look};
 use crate::meta::{task_info::TaskInfo, thread_kind::ThreadKind};

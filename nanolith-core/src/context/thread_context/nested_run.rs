@@ -1,5 +1,5 @@
-//! A call that runs on top of the task that waits for it: whether it may, and how it leaves the
-//! thread's context as it was.
+//! [`run_nested`] runs a call on top of the task that waits for it, and leaves the thread's context
+//! as it was. [`can_run_inline`] says whether it may.
 
 use super::{THREAD, ThreadContext, blocking::ReturnedSlot, pending_poll::PollLoan, set};
 use crate::{

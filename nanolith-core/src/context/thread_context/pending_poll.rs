@@ -1,5 +1,5 @@
-//! Handles that a synchronous task polls: while one of them is pending, the thread has lent its
-//! permit.
+//! [`poll_pending`] lends a thread's permit, the right to run a task, while a synchronous task
+//! polls a pending handle, as in the `block_on` of another crate.
 
 use super::{
     THREAD, ThreadContext,

@@ -1,5 +1,5 @@
-//! A worker on a thread: the permit with which it runs tasks, and the completions that its calls
-//! leave for it to count.
+//! [`with_permit`] runs a worker on a thread, with the permit by which it runs tasks. A call that
+//! is over leaves its [`Completion`] on the thread, for the worker to count.
 
 use super::{THREAD, ThreadContext, set};
 use crate::call::backend::{Completion, ExecutorId, Permit, PermitState};

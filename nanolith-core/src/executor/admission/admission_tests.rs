@@ -1,4 +1,5 @@
-//! Tests of admission at moments that a test from outside cannot hold.
+//! Tests of the admission of calls to a bounded queue, at moments that a test from outside of the
+//! crate cannot hold.
 
 use crate::{
     call::slot::EndReason,

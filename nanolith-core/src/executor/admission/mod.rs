@@ -1,8 +1,8 @@
 //! Admission of calls to a bounded queue, with backpressure, for pools and services.
 //!
-//! [`try_execute`] admits a call without waiting: the call enters the ring, or the queue under its
-//! lock. A call that finds the queue full is subject to [`OnFull`]. [`execute`] and [`poll_admit`]
-//! wait for room.
+//! [`try_execute`] admits a call without waiting: the call enters the lock-free ring in front of
+//! the queue, or the queue under its lock. A call that finds the queue full is subject to
+//! [`OnFull`]. [`execute`] and [`poll_admit`] wait for room.
 
 mod on_full;
 mod wait_for_room;

@@ -1,4 +1,5 @@
-//! What happens to a call that finds the queue full.
+//! [`OnFull`]: what happens to a call that finds the queue full: it waits, is rejected, runs on its
+//! caller's thread, or is dropped.
 
 use super::{Admit, enter};
 use crate::{

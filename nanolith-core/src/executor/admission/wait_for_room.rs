@@ -1,4 +1,4 @@
-//! Waiting in line for queue room, first come first served.
+//! [`WaitForRoom`]: the wait of a call for room in a bounded queue, first come first served.
 
 use super::{Admit, OnFull, closed, enter, is_exempt, is_inside, is_still_queued, try_execute};
 use crate::{
