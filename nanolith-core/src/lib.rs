@@ -54,7 +54,7 @@ mod wake;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::{
-        error::view::{ErrorView, Probe, ViewError},
+        error::error_view::{ErrorView, Probe, ViewError},
         macro_support::*,
         service::{InitOutput, init_output},
         task::{

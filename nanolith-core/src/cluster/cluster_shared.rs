@@ -6,7 +6,7 @@
 //! close of the cluster waits for it too.
 
 use super::{
-    add::{AddError, Starting},
+    add_member::{AddError, Starting},
     balance::{Candidates, Policy, RouteRequest},
     join_all::ClusterClose,
 };

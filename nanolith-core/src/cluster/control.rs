@@ -2,7 +2,7 @@
 //! and to call all of them.
 
 use super::{
-    add::{AddMember, Resize},
+    add_member::{AddMember, Resize},
     balance::Candidates,
     cluster_shared::{ClusterShared, Member, MemberId},
     join_all::{CallAll, ClusterClose, OneCall},

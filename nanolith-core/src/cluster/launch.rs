@@ -1,7 +1,7 @@
 //! [`ClusterLaunch`]: the future that waits until all members of a cluster have started, and its
 //! error.
 
-use super::{Cluster, add::Starting, cluster_shared::MemberId, join_all::ClusterClose};
+use super::{Cluster, add_member::Starting, cluster_shared::MemberId, join_all::ClusterClose};
 use crate::{
     call::backend::WouldDeadlock,
     context::block_on,

@@ -4,10 +4,10 @@
 //! - `cluster_shared`: the data that the handles share: the members, and how they join and leave.
 //! - `balance`: choosing a member. `router`: sending a call to a member, and to another if that one
 //!   ends. `admission`: waiting for queue room.
-//! - `control`: the less common operations. `add`, `join_all`: the futures that they return.
+//! - `control`: the less common operations. `add_member`, `join_all`: the futures that they return.
 //!   `close_timeout`: closing with a time limit. `messages`: messages to members.
 
-mod add;
+mod add_member;
 mod admission;
 mod balance;
 mod builder;
@@ -19,7 +19,7 @@ mod launch;
 mod messages;
 mod router;
 
-pub use add::{AddError, AddMember, Resize};
+pub use add_member::{AddError, AddMember, Resize};
 pub use balance::{Balance, BalancePolicy, MemberLoad, RouteRequest};
 pub use builder::ClusterBuilder;
 pub use close_timeout::ClusterCloseTimeout;

@@ -2,10 +2,10 @@
 
 mod call_error;
 mod call_trace;
+pub(crate) mod error_view;
 mod panic;
 mod submit_error;
 mod task_error;
-pub(crate) mod view;
 pub(crate) mod wait_cycle;
 
 pub use call_error::CallError;

@@ -1,7 +1,7 @@
 //! [`TaskError`]: the failure of a call whose task returns a `Result` of its own: the task's error
 //! or the call's.
 
-use super::{CallError, view};
+use super::{CallError, error_view};
 use std::{error::Error, fmt};
 
 /// The failure of a call whose task gives a `Result`, both in one: what `.flatten()` gives.
@@ -55,7 +55,7 @@ impl<E: fmt::Debug + fmt::Display + 'static> Error for TaskError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Call(error) => error.source(),
-            Self::Task(error) => view::source(error),
+            Self::Task(error) => error_view::source(error),
         }
     }
 }

@@ -2,8 +2,8 @@
 //! attempt when the first is slow.
 
 use super::{
+    latencies::Latencies,
     layered::{EnterResult, LayerPolicy, LayerStack, Transparent, layer},
-    percentile::Latencies,
     resubmit,
 };
 use crate::{

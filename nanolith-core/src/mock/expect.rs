@@ -1,6 +1,6 @@
 //! [`Expect`] describes which calls a mock expects, and how it answers them.
 
-use super::{Times, expectations::Expectations, response::Answer};
+use super::{Times, answer::Answer, expectations::Expectations};
 use crate::{
     error::{CallError, CallTrace},
     task::TaskSet,

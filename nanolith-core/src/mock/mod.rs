@@ -19,15 +19,15 @@
 //! # Ok::<(), CallError>(())
 //! ```
 
+mod answer;
 mod expect;
 mod expectations;
-mod record;
+mod recorder;
 mod replay;
-mod response;
 mod times;
 
 pub use expect::Expect;
-pub use record::{Record, Recorder};
+pub use recorder::{Record, Recorder};
 pub use replay::Replay;
 pub use times::Times;
 

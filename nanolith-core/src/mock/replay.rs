@@ -1,6 +1,6 @@
 //! [`Replay`] answers calls from records and runs nothing.
 
-use super::{Record, record::Keep};
+use super::{Record, recorder::Keep};
 use crate::{
     error::{CallError, Panic, SubmitError},
     executor::{Executor, OwnsState, RunsLocal, SharesState},

@@ -2,7 +2,7 @@
 //! type has them.
 
 use crate::{
-    error::view::{self, ErrorView, Owned, Shared},
+    error::error_view::{self, ErrorView, Owned, Shared},
     task::TaskSet,
     util::unwind,
 };
@@ -60,7 +60,7 @@ impl InitError {
     }
 
     fn new<E: Send + 'static>(error: E, view: Option<ErrorView>) -> Self {
-        view::learn::<Self>(|_| view::view_of!(Self)); // for the source of a `LaunchError` of it
+        error_view::learn::<Self>(|_| error_view::view_of!(Self)); // for the source of a `LaunchError` of it
         let shared = match view {
             Some(view) => view.share(Box::new(error)).map(|error| Kept::Shared(error, view)),
             None => Err(Box::new(error) as Owned),
@@ -146,7 +146,7 @@ mod tests {
     /// Creates an `InitError` from an error of this type.
     macro_rules! keep {
         ($ty:ty, $error:expr) => {
-            InitError::new::<$ty>($error, view::view_of!($ty))
+            InitError::new::<$ty>($error, error_view::view_of!($ty))
         };
     }
 

@@ -3,7 +3,7 @@
 use super::{InitError, Service, ServiceRef};
 use crate::{
     context::block_on,
-    error::{Panic, view},
+    error::{Panic, error_view},
     pool::BuildError,
     task::TaskSet,
     time::{Limit, clock},
@@ -161,7 +161,7 @@ impl<S: TaskSet, E: 'static> Future for Launch<S, E> {
             return Poll::Ready(match answer {
                 Ok(launched) => launched.map(Service::new).inspect_err(|error| {
                     if let LaunchError::Init(_) = error {
-                        view::learn::<E>(S::error_view);
+                        error_view::learn::<E>(S::error_view);
                     }
                 }),
                 Err(flume::RecvError::Disconnected) => Err(LaunchError::Lost),
@@ -276,7 +276,7 @@ impl<E: fmt::Display> fmt::Display for LaunchError<E> {
 impl<E: fmt::Debug + fmt::Display + 'static> Error for LaunchError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Init(error) => view::source(error),
+            Self::Init(error) => error_view::source(error),
             Self::Build(error) => error.source(),
             _ => None,
         }

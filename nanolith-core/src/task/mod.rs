@@ -46,7 +46,7 @@ pub use send_event::SendEvent;
 pub use state::{NoState, Owner, SharedHandle, Writer};
 
 use crate::{
-    error::view::ErrorView,
+    error::error_view::ErrorView,
     meta::task_info::{TaskInfo, fingerprint},
     util::unwind,
 };

@@ -2,7 +2,7 @@
 
 use super::{Call, Handle};
 use crate::{
-    error::{CallError, TaskError, view},
+    error::{CallError, TaskError, error_view},
     executor::Executor,
     task::TaskSet,
 };
@@ -49,7 +49,7 @@ impl<F> Flatten<F> {
 /// Combines both results in one. `S` is the task's set, which can read the task's error.
 pub(crate) fn flatten<S: TaskSet, V, E: 'static>(outcome: Result<Result<V, E>, CallError>) -> Result<V, TaskError<E>> {
     outcome.map_err(TaskError::Call)?.map_err(|error| {
-        view::learn::<E>(S::error_view);
+        error_view::learn::<E>(S::error_view);
         TaskError::Task(error)
     })
 }

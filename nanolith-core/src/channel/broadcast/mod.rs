@@ -16,7 +16,7 @@
 //! - `state` is the log under its lock, as pure data; `receivers` and `send` continue it.
 //! - `blocked_senders` is the line of senders that wait.
 //! - `cursor` is the published position of a receiver.
-//! - `log` is the lock around the state, and the future that sends.
+//! - `broadcast_channel` is the lock around the state, and the future that sends.
 //! - `receiver` is the handle that reads.
 //!
 //! No user code runs, and no task is woken, while the lock is held. The state hands out wake-ups
@@ -25,16 +25,16 @@
 
 mod block;
 mod blocked_senders;
+mod broadcast_channel;
 mod cursor;
-mod log;
 #[cfg(all(test, not(any(loom, miri))))]
-mod model;
+mod log_model;
 mod receiver;
 mod receivers;
 mod send;
 mod state;
 
-pub(crate) use log::{BroadcastChannel, SendFuture, TrySendError};
+pub(crate) use broadcast_channel::{BroadcastChannel, SendFuture, TrySendError};
 pub(crate) use receiver::{Received, Receiver};
 
 use std::num::NonZero;

@@ -1,6 +1,6 @@
 //! [`Drained`]: the future that waits until the reader has taken all of a finished stream.
 
-use super::{error::WriteError, producer::WriteHalf};
+use super::{error::WriteError, write_half::WriteHalf};
 use std::{
     fmt,
     future::Future,

@@ -1,14 +1,14 @@
 //! Streams of typed values: [`items`], [`ItemSender`] and [`ItemReceiver`].
 
 use super::{
-    consumer::ReadHalf,
     credits::{self, CreditError},
     drained::Drained,
     error::{SendError, StreamError, WriteError},
-    producer::{self, WriteHalf},
+    link::{ReaderEnd, WriterEnd},
+    read_half::ReadHalf,
     recv::{ReceivingWithin, Recv},
     send::SendFuture,
-    shared::{ReaderEnd, WriterEnd},
+    write_half::{self, WriteHalf},
 };
 use crate::error::BoxError;
 use futures_util::{sink::Sink, stream::Stream};
@@ -49,7 +49,7 @@ use std::{
 ///
 /// Returns [`CreditError`] for a bound of zero, or of more than 1,048,576.
 pub fn items<T>(bound: usize) -> Result<(ItemSender<T>, ItemReceiver<T>), CreditError> {
-    let (inlet, outlet) = producer::open(credits::checked(bound)?, None);
+    let (inlet, outlet) = write_half::open(credits::checked(bound)?, None);
     Ok((ItemSender { inlet }, ItemReceiver { outlet }))
 }
 

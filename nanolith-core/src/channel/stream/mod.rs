@@ -39,23 +39,23 @@
 //! - While neither end has to wait, no lock is taken.
 //! - A task that blocks on a stream releases its pool slot while it blocks.
 
-// From the ground up: `notify` wakes the other end. `shared` is the state that both ends share
-// beside the ring. `producer` and `consumer` are the two halves of any stream. The other modules
+// From the ground up: `notify` wakes the other end. `link` is the state that both ends share
+// beside the ring. `write_half` and `read_half` are the two halves of any stream. The other modules
 // are the public types around them.
-mod consumer;
 mod credits;
 mod drained;
 mod error;
 mod items;
+mod link;
 mod notify;
 mod offer;
-mod producer;
+mod read_half;
 mod reader;
 mod reader_io;
 mod recv;
 mod send;
-mod shared;
 mod wait;
+mod write_half;
 mod writer;
 mod writer_io;
 

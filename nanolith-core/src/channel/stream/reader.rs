@@ -1,10 +1,10 @@
 //! The reading end of a stream of bytes: [`StreamReader`].
 
 use super::{
-    consumer::ReadHalf,
     error::StreamError,
+    link::ReaderEnd,
+    read_half::ReadHalf,
     recv::{ReceivingWithin, Recv},
-    shared::ReaderEnd,
     writer::StreamWriter,
 };
 use crate::error::BoxError;

@@ -1,7 +1,7 @@
 //! [`Recv`] and [`ReceivingWithin`]: the futures that wait for a stream's next chunk or item,
 //! without and with a time limit.
 
-use super::{consumer::ReadHalf, error::StreamError};
+use super::{error::StreamError, read_half::ReadHalf};
 use crate::{context::block_on, time::Limit};
 use std::{
     fmt,

@@ -2,7 +2,7 @@
 
 use super::{
     error::{SendError, WriteError},
-    producer::WriteHalf,
+    write_half::WriteHalf,
 };
 use crate::time::clock;
 use std::{

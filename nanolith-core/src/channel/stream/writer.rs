@@ -4,10 +4,10 @@ use super::{
     credits::{CreditError, Credits},
     drained::Drained,
     error::{SendError, WriteError},
-    producer::{self, WriteHalf},
+    link::WriterEnd,
     reader::StreamReader,
     send::SendFuture,
-    shared::WriterEnd,
+    write_half::{self, WriteHalf},
 };
 use crate::error::BoxError;
 use bytes::{Bytes, BytesMut};
@@ -59,7 +59,7 @@ pub(crate) fn pipe_or_back<M>(
         Err(error) => return Err((error, metadata)),
     };
     let limit = credits.byte_limit();
-    let (inlet, outlet) = producer::open(chunks, Some(limit));
+    let (inlet, outlet) = write_half::open(chunks, Some(limit));
     let metadata = Arc::new(metadata);
     let writer = StreamWriter { inlet, buffer: BytesMut::new(), chunk: CHUNK.min(limit), metadata: metadata.clone() };
     Ok((writer, StreamReader::new(outlet, metadata)))

@@ -1,6 +1,6 @@
 //! The I/O traits of [`StreamWriter`]: `std::io::Write`, `AsyncWrite`, and `Sink`.
 
-use super::{error::WriteError, producer::WriteHalf, shared::WriterEnd, writer::StreamWriter};
+use super::{error::WriteError, link::WriterEnd, write_half::WriteHalf, writer::StreamWriter};
 use bytes::Bytes;
 use futures_io::AsyncWrite;
 use futures_util::sink::Sink;

@@ -3,7 +3,7 @@
 
 use super::{
     error::StreamError,
-    shared::{Link, ReaderEnd, WriterEnd},
+    link::{Link, ReaderEnd, WriterEnd},
     wait::{self, WaitBackoff},
 };
 use crate::context::thread_context;

@@ -6,9 +6,9 @@
 //! still holds when it ends goes into that cell, so ending a stream never waits.
 
 use super::{
-    consumer::ReadHalf,
     error::{SendError, WriteError},
-    shared::{Link, ReaderEnd, WriterEnd},
+    link::{Link, ReaderEnd, WriterEnd},
+    read_half::ReadHalf,
     wait::{self, WaitBackoff},
 };
 use crate::{context::thread_context, park::parker};

@@ -150,7 +150,7 @@ impl<T> ViewError for Probe<T> {
 /// The view of an error type, as generated code has it.
 macro_rules! view_of {
     ($error:ty) => {{
-        use $crate::error::view::{Probe, ViewError as _};
+        use $crate::error::error_view::{Probe, ViewError as _};
         (&&&&&&Probe::<Result<(), $error>>::NEW).nanolith_error_view()
     }};
 }
