@@ -8,7 +8,7 @@
 
 mod builder;
 mod close;
-mod closed;
+mod closed_future;
 mod config;
 mod drained;
 mod events;
@@ -29,7 +29,7 @@ pub(super) mod threads;
 mod worker;
 
 pub use builder::PoolBuilder;
-pub use closed::Closed;
+pub use closed_future::Closed;
 pub use config::{BuildError, Concurrency, MaxQueue};
 pub(crate) use config::{MIN_STACK, ThreadHandler, check_name, check_spin};
 pub use drained::Drained;

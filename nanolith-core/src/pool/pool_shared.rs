@@ -10,7 +10,7 @@ use super::{
     threads::{
         rayon_threads::{self, Threads},
         roster::Roster,
-        spare::{SpareJob, SpareThreads},
+        spare_threads::{SpareJob, SpareThreads},
     },
 };
 use crate::{

@@ -10,7 +10,7 @@ use super::{
     limits::{Rules, Started},
     pool_item::{OtherItem, PoolItem},
     threads::broadcast::BroadcastShared,
-    worker::cost::TaskCost,
+    worker::task_cost::TaskCost,
 };
 use crate::{
     call::backend::{LentPermits, Permit, PermitState},

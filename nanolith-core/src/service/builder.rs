@@ -2,7 +2,7 @@
 
 use super::{
     init::Initializer,
-    launch::{Launch, LaunchAttempt, LaunchError},
+    launch_future::{Launch, LaunchAttempt, LaunchError},
     on_panic::OnPanic,
     restart::Restart,
     service_thread,

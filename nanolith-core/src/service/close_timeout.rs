@@ -1,6 +1,6 @@
 //! Closing a service with a time limit, at which unfinished calls are ended.
 
-use super::{CloseError, close::Close, service_shared::ServiceShared, shutdown::Ending};
+use super::{CloseError, close_future::Close, service_shared::ServiceShared, shutdown::Ending};
 use crate::{
     call::{backend::WouldDeadlock, end_batch::EndBatch},
     context::block_on,

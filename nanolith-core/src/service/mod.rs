@@ -1,6 +1,6 @@
 //! A service: a thread that owns a state and runs calls on it, in the order in which they arrive.
 //!
-//! - `builder`, `settings`: the settings. `launch`: the future that waits for the start. `init`,
+//! - `builder`, `settings`: the settings. `launch_future`: the future that waits for the start. `init`,
 //!   `init_error`: how the state is made, and the error of that.
 //! - `service_shared`, `service_state`: the data that the handles and the thread share, and the part
 //!   of it under the lock. `backend`: how the service holds its calls. `service_ref`: the service as
@@ -9,14 +9,14 @@
 //!   calls, with the lock and without. `local_tasks`, `futures`: the pending futures of its tasks.
 //! - `on_panic`: what follows a panic. `restart`, `replace_state`: when the service restarts, and how
 //!   it gets a new state. `supervisor`: which services restart with it.
-//! - `shutdown`: how the service ends. `close`, `close_timeout`: the futures that wait for the end.
+//! - `shutdown`: how the service ends. `close_future`, `close_timeout`: the futures that wait for the end.
 //!   `events`, `stage`: the events and the stages of its life, for code outside.
 //! - `messages`, `streams`: what callers send to the service. `outbox`, `messengers`: what the
 //!   service sends.
 
 mod backend;
 mod builder;
-mod close;
+mod close_future;
 mod close_timeout;
 mod control;
 mod event_loop;
@@ -25,7 +25,7 @@ mod fast_path;
 mod futures;
 mod init;
 mod init_error;
-mod launch;
+mod launch_future;
 mod local_tasks;
 mod messages;
 mod messengers;
@@ -44,13 +44,13 @@ mod streams;
 mod supervisor;
 
 pub use builder::ServiceBuilder;
-pub use close::{Close, CloseError};
+pub use close_future::{Close, CloseError};
 pub use close_timeout::CloseTimeout;
 pub use control::{RestartError, ServiceControl};
 pub use events::{Crash, LifeEvent, LifeEvents, NextEvent};
 pub use init::{InitOutput, init_output};
 pub use init_error::InitError;
-pub use launch::{Launch, LaunchError};
+pub use launch_future::{Launch, LaunchError};
 pub use messengers::AttachError;
 pub use on_panic::OnPanic;
 pub use outbox::{RecvStream, WaitForEvent};

@@ -3,7 +3,7 @@
 use super::{
     event_loop::{EventLoop, ground},
     init::Initializer,
-    launch::{LaunchAttempt, LaunchError, Launched},
+    launch_future::{LaunchAttempt, LaunchError, Launched},
     local_tasks::LocalTasks,
     restart::Restarts,
     service_ref::ServiceRef,

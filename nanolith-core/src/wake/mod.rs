@@ -18,7 +18,7 @@ pub(crate) mod attachments;
 mod deferred;
 pub(crate) mod extensions;
 pub(crate) mod keep_alive;
-mod sim_end;
+mod sim_end_wait;
 mod single_waiter;
 #[cfg(all(test, not(any(loom, miri))))]
 mod source_check;
@@ -30,7 +30,7 @@ mod waiter_set;
 mod wake_list;
 
 pub(crate) use deferred::{AfterUnlock, Deferred};
-pub(crate) use sim_end::EndWait;
+pub(crate) use sim_end_wait::EndWait;
 pub(crate) use single_waiter::SingleWaiter;
 pub(crate) use wait_queue::{WaitQueue, WaitState, WaitTicket};
 pub(crate) use waiter_set::{HasWaiters, Registration, WaiterHome, WaiterKey, WaiterSet};

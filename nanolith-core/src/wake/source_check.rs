@@ -30,7 +30,7 @@ const CLONES: &[(&str, &str)] = &[
     ("deadlock/probe.rs", "a waker of one poll, which stands before the task's"),
     ("service/backend.rs", "the clone is made before the service's lock"),
     ("service/service_shared.rs", "the waker of the service's thread"),
-    ("pool/worker/blocking.rs", "a thread's own waker, cloned before the pool's lock"),
+    ("pool/worker/backend.rs", "a thread's own waker, cloned before the pool's lock"),
     ("park/condvar.rs", "the wakers of simulated threads"),
     ("pool/threads/simulated.rs", "the wakers of simulated threads"),
 ];

@@ -3,7 +3,7 @@
 
 use super::{
     rayon_threads,
-    spare::{self, SpareJob},
+    spare_threads::{self, SpareJob},
 };
 use crate::{
     call::backend::Backend,
@@ -34,7 +34,7 @@ impl ThreadKey {
     fn here(generation: Option<u64>) -> Option<Self> {
         match generation {
             Some(generation) => rayon_threads::thread_number().map(|number| Self::Rayon(generation, number)),
-            None => spare::thread_number().map(Self::Spare),
+            None => spare_threads::thread_number().map(Self::Spare),
         }
     }
 }

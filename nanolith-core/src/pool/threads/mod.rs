@@ -4,4 +4,4 @@ pub(super) mod broadcast;
 pub(super) mod rayon_threads;
 pub(super) mod roster;
 pub(super) mod simulated;
-pub(super) mod spare;
+pub(super) mod spare_threads;

@@ -1,9 +1,9 @@
 //! The workers of a pool: a worker holds a permit, runs queued calls, spins briefly without work,
 //! and then returns its permit.
 
-pub(super) mod blocking;
-pub(super) mod cost;
+pub(super) mod backend;
 pub(super) mod fast_path;
+pub(super) mod task_cost;
 pub(super) mod watchdog;
 
 use super::{

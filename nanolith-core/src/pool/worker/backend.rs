@@ -21,7 +21,7 @@ use crate::{
         pool_item::{OtherItem, PoolItem},
         pool_shared::PoolShared,
         pool_state::WorkerStart,
-        threads::{rayon_threads, spare::SpareJob},
+        threads::{rayon_threads, spare_threads::SpareJob},
     },
     util::unwind,
     wake::{AfterUnlock, EndWait, NewWaker, WaitTicket, WakeList, extensions::Extensions},
