@@ -1,5 +1,6 @@
-//! The bounds that `#[define]` asserts for the types of a set, at the place where the user wrote
-//! them. Each trait exists for the compiler's message when the bound does not hold.
+//! Traits and functions by which generated code asserts bounds on the types of a task set.
+//! `#[define]` places each check where the user wrote the type. Each trait exists for the
+//! compiler's message when the bound does not hold.
 
 /// Defines a module of checks for each reason why a type might not be `Send`. `#[define]` chooses
 /// the reason by the names in the type. All checks hold for the same types, and differ only in the

@@ -1,4 +1,5 @@
-//! A condition variable that simulated threads can wait on, too.
+//! [`Condvar`]: a condition variable like that of the standard library, on which the threads of a
+//! deterministic simulation can wait too.
 
 use super::parker::ThreadParker;
 use crate::{sim_runtime, time::clock};

@@ -1,5 +1,5 @@
-//! Parks a thread until its waker is used, after a short spin. A blocking wait polls its future
-//! with this waker.
+//! [`ThreadParker`]: parks a thread until its waker is used, after a short adaptive spin. Each
+//! blocking wait polls its future with this waker.
 
 use crate::{
     sim_runtime,

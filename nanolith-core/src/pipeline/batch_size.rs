@@ -1,4 +1,5 @@
-//! Chooses the size of a stage's batches so that a batch takes about the target time. Pure data.
+//! [`Size`]: the adaptive batch size of a pipeline stage. It follows the measured run times, so
+//! that a batch takes about the target time. Pure data.
 
 use std::ops::RangeInclusive;
 

@@ -1,4 +1,5 @@
-//! A stage that makes calls: a limited number at once, with results in order or as they complete.
+//! [`Calls`]: a pipeline stage that makes a call for each item or batch. A limited number of calls
+//! is in flight at once, and results come in order or as they complete.
 
 use super::{
     channel::{Item, WakeTiming, Writer},

@@ -1,4 +1,5 @@
-//! The bounded queue between two stages. Its free places are the credits of the stage before it.
+//! [`Writer`] and [`Reader`]: the ends of the bounded MPMC queue between two pipeline stages. A
+//! full queue makes the stage before it wait.
 //!
 //! Whole batches go in and out under one lock. Wakers leave the lock and run after its release:
 //!

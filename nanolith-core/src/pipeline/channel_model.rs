@@ -1,5 +1,5 @@
-//! A property test that compares the queue between two stages with a plain queue. It also checks
-//! that no end sleeps while it could go on.
+//! A property test: the queue between two pipeline stages against a model that is a `VecDeque`. It
+//! also checks that no end of the queue sleeps while it could go on.
 
 use super::{Item, Reader, StageMetrics, Take, WakeTiming, Writer, link};
 use proptest::prelude::*;

@@ -1,4 +1,5 @@
-//! The settings of a stage, and the methods of [`Pipeline`] that set them.
+//! The methods of [`Pipeline`] that set up the stage added last, such as its concurrency and its
+//! batch sizes. The types [`Calls`], [`Batches`] and [`Functions`] say which methods a stage has.
 
 use super::{Pipeline, batch_size::Size, stage_stats::StageMetrics};
 use crate::time::MILLISECOND;

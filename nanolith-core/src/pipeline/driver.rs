@@ -1,5 +1,5 @@
-//! [`Driver`] is the shared state of a running pipeline: its stages, ends, figures and stop
-//! handles.
+//! [`Driver`]: the shared state of a running pipeline. It spawns the stages on pools, stops or
+//! cancels them, and records the items that failed.
 
 use super::{
     error::{Cause, ItemError, OnError},

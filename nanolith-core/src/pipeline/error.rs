@@ -1,4 +1,5 @@
-//! The error of an item, and what a pipeline does when an item fails.
+//! [`ItemError`]: the error of an item that failed in a pipeline. [`OnError`]: what the pipeline
+//! does then.
 
 use super::stage_stats::StageMetrics;
 use crate::error::{BoxError, CallError, Panic, Unwind};

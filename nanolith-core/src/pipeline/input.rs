@@ -1,4 +1,5 @@
-//! Takes the items for a stage's calls from the queue before it: one item for a call, or a batch.
+//! [`Input`]: takes the input of a stage's next call from the queue before the stage: one item
+//! ([`SingleInput`]) or a batch ([`BatchInput`]).
 
 use super::{
     batch_size::Size,

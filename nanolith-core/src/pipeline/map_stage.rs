@@ -1,5 +1,5 @@
-//! A stage that runs a plain function: a few futures on its pool take batches of items, so that
-//! tiny items cost little.
+//! [`Functions`]: a pipeline stage that runs a plain function on each item. A few futures on a pool
+//! take batches of items, so that tiny items cost little.
 
 use super::{
     batch_size::Size,

@@ -1,4 +1,5 @@
-//! The reading side of a running pipeline. Dropping it cancels the pipeline.
+//! [`Output`]: takes the results of a running pipeline from its last queue. Dropping it cancels the
+//! pipeline.
 
 use super::{
     channel::{Item, Reader, Take},

@@ -1,5 +1,5 @@
-//! A pipeline that has not started. It holds the closure that starts each stage. The last stage
-//! starts first, so that each stage has a queue for its results.
+//! [`Plan`]: a pipeline that has not started. It holds the closure that starts each stage. The last
+//! stage starts first, so that each stage has a queue for its results.
 
 use super::{
     channel::{self, Reader, Writer},

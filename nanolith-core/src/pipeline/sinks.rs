@@ -1,5 +1,5 @@
-//! The final operations of a pipeline: `for_each`, `collect`, an iterator or a stream over its
-//! results.
+//! The final operations of a pipeline: [`ForEach`], [`Collect`], and its results as an iterator
+//! ([`Iter`]) or as a stream ([`Results`]).
 
 use super::{
     error::ItemError,

@@ -1,5 +1,5 @@
-//! The input of a pipeline: an iterator pulled on a thread of its own, which may block, or a stream
-//! polled on the global pool.
+//! The input of a pipeline: an iterator that a thread of its own pulls ([`pull`]), so that it may
+//! block, or a stream polled on the global pool ([`Streaming`]).
 
 use super::{
     channel::{Closed, Item, WakeTiming, Writer},

@@ -1,4 +1,5 @@
-//! The counters of a running stage. [`super::stats`] is their public view.
+//! [`StageMetrics`]: the counters of a running pipeline stage. [`super::stats`] is their public
+//! view.
 
 use crate::{meta::task_info::TaskInfo, time::clock};
 use std::{

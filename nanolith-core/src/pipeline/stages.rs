@@ -1,4 +1,5 @@
-//! The methods of [`Pipeline`] that add stages.
+//! The methods of [`Pipeline`] that add a stage: a stage of calls, of calls for batches, or of a
+//! plain function.
 
 use super::{
     Pipeline,

@@ -1,4 +1,5 @@
-//! The public figures of a pipeline: live ones by stage, and the report at its end.
+//! [`PipelineStats`]: the figures of a pipeline by stage, while it runs. [`Report`]: its counts and
+//! errors at its end.
 
 use super::{
     driver::Driver,

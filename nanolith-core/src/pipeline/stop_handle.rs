@@ -1,4 +1,4 @@
-//! [`StopHandle`] stops or cancels a pipeline from any thread.
+//! [`StopHandle`]: stops or cancels a pipeline from any thread.
 
 use super::driver::Driver;
 use std::{fmt, sync::Arc};

@@ -1,4 +1,5 @@
-//! Closing a pool. The queued calls finish, or all of them are ended.
+//! The methods of [`Pool`] that close it, and wait for its end. The queued calls finish, or all of
+//! them are ended. `shutdown` has the close with a time limit.
 
 use super::{
     CloseTimeout, Closed, Drained, Pool,

@@ -1,4 +1,4 @@
-//! A future that waits for the end of a pool's threads.
+//! [`Closed`]: the future that waits until a closed pool's calls and threads have ended.
 
 use super::{drained::Emptied, pool_shared::PoolShared, threads::roster::Roster};
 use crate::{

@@ -1,4 +1,5 @@
-//! The settings of a pool and their validation.
+//! [`Config`]: the settings of a pool, and their validation. [`BuildError`] is the error of an
+//! invalid setting.
 
 use crate::{
     call::policy::PolicyConfig, error::CallError, executor::admission::OnFull, park::parker, sched::queue::Limits,

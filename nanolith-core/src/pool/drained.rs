@@ -1,4 +1,5 @@
-//! A future that waits until a pool is empty.
+//! [`Drained`]: the future that waits for the first moment at which a pool is empty: no call is
+//! queued, running or suspended.
 
 use super::{pool_shared::PoolShared, pool_state::PoolState};
 use crate::{

@@ -1,4 +1,4 @@
-//! The global pool, which starts on its first use.
+//! [`GlobalPool`]: the pool that the whole program shares. It starts on its first use.
 
 use super::{BuildError, Pool, PoolBuilder};
 use crate::{

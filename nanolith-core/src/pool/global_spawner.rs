@@ -1,4 +1,5 @@
-//! A spawner for this crate's own futures that run user code on the global pool.
+//! [`GlobalSpawner`]: spawns this crate's own futures that run user code, such as message handlers,
+//! on the global pool.
 
 use super::{BuildError, GlobalPool, spawn::spawn_on};
 use crate::{

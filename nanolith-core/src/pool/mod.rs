@@ -2,9 +2,11 @@
 //!
 //! `config` holds a pool's settings, and `pool_state` is the pool's state under one lock.
 //! `pool_shared` is what all handles share. Further methods of a handle are in `figures`, `close`
-//! and `spawn`. `worker` runs queued calls, and says what a thread does that waits. `threads` holds
-//! the rayon threads, the spare threads and the simulated threads. `limits` holds the limits of
-//! task kinds and the shares. `handlers` runs message handlers on the global pool.
+//! and `spawn`. `closed_future` and `drained` have the futures that wait for a pool's end, and
+//! until it is empty. `worker` runs queued calls, and says what a thread does that waits. `threads`
+//! holds the rayon threads, the spare threads and the simulated threads. `limits` holds the limits
+//! of task kinds and the shares, which are groups of calls that get run time by weight. `handlers`
+//! runs functions of the program for incoming messages, on the global pool.
 
 mod builder;
 mod close;

@@ -1,5 +1,6 @@
-//! Plain functions over many values, which rayon splits among the threads of the current pool. Only
-//! this file and `threads::rayon_threads` name rayon. `bulk` uses it within a call of the pool.
+//! Data-parallel [`map`] and [`map_reduce`] over many values, which rayon splits among the threads
+//! of the current pool. `bulk` uses them within a call. Only this file and `threads::rayon_threads`
+//! name rayon.
 
 use crate::{error::Panic, util::unwind};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};

@@ -1,4 +1,5 @@
-//! The items of a pool's queue: calls, woken futures, and the tickets of shares.
+//! [`PoolItem`]: an item of a pool's queue: a call, a woken future, or a ticket, which stands for
+//! the next call of a share.
 
 use crate::{
     call::{backend::ErasedCall, call_ref::CallRef},

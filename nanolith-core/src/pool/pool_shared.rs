@@ -1,4 +1,5 @@
-//! The data that all handles of a pool share: its lock, its threads, its queue and its figures.
+//! [`PoolShared`]: the data that all handles and threads of a pool share: its lock, its threads,
+//! its queue and its figures. Releasing the lock starts workers and wakes waiters.
 
 use super::{
     GlobalSpawner,

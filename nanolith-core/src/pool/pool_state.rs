@@ -1,5 +1,6 @@
-//! The state of a pool under its lock: the queue, the permits, and the thread that a start goes to.
-//! This is pure data. Actions that must run outside the lock are returned to the caller.
+//! [`PoolState`]: the state of a pool under its lock: the queue, the permits, and the thread that a
+//! start goes to. This is pure data. Actions that must run outside the lock are returned to the
+//! caller.
 //!
 //! A permit allows one worker to run. `running` counts the permits in use. `pending_starts` counts
 //! the permits whose worker has not started yet. The first thread that starts claims such a permit:

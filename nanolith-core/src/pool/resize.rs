@@ -1,4 +1,4 @@
-//! Changing the concurrency of a running pool, and pausing it.
+//! The methods of [`PoolShared`] that change the concurrency of a running pool, and pause it.
 
 use super::{
     config::{BuildError, Concurrency, Config},

@@ -1,4 +1,5 @@
-//! The state that tasks on a pool share: `#[define(shared)]`.
+//! [`SharedState`]: the state that tasks of a `#[define(shared)]` set share on a pool.
+//! [`SharedPool`]: a pool with that state, as an executor.
 
 use super::{GlobalPool, Pool};
 use crate::{

@@ -1,4 +1,5 @@
-//! Closing a pool with a time limit: the calls that have not ended by then are ended.
+//! [`CloseTimeout`]: the future of a pool's close with a time limit. The calls that have not ended
+//! by then are ended. The end of a simulation ends its pools in the same way.
 //!
 //! A queued call ends at once. A suspended call is dropped at its await: the pool lists calls while
 //! they are suspended. A synchronous call is asked to stop, which its context shows, and its caller

@@ -1,4 +1,5 @@
-//! Closures and futures that run on a pool without a task set.
+//! [`Pool::spawn`] and [`Pool::spawn_async`]: run a closure or a future on a pool, without a task
+//! set. [`spawn`] does so for this crate's own futures.
 
 use super::Pool;
 use crate::{

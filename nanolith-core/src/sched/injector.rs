@@ -1,5 +1,5 @@
-//! A bounded queue with a lock-free ring in front of it, under the lock of the executor that shares
-//! them.
+//! [`Injector`]: the queue of an executor. It joins a bounded queue and the lock-free ring in front
+//! of it, under the lock of the executor that shares them.
 //!
 //! The ring is for fast-path calls: of normal priority, without a future, without a time limit.
 //! Such a call comes and goes without the lock, and is counted only by its position in the ring.

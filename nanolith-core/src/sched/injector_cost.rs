@@ -1,5 +1,5 @@
-//! How many entries an operation looks at while others wait. No time is measured: each look is
-//! counted.
+//! A test of complexity: how many entries an operation of `Injector`, the queue of an executor,
+//! looks at while others wait. No time is measured: each look is counted.
 
 use super::{
     Injector, QueueItem,

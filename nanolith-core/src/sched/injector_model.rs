@@ -1,5 +1,5 @@
-//! A queue with its ring against a model in one list. Whatever way a call takes, it leaves once, in
-//! its turn, and the bound holds.
+//! A property test: `Injector`, a lock-free ring in front of a locked queue, against a model that
+//! is one list. Each call leaves once, in its turn, and the bound holds.
 
 use super::Injector;
 use crate::{

@@ -1,5 +1,5 @@
-//! The order of work: one first-in first-out lane for each priority; the earliest expiration goes
-//! next.
+//! [`Lanes`]: a priority queue with aging. Each priority has a lane, which is first-in first-out,
+//! and the item with the earliest expiration goes next.
 //!
 //! This is pure data without a lock. The code that shares it provides the lock.
 

@@ -1,4 +1,5 @@
-//! The lanes against a model that keeps every item in one list.
+//! A property test: `Lanes`, the priority queue of calls, against a model that keeps every item in
+//! one list.
 
 use super::{Evicted, Lanes, Priority};
 use crate::call::aging::AgingTable;

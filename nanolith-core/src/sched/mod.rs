@@ -1,4 +1,5 @@
-//! The order of calls: lanes, the ring in front of them, and the bounded queue.
+//! The order of calls: lanes (a first-in first-out queue for each priority), the bounded queue made
+//! of them, and the lock-free ring in front of it.
 
 pub(crate) mod injector;
 pub(crate) mod lanes;

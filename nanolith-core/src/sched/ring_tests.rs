@@ -1,4 +1,5 @@
-//! The ring's races: on threads by default, in every interleaving under loom.
+//! Tests of the races of `Ring`, the lock-free MPMC ring: on threads by default, and under loom in
+//! every interleaving.
 
 use super::*;
 use std::sync::Arc;

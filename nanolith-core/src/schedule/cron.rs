@@ -1,6 +1,5 @@
 //! [`cron`] and [`Cron`]: schedules by cron expressions, read against the wall clock in a time
-//!   zone.
-//! The crate `croner` searches the next moment, and `jiff` knows the time zones.
+//! zone. The crate `croner` searches the next moment, and `jiff` knows the time zones.
 
 use super::{
     Plan, expression,

@@ -1,5 +1,5 @@
-//! A started schedule: it arms a timer for each tick, runs calls on the global pool, and records
-//! outcomes.
+//! [`Inner`]: a started schedule. It arms a timer for each tick, makes calls on the global pool,
+//! and passes their outcomes to the program's handler.
 
 use super::interval::{ScheduleEnd, Ticks};
 use crate::{

@@ -1,4 +1,4 @@
-//! Parses and checks cron expressions, field by field, before `croner` gets them.
+//! [`read`]: parses and checks a cron expression, field by field, before `croner` gets it.
 //!
 //! `croner` misreads some texts: a name in a field without names, a missing item, any text after a
 //! `W`. So this module reads the expression first and passes only numbers to `croner`.

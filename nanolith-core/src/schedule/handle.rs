@@ -1,4 +1,4 @@
-//! [`Schedule`] is the handle of a started schedule.
+//! [`Schedule`]: the handle of a started schedule, which cancels, pauses and observes it.
 
 use super::{
     driver::{Ends, ScheduleControl, with_state},

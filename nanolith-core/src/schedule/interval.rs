@@ -1,5 +1,5 @@
-//! The ticks of a schedule, and the rules that decide which of them start a run. Pure data, driven
-//! by [`super::driver`].
+//! [`Ticks`]: the ticks of a schedule, at a fixed interval or from a cron expression, and the rules
+//! that decide which of them start a run. Pure data, driven by [`super::driver`].
 //!
 //! Ticks do not drift: each tick is computed from the tick before it, not from the time at which
 //! the schedule handled that.

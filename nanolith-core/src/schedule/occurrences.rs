@@ -1,5 +1,5 @@
-//! Counts the moments within a span of time that a cron expression matches, by arithmetic. A search
-//! would be too slow, since a clock may jump over years. Pure data.
+//! [`count`]: the number of moments within a span of time that a cron expression matches, by
+//! arithmetic. A search would be too slow, since a clock may jump over years. Pure data.
 //!
 //! The moments are those that [`Cron::next_after`](super::Cron::next_after) returns one after the
 //! other. When clocks go back, an expression of one time a day matches the first of the two

@@ -1,4 +1,5 @@
-//! The service as the backend of its calls, and as a queue that admits calls.
+//! The service as the [`Backend`] of its calls: what it does when a thread waits for one, or when
+//! one is raised or cancelled. Also the service as a queue that admits calls ([`Admit`]).
 
 use super::{events::LifeEvent, local_tasks::required_receiver, service_shared::ServiceShared, service_state::Phase};
 use crate::{

@@ -1,4 +1,4 @@
-//! The builder of a service.
+//! [`ServiceBuilder`]: sets the options of a service and launches it.
 
 use super::{
     init::Initializer,

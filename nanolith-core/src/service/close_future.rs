@@ -1,4 +1,5 @@
-//! The future that waits for a service's end, and its errors.
+//! [`Close`]: the future that waits until a service has ended. [`CloseError`]: the error of a
+//! service that did not end in order.
 
 use super::{events::Crash, service_shared::ServiceShared, service_state::Phase, stage::Closers};
 use crate::{

@@ -1,4 +1,5 @@
-//! Closing a service with a time limit, at which unfinished calls are ended.
+//! [`CloseTimeout`]: the future that waits until a closing service has ended, for a limited time.
+//! At the limit, it ends the calls that have not finished.
 
 use super::{CloseError, close_future::Close, service_shared::ServiceShared, shutdown::Ending};
 use crate::{

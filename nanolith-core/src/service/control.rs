@@ -1,4 +1,5 @@
-//! Less common operations of a service: its restart, its life events, its measurements, its thread.
+//! [`ServiceControl`]: less common operations of a service: its restart, its life events, its
+//! measurements, its thread.
 
 use super::{
     Close,

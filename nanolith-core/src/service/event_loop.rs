@@ -1,5 +1,5 @@
-//! The event loop of a service's thread: it takes calls in order, runs them, and polls the futures
-//! that they left.
+//! [`EventLoop`]: the main loop of a service's thread. It takes calls in order, runs them, and
+//! polls the futures of calls that are not ready yet.
 
 use super::{
     events::Crash,

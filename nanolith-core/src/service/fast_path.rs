@@ -1,5 +1,5 @@
-//! The fast path of a service's thread: while short calls arrive in a row, the thread takes them from
-//! the ring, without the lock.
+//! The fast path of a service's thread: while short calls arrive in a row, the thread takes them
+//! from the injector's lock-free ring, without the lock.
 
 use super::{
     event_loop::EventLoop,

@@ -1,5 +1,5 @@
-//! A view of a service's pending futures for the deadlock check. Only the service's thread can read
-//! the futures themselves.
+//! [`Futures`]: a record of a service's pending futures, for the deadlock check. Only the service's
+//! thread can read the futures themselves, so it makes the record when a check asks.
 
 use crate::{
     call::{backend::ErasedCall, call_ref::CallRef},

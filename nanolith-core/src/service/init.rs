@@ -1,4 +1,5 @@
-//! How a service makes its state: at its launch, and again at each restart.
+//! [`Initializer`]: makes the state of a service by the set's `#[init]`, at the launch and again at
+//! each restart.
 
 use super::ServiceBuilder;
 use crate::{

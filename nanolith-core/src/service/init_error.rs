@@ -1,5 +1,5 @@
-//! The error of an `#[init]` with its type erased. It keeps the text and the sources, as far as the
-//! type has them.
+//! [`InitError`]: the error that an `#[init]` returned, with its type erased. It keeps the text and
+//! the sources, as far as the type has them.
 
 use crate::{
     error::error_view::{self, ErrorView, Owned, Shared},

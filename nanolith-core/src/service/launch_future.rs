@@ -1,4 +1,4 @@
-//! The future that waits for a service's start, and its errors.
+//! [`Launch`]: the future that waits until a service has started. [`LaunchError`]: why it has not.
 
 use super::{InitError, Service, ServiceRef};
 use crate::{

@@ -1,4 +1,5 @@
-//! The pending futures of a service's tasks, and which of them hold the state.
+//! [`LocalTasks`]: the pending futures of a service's tasks, which the service's thread polls, and
+//! which of them hold the state.
 
 use super::shutdown::Ending;
 use crate::{

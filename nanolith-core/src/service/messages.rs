@@ -1,4 +1,5 @@
-//! Messages to a service, which are queued in one order with its calls.
+//! [`Service::send`]: sends a message to a service. Messages wait in one queue with the service's
+//! calls.
 
 use super::{Service, ServiceRef};
 use crate::{

@@ -1,4 +1,5 @@
-//! Attaching messengers to a service, at its launch or later.
+//! Attaches messengers, which are typed broadcast channels, to a service at its launch or later.
+//! The service's tasks find them by name.
 
 use super::{ServiceBuilder, ServiceControl, service_state::Phase};
 use crate::{call::backend::Backend, channel::messenger::Messenger, task::TaskSet};

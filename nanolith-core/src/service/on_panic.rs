@@ -1,4 +1,5 @@
-//! What a service does after a panic of its user code, by its handler or its restart policy.
+//! [`OnPanic`]: what a service does after a task or a hook panicked, by its exception handler or
+//! its restart policy.
 
 use super::{event_loop::EventLoop, events::Crash};
 use crate::{

@@ -1,4 +1,5 @@
-//! The receiving side of a service's events and outgoing streams, for the holders of its handles.
+//! The receiving side of the events and streams that a service's tasks send:
+//! [`Service::on_message`] and further methods for the holders of the service's handles.
 
 use super::{Service, ServiceBuilder, ServiceControl, service_shared::ServiceShared};
 use crate::{

@@ -1,4 +1,5 @@
-//! The restart policy of a service, and the count of its recent restarts.
+//! [`Restart`]: the policy that decides when a service restarts. [`Restarts`] counts the recent
+//! restarts against its limit.
 
 use crate::{
     pool::BuildError,

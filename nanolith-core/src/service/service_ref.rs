@@ -1,4 +1,4 @@
-//! A handle through which a service is used as an executor.
+//! [`ServiceRef`]: a handle through which a service is used as an executor.
 
 use super::{Close, Service, ServiceInfo, service_shared::ServiceShared, stage::StageWatch};
 use crate::{

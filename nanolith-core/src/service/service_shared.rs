@@ -1,5 +1,5 @@
-//! The data that a service's handles and its thread share, and its lock, which publishes counts and
-//! wakes waiters when it is released.
+//! [`ServiceShared`]: the data that a service's handles and its thread share, and its lock.
+//! Releasing the lock publishes counts and wakes waiters.
 
 use super::{
     ServiceInfo,

@@ -1,5 +1,5 @@
-//! The data of a service under its lock: the queue, the phase and the counts. Pure data: the lock is
-//! in `ServiceShared`.
+//! [`ServiceState`]: the data of a service under its lock: the queue, the phase and the counts.
+//! Pure data: the lock is in `ServiceShared`.
 
 use super::{CloseError, events::Crash, local_tasks::required_receiver, shutdown::Ending};
 use crate::{

@@ -1,4 +1,4 @@
-//! The thread of a service: how it is spawned, and what it does from `#[init]` to its end.
+//! The thread of a service: [`spawn`] starts it, and it runs the service from `#[init]` to its end.
 
 use super::{
     event_loop::{EventLoop, ground},

@@ -1,4 +1,4 @@
-//! The settings of a service: their defaults, and which values are valid.
+//! [`Settings`]: the settings of a service, their defaults, and which values are valid.
 
 use super::{on_panic::PanicHandler, restart::Restart};
 use crate::{

@@ -1,5 +1,5 @@
-//! The end of a service: by a close, by a termination, by a crash, or with its simulation. Calls that
-//! have not finished end with it.
+//! The end of a service. After a close, accepted calls finish first. A termination, a crash, or the
+//! end of a simulation ends the calls that have not finished.
 
 use super::{
     CloseError,

@@ -1,4 +1,5 @@
-//! The stages of a service's life, as other modules see them, and the waiters for the next stage.
+//! [`StageWatch`]: watches whether a service is open, closing or ended, for its cluster. The file
+//! also has the sets of waiters for these changes.
 
 use super::{
     service_shared::ServiceShared,

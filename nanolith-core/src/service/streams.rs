@@ -1,4 +1,5 @@
-//! Streams to a service, whose readers are queued in one order with its calls and messages.
+//! [`Service::create_stream`]: opens a flow-controlled stream to a service. The stream's reader
+//! waits in one queue with the service's calls and messages.
 
 use super::{Service, ServiceRef};
 use crate::{

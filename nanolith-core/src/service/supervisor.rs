@@ -1,4 +1,4 @@
-//! Groups of services that restart together.
+//! [`RestartGroup`]: services that restart together, by the strategies of an Erlang supervisor.
 
 use super::{Service, events::Crash, service_shared::ServiceShared};
 use crate::{call::end_batch::EndBatch, task::TaskSet};

@@ -1,4 +1,4 @@
-//! [`SimError`] says why a simulation failed.
+//! [`SimError`]: why a simulation failed, and the seed that repeats the failure.
 
 use crate::{error::Panic, sim_runtime::Trace};
 use std::{error::Error, fmt};

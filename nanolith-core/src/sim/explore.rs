@@ -1,4 +1,5 @@
-//! [`explore`] runs one closure with many seeds.
+//! [`explore`]: runs a closure as a simulation once for each of many seeds, and stops at the first
+//! failure.
 
 use super::run::Simulation;
 use std::{env, ops::Range};

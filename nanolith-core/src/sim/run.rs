@@ -1,4 +1,5 @@
-//! [`sim()`] and [`Simulation`] run a closure as a simulation: its settings, and its first threads.
+//! [`sim()`] and [`Simulation`]: run a closure as a deterministic simulation, with its settings and
+//! its first threads.
 
 use super::error::{SimError, Why};
 use crate::{

@@ -1,4 +1,4 @@
-//! [`spawn`] starts a thread of user code within a simulation.
+//! [`spawn`]: starts a thread of user code within a simulation.
 
 use crate::{
     context::block_on,

@@ -1,4 +1,5 @@
-//! A pseudorandom number generator: the same seed gives the same numbers.
+//! [`Random`]: the pseudorandom number generator of a simulation, SplitMix64: the same seed gives
+//! the same numbers.
 
 /// The state of a [SplitMix64](https://prng.di.unimi.it/splitmix64.c) generator.
 #[derive(Clone, Debug)]

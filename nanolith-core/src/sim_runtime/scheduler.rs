@@ -1,5 +1,6 @@
-//! The scheduler of one simulation: its random numbers, its clock, its progress and its failure.
-//! `turns` decides which of its threads runs, and `shutdown` ends it.
+//! [`Scheduler`]: one deterministic simulation, which its threads share: its random numbers, its
+//! clock, its progress and its failure. `turns` decides which of its threads runs, and `shutdown`
+//! ends it.
 
 use super::{
     Rules,

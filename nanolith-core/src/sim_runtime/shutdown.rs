@@ -1,5 +1,5 @@
 //! The shutdown of a simulation: ends what is left when the closure has returned. Executors and
-//! schedules register here how they end.
+//! schedules register here how they end. [`EndStep`] says how far the shutdown is.
 
 use super::{
     scheduler::{Scheduler, lock},

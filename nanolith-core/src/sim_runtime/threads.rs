@@ -1,5 +1,5 @@
-//! The threads of a simulation: which can run, and which runs next. Pure data; the lock lives with
-//! `Scheduler`.
+//! [`State`]: the threads of a simulation: which can run, and which runs next. Pure data; the lock
+//! lives with `Scheduler`.
 
 use super::{
     rng::Random,

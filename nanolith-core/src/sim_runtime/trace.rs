@@ -1,4 +1,4 @@
-//! The trace of a simulation: which thread ran when. Two runs with one seed have equal traces.
+//! [`Trace`]: which thread of a simulation ran when. Two runs with one seed have equal traces.
 
 use std::{
     collections::hash_map::DefaultHasher,

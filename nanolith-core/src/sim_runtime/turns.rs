@@ -1,4 +1,5 @@
-//! The turn of a simulation: the one thread that runs, and how it passes the turn on.
+//! The turn of a simulation: the right to run, which one thread has at a time, and how that thread
+//! passes it on.
 //!
 //! Each thread waits on a condition variable of its own, its `bell`, until it has the turn. A
 //! thread that waits, or passes a switch point, chooses the next thread under the lock. It notifies

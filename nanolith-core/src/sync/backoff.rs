@@ -1,5 +1,5 @@
-//! [Exponential backoff](https://en.wikipedia.org/wiki/Exponential_backoff) with jitter: the waits
-//! before the restarts of a service, and between the tries of a call.
+//! [`Backoff`]: [exponential backoff](https://en.wikipedia.org/wiki/Exponential_backoff) with
+//! jitter: the waits before the restarts of a service, and between the tries of a call.
 
 use crate::sim_runtime;
 use crate::time::{MINUTE, clock};

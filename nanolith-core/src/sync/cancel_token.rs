@@ -1,4 +1,5 @@
-//! A cancellation token: cancelling it cancels the calls and the child tokens that it was given to.
+//! [`CancelToken`]: a cancellation token. Cancelling it cancels the calls that have it, and its
+//! child tokens.
 
 use crate::{call::cancel_tree::CancelNode, context::block_on, wake::Registration};
 use std::{

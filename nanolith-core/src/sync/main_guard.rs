@@ -1,4 +1,5 @@
-//! The guard in `main` that waits for the calls and services that keep the program alive.
+//! [`MainGuard`]: the guard in `main` that waits for the calls and services that keep the program
+//! alive.
 
 use crate::{context::block_on, time::clock, wake::keep_alive};
 use std::{error::Error, fmt, future::poll_fn, pin::pin, thread, time::Duration};

@@ -1,4 +1,5 @@
-//! [`CallSlot`]: the slot of a call of one task set, and how an executor claims, runs and ends it.
+//! [`CallSlot`]: the slot of a call of one task set, with the call's input, output and state word.
+//! An executor claims, runs and ends the call through it.
 
 use super::{TaskSet, run::Brought};
 use crate::{

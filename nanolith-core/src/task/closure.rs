@@ -1,5 +1,5 @@
-//! The task set of closures: a call of a pool that runs a closure, a future or many tasks as one.
-//! `bulk` and `Pool::spawn` use it.
+//! [`Work`]: the task set of closures. Its call runs a closure, a future or many tasks as one on a
+//! pool. `bulk` and `Pool::spawn` use it.
 
 use super::{CallSlot, NoState, Run, Scope, TaskSet};
 use crate::{

@@ -1,4 +1,5 @@
-//! The context that a running task can ask for: `cx: &Context<Self>`.
+//! [`Context`]: what a running task gets as `cx: &Context<Self>`. The task asks whether it is
+//! cancelled or should yield, reports its progress, and finds the executor's data.
 
 use super::{CallSlot, TaskSet};
 use crate::{

@@ -1,4 +1,5 @@
-//! Cooperative scheduling: long tasks yield to more urgent calls and continue afterwards.
+//! Cooperative scheduling: long tasks yield to more urgent calls and continue afterwards, by
+//! [`yield_now`] or as a row of [`Step`]s.
 
 use crate::context::thread_context;
 use std::{

@@ -1,4 +1,5 @@
-//! A task of a service opens a stream to the service's owners.
+//! [`Context::create_stream`]: a service's task opens a flow-controlled stream of bytes or items to
+//! the service's owners, the holders of its handles.
 
 use super::{Context, GivesStreams, Outbox, TaskSet};
 use crate::channel::{

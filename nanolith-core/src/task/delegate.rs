@@ -1,5 +1,5 @@
-//! The delegate of a call: a second call that runs the task for it, for example with the pool's
-//! state, or on another member of a cluster.
+//! Delegation of a call: a second call, the delegate, runs the task for it, for example with the
+//! pool's state, or on another member of a cluster.
 
 use super::{CallSlot, Job, JobEndedError, Reply, TaskSet};
 use crate::{

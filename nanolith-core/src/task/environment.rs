@@ -1,4 +1,5 @@
-//! [`Environment`]: the executor that a task runs on, with what its hooks need.
+//! [`Environment`]: the executor that a task runs on, a pool or a service, with what the task's
+//! hooks need.
 
 use super::{
     After, Before, CallInfo, CallSlot, HookResult, LocalFuture, OnClose, Outcome, Owner, SendFuture, SharedHandle,

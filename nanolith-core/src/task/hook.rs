@@ -1,4 +1,5 @@
-//! Hooks: functions of a set that run before and after each task, and when its service closes.
+//! [`Hooks`]: functions of a task set that run before and after each task, and when its service
+//! closes.
 
 use crate::{
     error::BoxError,

@@ -1,4 +1,5 @@
-//! The future of a task with its hooks: it ends at the next await once the call is over.
+//! [`with_hooks`]: the future of a task with its hooks, any of them asynchronous. It ends at the
+//! next await once the call is over.
 
 use super::{
     HookResult, Reply, TaskSet,

@@ -1,5 +1,5 @@
-//! The traits of a set's messages, events and streams between a service and its owners. `#[define]`
-//! implements them.
+//! The traits that `#[define]` implements for a task set with messages, events or streams. They
+//! name the types that go between a service and its owners, the holders of its handles.
 
 use super::TaskSet;
 use crate::channel::stream::StreamReader;

@@ -1,4 +1,5 @@
-//! Finding the messengers that are attached to a task's call, or to the executor that runs it.
+//! [`Context::messenger`]: a task finds a messenger, which is a typed broadcast channel, that is
+//! attached to its call or to the executor that runs it.
 
 use super::{Context, TaskSet};
 use crate::channel::messenger::{AttachedMessenger, Find, FindError, Lookup, Messenger};

@@ -1,5 +1,5 @@
-//! Task sets: the trait that `#[define]` implements, and the types with which executors run its
-//! tasks.
+//! Task sets: [`TaskSet`], the trait that `#[define]` implements for the program's tasks, and the
+//! types with which an executor runs a task: its job, slot, context and hooks.
 //!
 //! `#[define]` writes an `impl TaskSet`. An executor runs a task with [`TaskSet::run`], a single
 //! `match`.

@@ -1,5 +1,6 @@
-//! [`Outbox`]: the channels from a service to its owners. The service's tasks and its owners find
-//! the outbox in the data of the executor. A pool has none, because a pool has no owner.
+//! [`Outbox`]: the channels from a service to its owners, the holders of its handles. The service's
+//! tasks and its owners find the outbox in the data of the executor. A pool has none, because a
+//! pool has no owner.
 
 use crate::{
     channel::{

@@ -1,4 +1,5 @@
-//! [`Reply`]: a call that has begun, until its outcome ends it.
+//! [`Reply`]: a call that has begun, on the side of the executor. It takes the outcome, which ends
+//! the call.
 
 use super::{CallSlot, TaskSet};
 use crate::{

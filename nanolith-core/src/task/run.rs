@@ -1,5 +1,5 @@
-//! Runs one task on a pool or on a service: calls its hooks, catches its panic and delivers its
-//! outcome.
+//! Runs one task on a pool ([`run_on_pool`]) or on a service ([`run_on_service`]): calls its hooks,
+//! catches its panic and delivers its outcome.
 
 use super::{
     CallInfo, CallSlot, HookResult, Input, Outcome, Reply, Run, Scope, TaskSet,

@@ -1,5 +1,5 @@
-//! The scope in which the generated `match` runs a task: access to the state, the task's context
-//! and its future.
+//! [`Scope`]: what the `match` that `#[define]` generates has while it runs a task: access to the
+//! state, the task's context and its future.
 
 use super::{
     Context, Environment, Input, Owner, Reply, ServiceEnv, SharedHandle, TaskSet, Work, Writer,

@@ -1,4 +1,5 @@
-//! [`SendEvent`]: a task of a service sends an event to the service's owners.
+//! [`SendEvent`]: the future by which a task of a service sends an event to the service's owners,
+//! the holders of its handles. [`Context::send`] creates it.
 
 use super::{Context, HasOutbox, Outbox, TaskSet};
 use crate::{

@@ -1,5 +1,5 @@
-//! Spawns the future of a task: on the pool, where it is queued when it is woken, or on the thread
-//! of its service.
+//! Spawns the future of an asynchronous task: on the pool, where it is queued when it is woken, or
+//! on the thread of its service.
 
 use super::{
     Reply, TaskSet,

@@ -1,5 +1,5 @@
-//! Ownership of a set's state: no state, a state shared through an `Arc`, or a state owned by a
-//! service's thread.
+//! Ownership of a task set's state: no state ([`NoState`]), a state shared through an `Arc`, or a
+//! state owned by a service's thread ([`Owner`]).
 
 use std::{
     cell::Cell,

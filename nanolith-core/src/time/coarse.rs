@@ -1,4 +1,5 @@
-//! Updates [`clock::coarse_now`] every millisecond while threads run calls that read it.
+//! [`CoarseTicker`]: updates the coarse clock, [`clock::coarse_now`], every millisecond while
+//! threads run calls that read it.
 
 use super::{
     clock,

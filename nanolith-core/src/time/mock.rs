@@ -1,4 +1,4 @@
-//! A clock that tests move by hand, for code that waits for hours.
+//! [`MockClock`]: a clock that tests move by hand, for code that waits for hours.
 
 use super::{
     clock::{self, VirtualClock},

@@ -1,4 +1,5 @@
-//! [`Flatten`]: the task's own `Result` and the call's, combined in one.
+//! [`Flatten`]: a call or a handle whose result joins the task's own `Result` and that of the call,
+//! as `Result<V, TaskError<E>>`.
 
 use super::{Call, Handle};
 use crate::{

@@ -1,5 +1,5 @@
-//! The function [`from_call`]: the items that a call's task sends, as a stream. If the task fails,
-//! the stream ends with the call's error.
+//! [`from_call`]: the items that a call's task sends, as a stream. If the task fails, the stream
+//! ends with the call's error.
 
 use super::{Call, Handle};
 use crate::{

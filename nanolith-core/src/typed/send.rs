@@ -1,4 +1,5 @@
-//! Messages to a service: each is a call without a handle in the executor's queue.
+//! [`SendFuture`]: sends a message to a service. A message is a call without a handle in the
+//! service's queue.
 
 use crate::{
     call::{call_ref::Uninit, header::Header},

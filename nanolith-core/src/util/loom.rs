@@ -1,8 +1,9 @@
 //! The primitives of the model-checked protocols: loom's under `cfg(loom)`, else the standard
 //! library's.
 //!
-//! Only the modules with unsafe code, `channel/stream/notify.rs` and `channel/broadcast/cursor.rs`
-//! import this module. All other code uses the standard library directly.
+//! Only the modules with unsafe code, and `channel/stream/notify.rs` and
+//! `channel/broadcast/cursor.rs`, import this module. All other code uses the standard library
+//! directly.
 
 #[cfg(loom)]
 pub(crate) use loom::cell::UnsafeCell;

@@ -1,4 +1,5 @@
-//! Small tools: the switch to loom, caught panics, thread-local values, stack depth, prefetching.
+//! Small tools: the switch to loom, an ordered map, thread-local values, prefetching, stack depth,
+//! caught panics.
 
 pub(crate) mod loom;
 #[allow(dead_code)]

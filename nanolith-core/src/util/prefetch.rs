@@ -1,4 +1,4 @@
-//! The trait of queue items that a queue can prefetch.
+//! [`PrefetchTarget`]: an item of a queue whose memory the queue can prefetch.
 
 /// An item that points to the memory that its taker uses next.
 pub(crate) trait PrefetchTarget {

@@ -4,7 +4,7 @@
 //! crate started knows the size of its stack, so the thread measures what is left. On other threads
 //! the [thread context](crate::context::thread_context) counts the calls.
 //!
-//! The depth also tells whether a job that rayon runs is on its thread's main loop or on top of
+//! The depth also shows whether a job that rayon runs is on its thread's main loop or on top of
 //! another job. A thread that waits within a `par_iter` runs other jobs meanwhile. A worker that
 //! began on such a thread would block the job below it. The way from a thread's start to a job on
 //! its main loop is always the same, so the stack has the same depth there. On top of another job

@@ -1,11 +1,11 @@
-//! Catches the panics of tasks, with the place of each panic.
+//! [`catch`]: catches the panic of a task, with the location of the panic in the source.
 //!
-//! Only the panic hook knows the place. So the first executor installs a hook in front of the
-//! program's: it notes the place for the thread and calls the program's hook. If a program sets its
-//! own hook later, places are lost and nothing else.
+//! Only the panic hook knows the location. So the first executor installs a hook in front of the
+//! program's: it notes the location for the thread and calls the program's hook. If a program sets
+//! its own hook later, locations are lost and nothing else.
 //!
 //! A task may catch a panic itself, and may resume a panic of another thread, for which no hook
-//! runs. So a note identifies its payload, and a payload without a note has no place.
+//! runs. So a note identifies its payload, and a payload without a note has no location.
 
 use crate::error::{Panic, Place};
 use once_cell::sync::OnceCell;

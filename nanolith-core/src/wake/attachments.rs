@@ -1,4 +1,5 @@
-//! Items that are attached to a pool, a service or a call by name, with their type erased.
+//! [`Attachments`]: items that are attached to a pool, a service or a call by name, with their type
+//! erased.
 //!
 //! The items are messengers. Their module comes later in the order of folders, so this module
 //! cannot name their type.

@@ -1,4 +1,4 @@
-//! A mutex that defers wakes and drops until after its release.
+//! [`Deferred`]: a mutex that defers wakes and drops until after its release.
 
 use super::WakeList;
 use crate::util::unwind;

@@ -1,4 +1,5 @@
-//! The values that an executor gives to the tasks it runs: values by type, and attachments by name.
+//! [`Extensions`]: the values that an executor gives to the tasks it runs: values by type, and
+//! attachments by name.
 
 use super::attachments::{Attachment, Attachments};
 use std::{

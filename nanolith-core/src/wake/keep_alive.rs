@@ -1,4 +1,5 @@
-//! Counts the calls and services that keep the program alive. `main_guard` waits for them.
+//! [`KeepAlive`]: a guard of a call or a service that keeps the program alive. `main_guard` waits
+//! until no guard is left.
 
 use super::{AfterUnlock, Deferred, Registration, WaiterHome, WaiterSet};
 use crate::sim_runtime;

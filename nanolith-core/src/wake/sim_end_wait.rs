@@ -1,4 +1,5 @@
-//! A wait for a step of the end of a simulation.
+//! [`EndWait`]: waits for a step of the end of a simulation: until futures have to end, or until no
+//! thread of the simulation runs any more.
 
 use super::{Deferred, HasWaiters, Registration, WaiterSet};
 use crate::sim_runtime::{EndListener, EndStep, Scheduler};

@@ -1,4 +1,5 @@
-//! A waiting list for at most one waiter.
+//! [`SingleWaiter`]: a slot for the waker of at most one waiter. Pure data; its owner guards it
+//! with a lock of its own.
 
 use super::{AfterUnlock, NewWaker, WakeList};
 use std::{convert::Infallible, task::Waker};

@@ -1,5 +1,5 @@
-//! Subscribers of rare events, each with a channel of its own. A dropped subscription leaves
-//! nothing behind.
+//! [`Subscribers`]: publishes rare events to subscribers, each with a channel of its own. A dropped
+//! subscription leaves nothing behind.
 
 use futures_util::Stream;
 use std::{

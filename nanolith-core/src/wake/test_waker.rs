@@ -1,4 +1,4 @@
-//! A waker for tests that counts its wakes and its clones.
+//! [`CountingWaker`]: a waker for tests that counts its wakes and its clones.
 
 use std::{
     sync::{

@@ -1,4 +1,5 @@
-//! A first-in, first-out queue of waiters for capacity: a ticket queue with direct hand-off.
+//! [`WaitQueue`]: a first-in, first-out queue of waiters for capacity: a ticket queue with direct
+//! hand-off.
 //!
 //! Capacity that comes free is granted to the waiter that waits longest, and is kept for it. A
 //! later caller cannot take it, and no waiter has to try repeatedly. A waiter that gives up hands

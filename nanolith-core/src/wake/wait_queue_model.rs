@@ -1,4 +1,5 @@
-//! A property test: the queue against a list of its waiters.
+//! A property test: `WaitQueue`, the first-in, first-out queue of waiters for capacity, against a
+//! plain list of waiters.
 
 use super::{WaitQueue, WaitState, WaitTicket};
 use crate::wake::{AfterUnlock, NewWaker, test_waker::CountingWaker};

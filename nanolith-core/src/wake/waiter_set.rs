@@ -1,4 +1,4 @@
-//! A set of waiters for one event, in the order in which they came.
+//! [`WaiterSet`]: the waiters for one event, in the order in which they came.
 
 use super::{AfterUnlock, Deferred, NewWaker, WakeList};
 use std::{

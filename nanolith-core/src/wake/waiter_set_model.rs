@@ -1,4 +1,4 @@
-//! A property test: the set against a list of its waiters.
+//! A property test: `WaiterSet`, the waiters for one event, against a plain list of waiters.
 
 use super::{WaiterKey, WaiterSet};
 use crate::wake::{AfterUnlock, NewWaker, test_waker::CountingWaker};

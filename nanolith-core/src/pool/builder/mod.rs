@@ -1,4 +1,4 @@
-//! The builder of a pool.
+//! [`PoolBuilder`]: sets the options of a pool and starts it.
 
 mod threads;
 

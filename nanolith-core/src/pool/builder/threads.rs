@@ -1,5 +1,5 @@
-//! The settings of a pool's threads: their number, names, stacks and handlers, and how long they
-//! stay without work.
+//! The methods of [`PoolBuilder`] that set up the pool's threads: their number, names, stacks and
+//! handlers, and how long they stay without work.
 
 use super::PoolBuilder;
 use crate::pool::Concurrency;

@@ -1,4 +1,5 @@
-//! Messengers that are attached to a pool, and handlers for the messages of a messenger's endpoint.
+//! [`Messenger::on_message`]: runs a handler on the global pool for each message of a messenger,
+//! which is a typed broadcast channel. [`PoolBuilder::messenger`] attaches a messenger to a pool.
 
 use crate::{
     channel::messenger::{Messenger, RecvError, Subscriber},

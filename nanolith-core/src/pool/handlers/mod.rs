@@ -1,4 +1,5 @@
-//! Message handlers, which are futures on the global pool.
+//! Message handlers: functions of the program that the global pool runs for each message of a port,
+//! a messenger or a service.
 
 pub(super) mod messenger;
 pub(super) mod port;

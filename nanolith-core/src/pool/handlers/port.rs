@@ -1,5 +1,6 @@
-//! Handlers for the messages of a port. They are in this module because they run on the global
-//! pool, which `channel::port` does not know.
+//! [`Port::on_message`]: runs a handler on the global pool for each message of a port, which is one
+//! end of a two-way channel. It is in this module because `channel::port` does not know the global
+//! pool.
 
 use crate::{
     channel::port::{Direction, Port, Receivers},

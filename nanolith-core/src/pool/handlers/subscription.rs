@@ -1,5 +1,5 @@
-//! Message handlers. Each handler is a future on the global pool, so it uses no thread while there
-//! is no message.
+//! [`Subscription`]: the registration of a message handler. The handler is a future on the global
+//! pool, so it uses no thread while there is no message.
 
 use crate::{
     call::backend::Backend,

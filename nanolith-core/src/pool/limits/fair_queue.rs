@@ -1,5 +1,6 @@
-//! The order of a pool's shares: [start-time fair queueing] by weight and run time. This is pure
-//! data under the pool's lock.
+//! [`FairQueue`]: the order in which a pool serves its shares, which are groups of calls with a
+//! weight. The order is [start-time fair queueing] by weight and run time. This is pure data under
+//! the pool's lock.
 //!
 //! [start-time fair queueing]: https://doi.org/10.1109/90.649569
 //!

@@ -1,5 +1,6 @@
-//! Limits of task kinds and shares of a pool. A pool that never receives a call with a limit or a
-//! share skips this module: see [`PoolState::has_limits`].
+//! The limits of a pool beside the bounds of its queue: how many calls of one task run at once, and
+//! shares, which are groups of calls that get run time by weight. A pool that never receives a call
+//! with a limit or a share skips this module: see [`PoolState::has_limits`].
 
 pub(super) mod fair_queue;
 pub(super) mod share;

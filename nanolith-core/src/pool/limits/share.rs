@@ -1,4 +1,5 @@
-//! Shares of a pool: executors whose calls get run time in proportion to the share's weight.
+//! [`Share`]: a group of a pool's calls, as an executor. Its calls get run time in proportion to
+//! the share's weight.
 
 use super::{
     fair_queue::{FairQueue, ShareClock, ShareId},

@@ -1,4 +1,5 @@
-//! The admission of calls to the queue of a share.
+//! [`ShareAdmission`]: admits calls to the queue of a share, which is a group of a pool's calls
+//! with a weight and a bound of its own.
 
 use super::fair_queue::ShareId;
 use crate::{

@@ -1,5 +1,5 @@
-//! The limit of a share: how many of its calls are at work at once. This is pure data under the
-//! pool's lock.
+//! [`ShareLimit`]: the concurrency limit of a share, which is a group of a pool's calls: how many
+//! of them are at work at once. This is pure data under the pool's lock.
 //!
 //! A call at work holds a *slot* of its share. The call takes a slot when it starts, and for each
 //! later poll of its future. It returns the slot when it ends, when its future is pending, and

@@ -1,5 +1,6 @@
-//! The shares of a pool: their queues, limits and clocks, and the tickets for their calls in the
-//! pool's queue. This is pure data under the pool's lock.
+//! [`ShareTable`]: the shares of a pool. A share is a group of calls with a weight. It has a queue,
+//! a limit and a virtual clock of its own. For each of its calls, a ticket waits in the pool's
+//! queue. This is pure data under the pool's lock.
 
 use super::{
     fair_queue::{FairQueue, ShareClock, ShareId, Waiting},

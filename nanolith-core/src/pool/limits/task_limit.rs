@@ -1,9 +1,10 @@
-//! Limits of task kinds, `#[task(concurrency = 2)]`: how many calls of a task run, and which calls
-//! of it are held back. This is pure data under the pool's lock.
+//! [`TaskLimits`]: concurrency limits by task, `#[task(concurrency = 2)]`. They count how many
+//! calls of a task run, and hold back calls beyond the limit. This is pure data under the pool's
+//! lock.
 //!
 //! A call whose turn comes while its task is at the limit is *held*: other calls pass it. When a
-//! call of the task ends, a held call is *called*: it returns to the front of its lane. If a more
-//! urgent call of the task starts before it, the called call is held again at its former rank.
+//! call of the task ends, a held call is *requeued*: it returns to the front of its lane. If a more
+//! urgent call of the task starts before it, the requeued call is held again at its former rank.
 
 use crate::meta::task_info::TaskInfo;
 use std::{
@@ -22,7 +23,7 @@ pub(in crate::pool) struct TaskLimit<T> {
     limit: usize,
     running: usize,
     waiting: BTreeMap<Rank, T>,
-    /// Calls that were called and have not started.
+    /// Calls that were requeued and have not started.
     called: BTreeSet<(Id, Rank)>,
     came: u64,
     /// The number of queued calls that ended since the last search for ended calls among the held
@@ -112,7 +113,7 @@ impl<T> TaskLimit<T> {
         gone.into_values().collect()
     }
 
-    /// Removes and returns the next call to be called, if the limit permits one more. The caller
+    /// Removes and returns the next call to be requeued, if the limit permits one more. The caller
     /// puts the call into its lane and marks it with [`TaskLimit::mark_requeued`], or drops it.
     pub(in crate::pool) fn next_waiting(&mut self) -> Option<(Rank, T)> {
         if self.running + self.called.len() >= self.limit {
@@ -132,12 +133,12 @@ impl<T> TaskLimit<T> {
         Some(called.1)
     }
 
-    /// Returns the first rank with which this call was called.
+    /// Returns the first rank with which this call was requeued.
     fn first_called(&self, id: Id) -> Option<(Id, Rank)> {
         self.called.range((id, Rank::default())..).next().copied().filter(|(called, _)| *called == id)
     }
 
-    /// Removes all marks of a call. A raised call may have been called with both its entries.
+    /// Removes all marks of a call. A raised call may have been requeued with both its entries.
     pub(in crate::pool) fn forget(&mut self, id: Id) {
         while self.take_requeued(id).is_some() {}
     }

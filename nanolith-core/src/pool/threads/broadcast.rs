@@ -1,5 +1,5 @@
-//! A closure that runs once on each of a pool's threads: on a worker's thread between two tasks, on
-//! an idle rayon thread or an idle spare thread at once.
+//! [`Broadcast`]: runs a closure once on each of a pool's threads: on a worker's thread between two
+//! tasks, on an idle rayon thread or an idle spare thread at once.
 
 use super::{
     rayon_threads,

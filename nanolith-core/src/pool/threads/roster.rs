@@ -1,4 +1,5 @@
-//! The roster of a pool's threads that have not ended.
+//! [`Roster`]: the list of a pool's threads that have not ended. The wait for the pool's end joins
+//! them.
 
 use crate::{
     util::unwind,

@@ -1,4 +1,5 @@
-//! The threads of a pool in a simulation. They take their jobs in order, like rayon's threads.
+//! [`SimThreads`]: the threads of a pool in a deterministic simulation. They take their jobs in
+//! order, like rayon's threads.
 
 use crate::{
     park::parker::ThreadParker,

@@ -1,5 +1,5 @@
-//! A bounded set of extra threads. They replace threads that wait, and run tasks when a pool grows
-//! beyond the threads that it keeps.
+//! [`SpareThreads`]: a bounded set of a pool's extra threads. They replace threads that wait, and
+//! run tasks when a pool grows beyond the threads that it keeps.
 
 use super::{
     broadcast::{BroadcastShared, ThreadKey},

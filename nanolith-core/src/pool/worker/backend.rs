@@ -1,5 +1,6 @@
-//! What a pool's thread does while it waits: it lends its permit, or runs the call that it waits
-//! for. `DESIGN.md` gives the reasons.
+//! The pool as the [`Backend`] of its calls: what its thread does while it blocks in a wait. The
+//! thread lends its permit, the right to run one worker, to another thread, or runs the awaited
+//! call inline. `DESIGN.md` gives the reasons.
 
 use crate::{
     call::{

@@ -1,4 +1,5 @@
-//! The fast path: a worker takes short calls from the ring and runs them without the pool's lock.
+//! A worker's fast path: the worker takes short calls from the injector's lock-free ring and runs
+//! them without the pool's lock.
 
 use crate::{
     call::backend::{ErasedCall, RunResult},

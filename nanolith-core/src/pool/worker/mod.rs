@@ -1,5 +1,5 @@
-//! The workers of a pool: a worker holds a permit, runs queued calls, spins briefly without work,
-//! and then returns its permit.
+//! The workers of a pool: a worker holds a permit, the right to run tasks on one thread. It runs
+//! queued calls, spins briefly without work, and then returns its permit.
 
 pub(super) mod backend;
 pub(super) mod fast_path;

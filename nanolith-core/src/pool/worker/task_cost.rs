@@ -1,5 +1,5 @@
-//! The measured cost of a pool's tasks, which decides on the fast path and the number of its
-//! workers.
+//! [`TaskCost`]: a moving average of the measured run times of a pool's tasks. It decides on the
+//! fast path and on the number of workers.
 
 /// An exponential moving average of the run times of the last tasks.
 #[derive(Clone, Copy, Debug, Default)]

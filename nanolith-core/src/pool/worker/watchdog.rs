@@ -1,5 +1,6 @@
 //! A watchdog for a pool on its fast path, where calls pass without the lock. If a worker blocks
-//! there, no other thread notices that work waits although a permit is free.
+//! there, no other thread notices that work waits although a permit is free. The watchdog then
+//! closes the ring, so that work goes through the lock again.
 
 use crate::{
     pool::pool_shared::PoolShared,

@@ -1,5 +1,5 @@
-//! The bookkeeping of a bounded queue: its lanes, its counts, the waiters for queue room, and the
-//! waits for an empty moment.
+//! [`BoundedQueue`]: the bookkeeping of an executor's queue: its lanes (a first-in first-out queue
+//! for each priority), its counts, the waiters for queue room, and the waits for an empty moment.
 //!
 //! This is pure data. The owner, a pool or a service, holds it under a lock, and wakes the returned
 //! wakers after releasing the lock.

@@ -1,4 +1,5 @@
-//! The queue's bookkeeping against a model that keeps every call by itself.
+//! A property test: `BoundedQueue`, the bookkeeping of an executor's queue, against a model that
+//! keeps every call by itself.
 
 use super::{BoundedQueue, Limits, Stale};
 use crate::{

@@ -1,5 +1,5 @@
-//! The room of a queue for calls from outside: its bounds, the executor's free slots, and the
-//! waiters for room.
+//! The room of a [`BoundedQueue`] for calls from outside, which no task of the executor submitted:
+//! its bounds, the executor's free slots, and the waiters for room.
 
 use super::BoundedQueue;
 use crate::wake::{AfterUnlock, NewWaker, WaitState, WaitTicket, WakeList};

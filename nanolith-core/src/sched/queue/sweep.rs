@@ -1,4 +1,5 @@
-//! Removal of stale entries: entries in the lanes whose calls are over or were overtaken.
+//! Removes stale entries from a [`BoundedQueue`]: entries whose calls are over, or were overtaken,
+//! which means that a waiter ran them ahead of their turn.
 
 use super::BoundedQueue;
 use crate::wake::WakeList;

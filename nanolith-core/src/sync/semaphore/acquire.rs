@@ -1,4 +1,4 @@
-//! The future that waits for permits of a semaphore.
+//! [`Acquire`]: the future that waits for permits of a semaphore.
 
 use super::{
     Permit, Semaphore,

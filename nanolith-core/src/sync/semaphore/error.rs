@@ -1,4 +1,5 @@
-//! The errors of acquiring permits.
+//! The errors of acquiring permits of a semaphore: [`AcquireError`], [`TryAcquireError`] and
+//! [`AcquireTimeoutError`].
 
 use std::{error::Error, fmt};
 

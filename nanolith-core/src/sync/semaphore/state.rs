@@ -1,4 +1,5 @@
-//! The counts and the waiters of a semaphore. Pure data; its owner brings the lock.
+//! [`SemaphoreState`]: the counts and the waiters of a semaphore. Pure data; the lock is in
+//! `Semaphore`.
 //!
 //! Permits that come free are granted to the waiter that waits longest, once there are enough for
 //! it. The grant is kept for that waiter: a later caller cannot take it, even if it asks for fewer.

@@ -1,4 +1,4 @@
-//! Delayed calls: `Call::after` and `Call::at`. Each waits for a timer before it goes to its
+//! [`Call::after`] and [`Call::at`]: delayed calls. Each waits for a timer before it goes to its
 //! executor.
 
 use super::{

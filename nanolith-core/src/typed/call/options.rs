@@ -1,4 +1,5 @@
-//! The options of a call, and the methods of [`Call`] that set them.
+//! The methods of [`Call`] that set its options, such as its priority and its time limit.
+//! [`CallOptions`] holds them.
 
 use super::{Call, CallState, delayed::Delay};
 use crate::{

@@ -1,5 +1,5 @@
-//! The submission of a call: its job goes to the executor at once, after a wait for queue room, or
-//! later.
+//! The submission of a call: its job, the call's form for executors, goes to the executor at once,
+//! after a wait for queue room, or later.
 
 use super::{
     Call, CallState, ONCE,

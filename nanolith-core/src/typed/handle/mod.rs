@@ -1,4 +1,4 @@
-//! [`Handle`]: waits for, cancels or raises a call that was submitted.
+//! [`Handle`]: waits for a call that was submitted, cancels it, or raises its priority.
 
 mod progressing;
 mod wait;

@@ -1,5 +1,5 @@
-//! The wait for a call: a handle spins, runs the call inline, registers a waker, or blocks its
-//! thread.
+//! The wait of a [`Handle`] for its call, as a future or blocking: it spins, runs the call inline,
+//! registers a waker, or blocks its thread.
 
 use super::{Handle, OnDrop};
 use crate::{
