@@ -1,9 +1,9 @@
 //! Parses the command line.
 
 use crate::{
-    against,
     case::Case,
     cases::{CASES, named},
+    compare_checkouts,
     probe::Probe,
 };
 use std::path::PathBuf;
@@ -63,7 +63,7 @@ fn options(mut arguments: impl Iterator<Item = String>, rounds: Option<usize>) -
     if options.cases.is_empty() {
         options.cases.extend(CASES.iter().filter(|case| !case.only_named));
     }
-    let usual = if options.against.is_some() { against::ROUNDS } else { 5 };
+    let usual = if options.against.is_some() { compare_checkouts::ROUNDS } else { 5 };
     options.rounds = asked.or(rounds).unwrap_or(usual);
     Ok(options)
 }

@@ -11,15 +11,15 @@
 //! Times on shared machines mean little; ratios of medians from one run mean something. Every
 //! result is checked.
 
-mod against;
 mod args;
+mod compare_checkouts;
 mod run;
 
 mod case;
 mod cases;
 mod drive;
 mod drive_async;
-mod node;
+mod node_js;
 mod peers;
 mod project;
 mod work;
@@ -79,7 +79,7 @@ fn outcome(result: Result<u8, Box<dyn Error>>) -> ExitCode {
 fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
     println!("{}\n", machine::line());
     if let Some(checkout) = &options.against {
-        print!("{}", against::compare(checkout, options)?);
+        print!("{}", compare_checkouts::compare(checkout, options)?);
         return Ok(());
     }
     let mut csv = options.csv.as_deref().map(csv::Writer::create).transpose()?;

@@ -5,7 +5,7 @@ use crate::{
     drive::WARM_UP,
     goals::{Bound, Goal},
     measure::{Lap, Meter, Sample},
-    peers::{cores, numbers::Numbers, pools::rayon_pool},
+    peers::{cores, nanolith_tasks::Numbers, pools::rayon_pool},
 };
 use ::nanolith::{
     bulk::{each, map},

@@ -1,48 +1,48 @@
 //! The benchmark cases, in the order of a full comparison.
 
+mod broadcast;
 mod bulk;
+mod chunk_throughput;
 mod compile;
 mod crowd;
-mod expansion;
 mod idle;
 mod launch;
-mod m1;
-mod m2;
-mod p1;
+mod macro_compile_time;
+mod nested_tasks;
+mod pipeline;
 mod roots;
-mod s1;
-mod s2;
-mod s3;
 mod scaling;
-mod t1;
-mod t2;
-mod t3;
+mod service_in_flight;
+mod service_messages;
+mod service_sequential;
+mod task_sequential;
+mod tasks_in_flight;
 
 use crate::case::Case;
 
 /// All cases.
 pub(crate) const CASES: &[Case] = &[
-    t1::T1,
-    t1::T1_1US,
-    t1::T1_10US,
-    t1::T1_ASYNC,
-    t1::T1_METRICS,
-    t2::T2,
-    t2::T2_GAP,
-    t2::T2_ASYNC,
-    t3::T3,
-    s1::S1,
-    s1::S1_ASYNC,
-    s2::S2,
-    s2::S2_X4,
-    s3::S3,
+    tasks_in_flight::T1,
+    tasks_in_flight::T1_1US,
+    tasks_in_flight::T1_10US,
+    tasks_in_flight::T1_ASYNC,
+    tasks_in_flight::T1_METRICS,
+    task_sequential::T2,
+    task_sequential::T2_GAP,
+    task_sequential::T2_ASYNC,
+    nested_tasks::T3,
+    service_sequential::S1,
+    service_sequential::S1_ASYNC,
+    service_in_flight::S2,
+    service_in_flight::S2_X4,
+    service_messages::S3,
     crowd::T1_CROWD,
     crowd::S2_CROWD,
     scaling::SCALING,
-    m1::M1,
-    m2::M2,
-    m2::M2_TOUCHED,
-    p1::P1,
+    broadcast::M1,
+    chunk_throughput::M2,
+    chunk_throughput::M2_TOUCHED,
+    pipeline::P1,
     roots::ROOTS_CASE,
     bulk::BULK,
     launch::LAUNCH,
@@ -50,8 +50,8 @@ pub(crate) const CASES: &[Case] = &[
     compile::COMPILE,
     compile::COMPILE_RELEASE,
     compile::COMPILE_CRATES,
-    expansion::MACRO,
-    expansion::MACRO_TASK,
+    macro_compile_time::MACRO,
+    macro_compile_time::MACRO_TASK,
 ];
 
 /// Returns the case of this name, in upper or lower case.

@@ -5,9 +5,9 @@ use crate::{
     drive::WARM_UP,
     goals::{Bound, Figure, Goal},
     measure::{Lap, Meter, Sample},
-    node,
+    node_js,
     pace::Pace,
-    peers::numbers::Numbers,
+    peers::nanolith_tasks::Numbers,
     work::thread_number,
 };
 use std::{collections::VecDeque, hint::black_box};
@@ -22,8 +22,8 @@ pub(crate) const ROOTS_CASE: Case = Case {
     what: "a million square roots, each a task, 4,096 in flight; on Node's threads 40,000",
     unit: Unit::TasksPerMs,
     contenders: &[
-        Contender::attempt("Piscina", |lap| node::sample(lap, node::PISCINA)),
-        Contender::attempt("Node's worker_threads", |lap| node::sample(lap, node::WORKER_THREADS)),
+        Contender::attempt("Piscina", |lap| node_js::sample(lap, node_js::PISCINA)),
+        Contender::attempt("Node's worker_threads", |lap| node_js::sample(lap, node_js::WORKER_THREADS)),
         Contender::new("nanolith", on_nanolith),
     ],
     goals: &[Goal::ratio(&["Piscina"], Bound::AtLeast(100.0)), Goal::absolute(Figure::PeakMemory, Bound::Below(12.0))],

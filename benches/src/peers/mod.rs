@@ -2,7 +2,7 @@
 
 pub(crate) mod channels;
 pub(crate) mod nanolith;
-pub(crate) mod numbers;
+pub(crate) mod nanolith_tasks;
 pub(crate) mod pools;
 pub(crate) mod runtimes;
 
@@ -12,11 +12,11 @@ pub(crate) mod ractor;
 pub(crate) mod tokio_mpsc;
 pub(crate) mod xtra;
 
-pub(crate) mod desk;
 pub(crate) mod handover;
 pub(crate) mod ring;
 pub(crate) mod shared_ring;
 pub(crate) mod slot;
+pub(crate) mod slot_service;
 pub(crate) mod spin;
 
 use std::{future::Future, num::NonZero, thread};

@@ -2,7 +2,7 @@
 
 use super::{
     AsyncPeer, AsyncService, Peer, Service, Start, Tell, Within,
-    numbers::{Calls, Numbers, TaskBody},
+    nanolith_tasks::{Calls, Numbers, TaskBody},
     runtime,
 };
 use ::nanolith::{

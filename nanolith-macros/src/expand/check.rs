@@ -17,7 +17,7 @@ use syn::{GenericArgument, Ident, PathArguments, Type};
 
 use crate::{
     ast::{Hook, Param, Set, Task, ungrouped},
-    expand::origin::{Origin, Reason},
+    expand::type_names::{Origin, Reason},
     names, text,
 };
 

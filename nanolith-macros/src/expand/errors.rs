@@ -8,7 +8,7 @@ use syn::{Attribute, Type};
 use crate::{
     ast::{Set, ungrouped},
     attr::{self, HookKind},
-    expand::origin,
+    expand::type_names,
     text, this,
 };
 
@@ -55,7 +55,7 @@ fn results(set: &Set) -> Vec<(Vec<Attribute>, Type)> {
 fn may_be_result(ty: &Type) -> bool {
     match ungrouped(ty) {
         Type::Path(path) => path.path.segments.last().is_some_and(|last| {
-            last.ident == "Result" || !(origin::is_known(&last.ident.to_string()) || last.ident == "Arc")
+            last.ident == "Result" || !(type_names::is_known(&last.ident.to_string()) || last.ident == "Arc")
         }),
         Type::Macro(_) => true,
         _ => false,

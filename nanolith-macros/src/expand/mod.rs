@@ -14,9 +14,9 @@ mod hooks;
 mod id;
 mod messages;
 mod once;
-mod origin;
 mod output;
 mod task;
+mod type_names;
 mod wire;
 
 use proc_macro2::TokenStream;

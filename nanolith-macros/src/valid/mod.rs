@@ -2,7 +2,7 @@
 //! what to write instead.
 
 mod advice;
-mod attribute;
+mod foreign_attribute;
 mod hook;
 mod name;
 mod place;
@@ -11,7 +11,7 @@ mod signature;
 mod tests;
 mod ty;
 
-pub(crate) use attribute::takes_function;
+pub(crate) use foreign_attribute::takes_function;
 pub(crate) use place::form;
 pub(crate) use signature::{advised, is_refused, is_refused_by_the_compiler};
 
@@ -29,7 +29,7 @@ pub(crate) fn check(set: &mut Set, mistakes: &mut Mistakes) {
         signature::check(task, mistakes);
         task.sound = mistakes.count() == before;
     }
-    attribute::check(set, mistakes);
+    foreign_attribute::check(set, mistakes);
     hook::check(set, mistakes);
     name::check(set, mistakes);
     refuse_no_task(set, mistakes);

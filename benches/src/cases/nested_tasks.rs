@@ -5,7 +5,7 @@ use crate::{
     case::{Case, Contender, Unit},
     goals::{Bound, Goal},
     measure::{Lap, Meter, Sample},
-    peers::{cores, numbers::Numbers, pools::rayon_pool, pools::rusty_pool, runtime},
+    peers::{cores, nanolith_tasks::Numbers, pools::rayon_pool, pools::rusty_pool, runtime},
     work::{Body, Tiny, caught, check_value},
 };
 use futures_util::future::join_all;
