@@ -1,5 +1,5 @@
-//! A tour of calls: priorities, delays, schedules, bulk work, groups, a pipeline, layers and
-//! shares, in one program.
+//! A tour of calls: priorities, delays, schedules, bulk work, groups, a pipeline, layers and shares
+//! (weighted parts of a pool), in one program.
 //!
 //! `cargo run --example calls_tour` prints what each step returns. Each step also has an example of
 //! its own in the documentation of the module that it uses.

@@ -1,4 +1,4 @@
-//! Tests of bulk work: many inputs through one task, or one function over a `Vec`.
+//! Tests of bulk work: many inputs through one task by `each`, or one function over a `Vec`.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};

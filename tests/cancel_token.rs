@@ -1,4 +1,5 @@
-//! Tests that no call begins after its token was cancelled, however the call came to its executor.
+//! Tests of `CancelToken`: no call begins after its token was cancelled, however the call came to
+//! its executor.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use futures_util::{FutureExt, StreamExt};

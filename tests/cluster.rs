@@ -1,5 +1,5 @@
-//! Tests of clusters: which member gets a call, how members join and leave, and what happens to the
-//! calls of a member that ends.
+//! Tests of clusters, which are several services as one executor: which member gets a call, how
+//! members join and leave, and what happens to the calls of a member that ends.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc, clippy::needless_pass_by_value)] // a test
 
 use nanolith::{

@@ -1,5 +1,5 @@
-//! Tests of the traits that the generated types, and this library's handles and settings,
-//! implement.
+//! Tests that the generated types, and this library's handles and settings, implement `Clone` and
+//! `Debug`.
 #![allow(missing_docs)] // a test's name documents it
 
 use nanolith::{

@@ -1,4 +1,4 @@
-//! Test of the global pool, in a program of its own: this file has one test.
+//! Test of the global pool and its settings, in a program of its own: this file has one test.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{

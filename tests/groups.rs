@@ -1,4 +1,4 @@
-//! Tests of calls that belong together: scopes and groups.
+//! Tests of scopes and task groups, which start calls and wait for all of them.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{

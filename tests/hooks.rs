@@ -1,4 +1,5 @@
-//! Tests of hooks: before, task and after run in this order, whatever happens.
+//! Tests of hooks, which are functions of a set that run before and after each task: the order
+//! holds, whatever happens.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{

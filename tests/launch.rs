@@ -1,4 +1,4 @@
-//! Tests of launches that take too long, or that are given up.
+//! Tests of launches of services that take too long, or that the caller gives up.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{

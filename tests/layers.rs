@@ -1,4 +1,5 @@
-//! Test of a user-written layer around an executor.
+//! Tests of layers, which are executors around an executor: a user-written layer here, and the
+//! layers of this library in `layers/`.
 #![allow(missing_docs, unreachable_pub, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 #[path = "layers/cache.rs"]

@@ -1,5 +1,5 @@
-//! Tests of what keeps a program alive, and for how long. It is one test, since the count is global
-//! to the process.
+//! Tests of the guard in `main`, which waits for the calls and services that keep the program
+//! alive. It is one test, since their count is global to the process.
 
 use nanolith::{prelude::*, sync::main_guard, time::MILLISECOND};
 use std::{

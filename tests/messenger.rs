@@ -1,4 +1,5 @@
-//! Tests of messengers: receivers, order, slow receivers, names, ends, and attachments.
+//! Tests of messengers, which are broadcast channels with a name: receivers, order, slow receivers,
+//! names, ends, and attachments.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use futures_util::{FutureExt, StreamExt};

@@ -1,4 +1,4 @@
-//! Tests of the clock that is moved by hand.
+//! Tests of `MockClock`, the clock that is moved by hand.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{

@@ -1,4 +1,5 @@
-//! Tests of a service's output: events that each owner receives, and streams that one owner takes.
+//! Tests of a service's outbox: events that each listener receives, and streams that one holder of
+//! the service takes.
 
 #![allow(missing_docs, unreachable_pub, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 

@@ -1,4 +1,4 @@
-//! Tests of tasks that continue after their calls have timed out.
+//! Tests of overruns: tasks that continue after their calls have timed out.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use futures_util::FutureExt;

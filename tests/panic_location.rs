@@ -1,4 +1,4 @@
-//! Tests of the error that a caller gets for a panic.
+//! Tests of the source location in the error that a caller gets for a panic.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{pool::Concurrency, prelude::*};

@@ -1,5 +1,5 @@
-//! Tests of Piscina's behaviours that have a meaning here and that no other test shows.
-//! `docs/peers.md` has the whole list.
+//! Tests of the behaviours of Piscina, a pool of worker threads for Node.js, that have a meaning
+//! here and that no other test shows. `docs/peers.md` has the whole list.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{

@@ -1,4 +1,4 @@
-//! Tests of a pool's events about its queue.
+//! Tests of a pool's events about its queue: full, and drained.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{

@@ -1,4 +1,5 @@
-//! Tests of handlers on a global pool with one slot, in a program of its own.
+//! Tests of message handlers of ports, on a global pool that runs one task at a time. The file is a
+//! program of its own, since the pool is global.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{

@@ -1,5 +1,5 @@
-//! Tests of two connected ports: order, closing, bounds, moves between threads, and waiting for a
-//! message. `ports_stress.rs` tests them under load.
+//! Tests of two connected ports, a two-way channel: order, closing, bounds, moves between threads,
+//! and waiting for a message. `ports_stress.rs` tests them under load.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use futures_util::{FutureExt, SinkExt, StreamExt};

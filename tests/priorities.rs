@@ -1,4 +1,5 @@
-//! Tests of the order of calls: expirations, custom orders, inherited priorities, and raises.
+//! Tests of the order of calls: expirations, custom orders, inherited priorities, and raises, which
+//! make the priority of a submitted call higher.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{

@@ -1,5 +1,5 @@
-//! Tests of permits: none is lost or created, waiters are served in order, and a waiter that gives
-//! up passes its grant on.
+//! Tests of a semaphore's permits: none is lost or created, waiters are served in order, and a
+//! waiter that gives up passes its grant on.
 #![allow(missing_docs)] // a test's name documents it
 
 use futures_util::FutureExt;

@@ -1,4 +1,5 @@
-//! Tests of a share's limit, which bounds how many of its calls run at once.
+//! Tests of a share's limit, which bounds how many of its calls run at once. A share is an executor
+//! whose calls get a weighted part of a pool.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{

@@ -1,4 +1,5 @@
-//! Tests of a pool's shares: weights, use of idle capacity, and a bound for each share.
+//! Tests of a pool's shares, which are executors whose calls get run time by weight: weights, use
+//! of idle capacity, and a bound for each share.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{

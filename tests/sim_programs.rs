@@ -1,6 +1,6 @@
-//! Tests of random programs in a simulation. They have calls, waits, cancellations, limits,
-//! crashes, restarts, closes and kills, over a pool, services, a cluster and a messenger. The seed
-//! decides the order. Each call ends once, and nothing hangs.
+//! A randomized test in a deterministic simulation, of programs with calls, waits, cancellations,
+//! limits, crashes, restarts, closes and kills, over a pool, services, a cluster and a messenger.
+//! The seed decides the order. Each call ends once, and nothing hangs.
 //!
 //! `NANOLITH_SIM_SEEDS=10000 cargo nextest run --test sim_programs` runs more of them.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it

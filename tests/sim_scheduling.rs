@@ -1,7 +1,7 @@
-//! Tests of random programs in a simulation, over what schedules calls. They have raised
-//! priorities, shares, task limits, delayed calls, tokens, layers, slices, and pools that are
-//! paused, resized and closed. The seed decides the order. Each call ends once, the counts match,
-//! and nothing hangs.
+//! A randomized test in a deterministic simulation, of programs that use what schedules calls:
+//! raised priorities, shares, task limits, delayed calls, tokens, layers, slices, and pools that
+//! are paused, resized and closed. The seed decides the order. Each call ends once, the counts
+//! match, and nothing hangs.
 //!
 //! `NANOLITH_SIM_SEEDS=10000 cargo nextest run --test sim_scheduling` runs more of them.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it

@@ -1,5 +1,5 @@
-//! Tests of whole programs in a simulation: the same seed runs in the same way, other seeds find
-//! other orders, and nothing hangs.
+//! Tests of whole programs in a deterministic simulation: the same seed runs in the same way, other
+//! seeds find other orders, and nothing hangs.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{

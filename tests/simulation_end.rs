@@ -1,5 +1,5 @@
-//! Tests that a simulation's end also ends the handles that leave the simulation, and the waits for
-//! what is in it.
+//! Tests that the end of a deterministic simulation also ends the handles that leave it, and the
+//! waits for what is in it.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use futures_util::StreamExt;

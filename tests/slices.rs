@@ -1,4 +1,5 @@
-//! Tests of long tasks in slices: when they should yield, and that other calls then run.
+//! Tests of cooperative yielding: when a long task should end its slice of time, and that other
+//! calls then run.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{

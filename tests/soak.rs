@@ -1,5 +1,5 @@
 //! Soak test of everything at once, for `NANOLITH_SOAK` seconds: no call is left waiting, no
-//! capacity stays reserved, and no slot stays lent.
+//! capacity stays reserved, and no slot stays lent by a task that waited.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{

@@ -1,4 +1,5 @@
-//! Tests of a closure or a future on a pool, without a task set, and of panics that no caller gets.
+//! Tests of `Pool::spawn` and `Pool::spawn_async`: a closure or a future on a pool, without a task
+//! set, and panics that no caller gets.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{

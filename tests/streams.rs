@@ -1,5 +1,5 @@
-//! Tests of streams: the output matches the input, each end is distinguishable, and the bytes in
-//! flight never exceed the credits.
+//! Tests of streams of bytes with credit-based flow control: the output matches the input, each end
+//! is distinguishable, and the bytes in flight never exceed the credits.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 // The traits for asynchronous reading have methods with the names of the standard ones, so they are

@@ -1,4 +1,5 @@
-//! Tests of cycles of waits: which of them end, the error's text, and which are only reported.
+//! Tests of deadlock detection, which finds cycles in the wait-for graph: which cycles end, the
+//! error's text, and which are only reported.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use futures_util::future::{Either, select};

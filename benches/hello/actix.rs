@@ -1,3 +1,5 @@
+//! A hello-world on actix: one call to an actor. The benchmark case `compile` builds it.
+
 use actix::prelude::*;
 
 struct Geometry;

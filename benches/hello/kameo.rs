@@ -1,3 +1,5 @@
+//! A hello-world on kameo: one call to an actor. The benchmark case `compile` builds it.
+
 use kameo::prelude::*;
 
 #[derive(Actor)]

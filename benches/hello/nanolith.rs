@@ -1,3 +1,5 @@
+//! A hello-world on nanolith: one call to the global pool. The benchmark case `compile` builds it.
+
 use nanolith::prelude::*;
 
 pub struct Geometry;

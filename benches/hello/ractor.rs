@@ -1,3 +1,5 @@
+//! A hello-world on ractor: one call to an actor. The benchmark case `compile` builds it.
+
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 
 struct Geometry;

@@ -1,3 +1,5 @@
+//! A hello-world on rayon: one spawned closure. The benchmark case `compile` builds it.
+
 use std::sync::mpsc;
 
 fn main() -> Result<(), mpsc::RecvError> {

@@ -1,3 +1,6 @@
+//! A hello-world on tarpc: one call to a server in the program. The benchmark case `compile` builds
+//! it.
+
 use futures::prelude::*;
 use tarpc::{
     client, context,

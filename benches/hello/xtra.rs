@@ -1,3 +1,5 @@
+//! A hello-world on xtra: one call to an actor. The benchmark case `compile` builds it.
+
 use xtra::prelude::*;
 
 #[derive(xtra::Actor)]

@@ -1,5 +1,6 @@
-//! The global allocator: it forwards to the system's allocator and counts on request. This is the
-//! one file of the package with unsafe code.
+//! [`Counter`]: the global allocator of the benchmarks. It forwards to the system's allocator, and
+//! counts allocations while a probe asks for it. This is the one file of the package with unsafe
+//! code.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},

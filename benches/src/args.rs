@@ -1,4 +1,4 @@
-//! Parses the command line.
+//! Parses the command line of the benchmark program into a [`Command`] with its [`Options`].
 
 use crate::{
     case::Case,

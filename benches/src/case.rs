@@ -1,4 +1,5 @@
-//! A benchmark case: its contenders, and the unit of its figures.
+//! [`Case`]: a benchmark case, with its contenders, its goals and the unit of its figures. A
+//! [`Contender`] is one row: a library or hand-written code that does the same work.
 
 use crate::{
     goals::Goal,

@@ -1,5 +1,5 @@
-//! `compare --against CHECKOUT`: compares this build with the build of another checkout of the
-//! workspace.
+//! `compare --against CHECKOUT`: an A/B comparison of this build with the build of another checkout
+//! of the workspace.
 //!
 //! Both programs run as processes, one round of one case after another, in an order that
 //! alternates. So a disturbance of the machine affects both. The rows of other crates are the same

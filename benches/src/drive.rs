@@ -1,4 +1,5 @@
-//! Drives the peers from plain threads: many calls in flight, or one at a time.
+//! Drives a [`Peer`], which is a library or hand-written code under comparison, from plain threads:
+//! with many calls in flight, or with one call at a time.
 
 use crate::{
     measure::{Lap, Meter, Sample, Times},

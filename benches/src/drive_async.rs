@@ -1,5 +1,5 @@
-//! Drives the peers from async code: plain threads block on futures, or tasks of tokio's runtime
-//! await.
+//! Drives an [`AsyncPeer`], which is a library or hand-written code under comparison, from async
+//! code: plain threads block on futures, or tasks of tokio's runtime await.
 
 use crate::{
     drive::WARM_UP,

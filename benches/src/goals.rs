@@ -1,4 +1,5 @@
-//! The performance goals: ratios between the rows of one case, or figures of one row.
+//! [`Goal`]: a performance goal, which is a bound on a ratio between the rows of one case, or on a
+//! figure of one row. `check` fails if a goal is missed.
 
 use crate::{case::Unit, median, report::number};
 

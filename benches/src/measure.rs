@@ -1,4 +1,5 @@
-//! Measures one run: time, CPU time, and in a probe allocations and memory.
+//! [`Meter`]: measures one run of a contender. It measures time and CPU time, and in a probe, which
+//! is a run of its own, allocations and memory.
 
 use crate::{alloc, median, pace::Pace};
 use cpu_time::ProcessTime;

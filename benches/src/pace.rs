@@ -1,5 +1,5 @@
-//! The numbers of the tasks of one run. There are enough of them to fill a lap, so that fast
-//! contenders are measured as long as slow ones.
+//! [`Pace`]: an iterator that numbers the tasks of one run. It gives numbers until the lap, the
+//! least duration of a run, is over. So fast contenders are measured as long as slow ones.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! Runs a contender once, untimed, in a process of its own. There its allocations are counted, and
-//! the memory of the process is its own.
+//! [`Probe`]: runs a contender once, untimed, in a process of its own. There its allocations are
+//! counted, and the memory of the process is its own.
 
 use crate::{
     case::{Case, Contender},

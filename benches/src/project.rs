@@ -1,4 +1,4 @@
-//! Creates small projects in a temporary folder, and measures the time of cargo's builds.
+//! [`Project`]: a small cargo project in a temporary folder, whose builds are timed.
 
 use std::{
     env, fs,

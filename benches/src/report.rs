@@ -1,4 +1,4 @@
-//! Prints tables for people.
+//! Formats the figures of a case as a table for people, and the list of all cases.
 
 use crate::{
     case::Unit,

@@ -1,4 +1,4 @@
-//! The work of each contender, and the check of its results.
+//! The work that each contender does in a task, and the check of its results.
 //!
 //! A result has the number of the thread that made it in its low bits. So the caller that takes it
 //! sees that it came from another thread. All contenders pay the same two loads of a thread-local

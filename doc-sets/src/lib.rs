@@ -1,7 +1,9 @@
-//! The task sets that most examples of the documentation use.
+//! The task sets that most examples of the documentation use: [`Geometry`], whose tasks have no
+//! state, and [`Counter`], whose tasks have one.
 //!
-//! The doc tests of a crate are compiled as one program. A set of its own in each of some 280 examples has the compiler generate the
-//! code of the pool and of the service as often; these two have it do so once.
+//! The doc tests of a crate are compiled as one program. With these sets, the compiler generates
+//! the code of the pool and of the service once. With a set in each example, it would do so some
+//! 280 times.
 
 use nanolith::prelude::*;
 use std::num::ParseIntError;

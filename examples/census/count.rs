@@ -1,4 +1,4 @@
-//! Counts one file: the task that the pool runs.
+//! [`Census`]: the task set that the pool runs. Its task counts one file.
 
 use crate::file::{self, Links};
 use nanolith::prelude::*;

@@ -1,4 +1,4 @@
-//! Sends the files of the walk to the pool, and the counts to the ledger.
+//! [`Desk`]: sends the files of the walk to the pool, and their counts to the ledger.
 
 use crate::{
     count::{Census, CensusCalls, Count},

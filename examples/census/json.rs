@@ -1,4 +1,4 @@
-//! Prints the report as JSON.
+//! Prints the report of the census as JSON.
 //!
 //! Totals are `{"files", "bytes", "lines", "words"}`. The type of a file without an extension is
 //! `null`. A path is a string. If its name is not valid Unicode, the path is `{"lossy", "bytes"}`:

@@ -1,4 +1,4 @@
-//! The sums of the census: the state of a service that alone owns them.
+//! [`Ledger`]: the sums of the census, which are the state of a service that alone owns them.
 
 use crate::count::{Count, Digest};
 use nanolith::prelude::*;

@@ -1,4 +1,4 @@
-//! Prints the report as a table.
+//! Prints the report of the census as a table.
 
 use crate::{
     ledger::{Duplicates, FileType, Report, Totals, Unreadable},

@@ -1,4 +1,4 @@
-//! Finds the files of a tree.
+//! Finds the files of a folder tree.
 
 use crate::{arguments::Options, file::Links, ledger::Unreadable};
 use ignore::{DirEntry, Error, WalkBuilder};

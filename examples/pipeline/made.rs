@@ -1,4 +1,4 @@
-//! Generates pictures for a run without files: rings in colour, of different sizes.
+//! Generates pictures for a run of the pipeline without files: rings in colour, of different sizes.
 
 use crate::picture::{Picture, packed};
 use png::{ColorType, Compression};

@@ -1,4 +1,5 @@
-//! The three tasks: decode a file to a picture, shrink the picture, and encode the small picture.
+//! [`Pictures`]: the three tasks of the pipeline, which decode a file to a picture, shrink the
+//! picture, and encode the small picture.
 
 use crate::file::{self, Links};
 use nanolith::prelude::*;

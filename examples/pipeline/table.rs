@@ -1,4 +1,5 @@
-//! Shows the work of each stage: a table that is redrawn on a terminal, or lines of text.
+//! [`Live`]: shows the work of each stage of the pipeline, as a table that is redrawn on a
+//! terminal, or as lines of text.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use nanolith::pipeline::{PipelineStats, StageStats};

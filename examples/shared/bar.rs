@@ -1,4 +1,4 @@
-//! A progress bar for long work: it appears after half a second, and only on a terminal.
+//! [`Bar`]: a progress bar for long work. It appears after half a second, and only on a terminal.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{

@@ -1,4 +1,5 @@
-//! Tests bulk work against a plain map: for any size, bound or failure, the results are the same.
+//! A property test: bulk work, which is many inputs through one task, against a model that is a
+//! plain map. For any size, bound or failure, the results are the same.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{bulk::each, executor::MaxQueue, pool::Concurrency, prelude::*};

@@ -1,5 +1,5 @@
-//! Tests of calls that go through the ring, without the lock: they behave as calls that take the
-//! lock.
+//! Tests of the fast path: calls that go through the ring, a lock-free MPMC queue in front of the
+//! queue with a lock. They behave as calls that take the lock.
 #![allow(missing_docs)] // a test's name documents it
 
 mod common;

@@ -1,5 +1,5 @@
-//! Tests that a free slot counts as capacity: a queue's bound counts calls that wait beyond the
-//! slots that run no task.
+//! Tests that a free slot counts as capacity. A slot is the place of one running task; a queue's
+//! bound counts the calls that wait beyond the free slots.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 mod common;

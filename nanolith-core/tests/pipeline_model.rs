@@ -1,4 +1,4 @@
-//! Tests random pipelines against plain iterators.
+//! A property test: random pipelines against a model that is a plain iterator.
 #![allow(missing_docs, clippy::missing_errors_doc)] // a test's name documents it
 
 use nanolith::{

@@ -1,4 +1,5 @@
-//! Tests of the pool, over a hand-written set.
+//! Tests of the basics of a pool, over a hand-written set: outputs, threads, order, nested waits,
+//! panics, cancellation and time-outs.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 mod common;

@@ -1,4 +1,5 @@
-//! Tests random programs against a simple model.
+//! A property test: random programs on a pool against a model that keeps the calls in plain maps
+//! and sets.
 //!
 //! Calls are submitted, finished, cancelled and raised. The pool is resized, paused, resumed and
 //! closed, and time advances. After each step the pool runs exactly what the model runs. At the end

@@ -1,4 +1,5 @@
-//! Tests of queue bounds: the effect of a full queue, the order of waiters, and the empty queue.
+//! Tests of queue bounds: the effect of a full queue, the order of the submitters that wait, and
+//! the empty queue.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 mod common;

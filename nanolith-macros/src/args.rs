@@ -1,4 +1,5 @@
-//! Parses the options of `#[define(..)]`, and splits the options of `#[task(..)]` for `attr`.
+//! [`Options`]: the parsed options of `#[define(..)]`. This module also splits the options of
+//! `#[task(..)]` for `attr`.
 
 use std::fmt::Display;
 

@@ -1,5 +1,5 @@
-//! Attributes on functions: parses and removes the helper attributes, and selects the attributes
-//! that generated code repeats.
+//! Parses and removes the helper attributes of functions, such as `#[task]` and `#[init]`, and
+//! selects the attributes that generated code repeats.
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;

@@ -1,5 +1,5 @@
-//! Generates the output beside errors: the user's item and an inert copy of the API. The callers of
-//! a set with one mistake then get no further errors.
+//! Generates the output beside errors: the user's item, and a copy of the API whose methods do
+//! nothing. The callers of a set with one mistake then get no further errors.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};

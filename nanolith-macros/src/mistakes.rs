@@ -1,4 +1,5 @@
-//! Collects the mistakes of one block, so that one build reports all of them.
+//! [`Mistakes`]: collects the mistakes of one `#[define]` block, so that one build reports all of
+//! them.
 //!
 //! Each module that reads the user's code takes a `&mut Mistakes` and continues after it has
 //! recorded a mistake.

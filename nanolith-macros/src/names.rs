@@ -1,5 +1,5 @@
-//! Names: derives the name of a variant, lists the reserved names, and finds the name that the user
-//! probably meant.
+//! Derives the names of enum variants, lists the names that a task cannot have, and finds the name
+//! that the user probably meant.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,5 @@
-//! Compares the expansions of a few sets with files that a person can read: `snapshots/*.rs`.
+//! Snapshot tests: the expansions of a few sets equal the files `snapshots/*.rs`, which a person
+//! can read.
 //!
 //! After an intended change, `UPDATE_SNAPSHOTS=1 cargo test -p nanolith-macros` rewrites the files.
 

@@ -1,4 +1,4 @@
-//! The attribute on a set of tasks.
+//! The attribute `#[define]` on a set of tasks, with its documentation.
 
 /// Generates a set of tasks from an `impl` block or an inline module: each function with a
 /// visibility becomes a typed call.

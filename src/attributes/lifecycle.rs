@@ -1,4 +1,5 @@
-//! The attributes on functions that begin and end a state, and that run around tasks.
+//! The attributes on hooks, with their documentation: `#[init]` and `#[on_close]` begin and end a
+//! state; `#[before_task]` and `#[after_task]` run around each task.
 
 /// Used inside of a `#[define]` block. Makes the state of a service, on the service's thread.
 ///

@@ -1,4 +1,5 @@
-//! The attributes on functions that receive messages and streams.
+//! The attributes on functions that receive messages and streams, `#[on_message]` and
+//! `#[on_stream]`, with their documentation.
 
 /// Used inside of a `#[define]` block. Handles the messages that are sent to a service:
 /// [`Service::send`].

@@ -1,4 +1,4 @@
-//! The attribute macros, with their documentation.
+//! The attribute macros of nanolith-macros, exported again with their documentation.
 
 mod define;
 mod lifecycle;

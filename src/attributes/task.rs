@@ -1,4 +1,4 @@
-//! The attribute on one task.
+//! The attribute `#[task]` on one task, with its documentation.
 
 /// Used inside of a `#[define]` block. Makes a function a task, leaves it out, or sets how it is
 /// called.

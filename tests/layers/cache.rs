@@ -1,4 +1,4 @@
-//! Tests of the cache: repeated outputs, shared loads, and keys that are user code.
+//! Tests of the cache layer: repeated outputs, shared loads, and keys that are user code.
 
 use crate::desk::{Desk, Work, WorkCalls, WorkOutput, WorkTask};
 use nanolith::{

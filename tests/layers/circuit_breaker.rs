@@ -1,4 +1,4 @@
-//! Tests of the circuit breaker.
+//! Tests of the circuit breaker, the layer that rejects calls after too many failures.
 
 use crate::desk::{Desk, Work, WorkCalls, WorkOutput};
 use nanolith::{

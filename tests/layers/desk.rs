@@ -1,4 +1,4 @@
-//! An executor whose jobs the test ends by hand, and a set with calls on it.
+//! [`Desk`]: an executor whose jobs the test ends by hand, and [`Work`], a set with calls on it.
 
 use nanolith::{
     Executor,

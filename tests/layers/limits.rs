@@ -1,4 +1,4 @@
-//! Tests of the concurrency limit and the rate limit.
+//! Tests of the layers that limit calls: the concurrency limit and the rate limit.
 
 use crate::desk::{Desk, Work, WorkCalls, poll_now};
 use nanolith::{

@@ -1,4 +1,4 @@
-//! Tests of the retry layer.
+//! Tests of the retry layer, which runs a failed call again.
 
 use crate::desk::{Desk, Work, WorkCalls, WorkOutput, poll_now};
 use nanolith::{

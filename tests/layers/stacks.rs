@@ -1,5 +1,5 @@
-//! Tests of random stacks of layers around a pool: each call ends, a task that may run once runs at
-//! most once, and nothing is left.
+//! A randomized test: stacks of layers around a pool. Each call ends, a task that may run once runs
+//! at most once, and nothing is left.
 
 use nanolith::{
     Executor, TaskSet,

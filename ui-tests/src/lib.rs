@@ -1,5 +1,5 @@
-//! Sets in every shape, under the strictest lints: what the macro generates gives none of them a reason. What must not
-//! compile, and what the compiler says of it, is under `tests/ui`.
+//! Task sets in every shape, under the strictest lints: the code that `#[define]` generates causes
+//! no warning. `tests/ui` has the programs that must not compile, and the compiler's errors.
 #![forbid(unsafe_code)]
 #![deny(missing_docs, missing_debug_implementations, warnings, clippy::all, clippy::pedantic)]
 

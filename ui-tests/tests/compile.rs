@@ -1,8 +1,10 @@
-//! What must compile, what must not, and what the compiler says of it: a file a case, in `ui/pass` and `ui/fail`.
+//! UI tests of `#[define]`: the programs in `ui/pass` must compile, and those in `ui/fail` must
+//! not. Beside each failing program is the text of the compiler's errors. Each file is a case.
 //!
-//! Words are compared on one toolchain, [`PINNED`]; on any other a case must only fail. After a wanted change,
-//! `TRYBUILD=overwrite cargo test -p nanolith-ui-tests` writes them anew. One case is about a cargo feature that is off:
-//! `cargo test -p nanolith-ui-tests --no-default-features` runs it.
+//! The errors are compared on one toolchain, [`PINNED`]. On any other toolchain, a case must only
+//! fail. After an intended change, `TRYBUILD=overwrite cargo test -p nanolith-ui-tests` rewrites
+//! the texts. One case needs a cargo feature to be off: `cargo test -p nanolith-ui-tests
+//! --no-default-features` runs it.
 
 use std::{
     env, fs,

@@ -1,5 +1,5 @@
-//! Parses the output of callgrind: the number of instructions that a thread ran between two marks,
-//! in all and within each function.
+//! [`Part`]: the parsed output of callgrind, which is the number of instructions that a thread ran
+//! between two marks, in all and within each function.
 //!
 //! It reads the format without abbreviations of names and lines (`--compress-strings=no
 //! --compress-pos=no`).

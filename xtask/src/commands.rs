@@ -1,4 +1,5 @@
-//! The table of commands, with the cargo commands that each of them runs.
+//! [`COMMANDS`]: the table of `cargo xtask` commands, with the cargo commands that each of them
+//! runs.
 
 use crate::{
     checks, ci, instructions,

@@ -1,5 +1,5 @@
-//! The program whose instructions `cargo xtask instructions` counts: each side of a call is between
-//! functions that are never inlined.
+//! The program whose instructions `cargo xtask instructions` counts under callgrind. Marker
+//! functions, which are never inlined, stand before and after each side of a call.
 //!
 //! The count has to be the same in each run, so no part of a round depends on time. While calls are
 //! submitted, the executor's one thread is held in a task behind a [`Gate`]. The thread then runs

@@ -1,4 +1,5 @@
-//! M1: one sender and four receivers. Each receiver gets each message.
+//! Case M1: the throughput of a broadcast from one sender to four receivers. Each receiver gets
+//! each message.
 
 use crate::{
     case::{Case, Contender, Unit},

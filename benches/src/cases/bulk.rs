@@ -1,4 +1,5 @@
-//! bulk: ten million square roots, each a task, through `each`, and through `map` from a `Vec`.
+//! Case `bulk`: the throughput of ten million square roots, each a task, through `each`, and
+//! through `map` from a `Vec`.
 
 use crate::{
     case::{Case, Contender, Unit},

@@ -1,5 +1,5 @@
-//! M2: chunks of 64 KiB from one thread to another, without a copy; then the same with a receiver
-//! that reads each byte.
+//! Cases M2 and M2-touched: the throughput of chunks of 64 KiB from one thread to another, without
+//! a copy. In M2-touched, the receiver reads each byte.
 
 use crate::{
     case::{Case, Contender, Unit},

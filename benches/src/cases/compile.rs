@@ -1,4 +1,5 @@
-//! compile: the cost of a clean build of a hello-world, for nanolith and for other crates.
+//! Cases `compile`, `compile-release` and `compile-crates`: the time of a clean build of a
+//! hello-world and the number of its crates, for nanolith and for other libraries.
 
 use crate::{
     case::{Case, Contender, Unit},

@@ -1,4 +1,5 @@
-//! Contention: one, four and sixteen callers at once, with four workers on each core.
+//! Cases T1-crowd and S2-crowd: the throughput under contention, from one, four and sixteen callers
+//! at once. A pool has four workers on each core.
 
 use crate::{
     case::{Case, Contender, Unit},

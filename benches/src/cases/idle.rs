@@ -1,4 +1,5 @@
-//! idle: the cost of idle threads, some time after their last work.
+//! Case `idle`: the CPU time that idle threads of a pool and of ten services use, some time after
+//! their last work.
 
 use crate::{
     case::{Case, Contender, Unit},

@@ -1,4 +1,4 @@
-//! Launch: a service from its launch to its end, with one call in between.
+//! Case `launch`: the time from the launch of a service to its end, with one call in between.
 
 use crate::{
     case::{Case, Contender, Unit},

@@ -1,4 +1,5 @@
-//! macro: the compile time of `#[define]`, with two hundred tasks in one block.
+//! Cases `macro` and `macro-task`: the compile time of `#[define]`, with two hundred tasks in one
+//! block.
 
 use crate::{
     case::{Case, Contender, Unit},

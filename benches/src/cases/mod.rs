@@ -1,4 +1,4 @@
-//! The benchmark cases, in the order of a full comparison.
+//! The table of the benchmark cases, in the order of a full comparison.
 
 mod broadcast;
 mod bulk;

@@ -1,5 +1,5 @@
-//! T3: a task submits a thousand children to its own pool and waits for all of them. It is the one
-//! case whose tasks may run on the thread that waits for them.
+//! Case T3: the throughput of nested tasks. A task submits a thousand children to its own pool and
+//! waits for all of them. It is the one case whose tasks may run on the thread that waits for them.
 
 use crate::{
     case::{Case, Contender, Unit},

@@ -1,5 +1,5 @@
-//! P1: a pipeline of three unequal stages over bounded links. Each stage has a thread or a task of
-//! its own.
+//! Case P1: the throughput of a pipeline of three unequal stages over bounded links. Each stage has
+//! a thread or a task of its own.
 
 use crate::{
     case::{Case, Contender, Unit},

@@ -1,4 +1,5 @@
-//! roots: square roots, each a task of its own, beside the same tasks on Node's threads.
+//! Case `roots`: the throughput of square roots, each a task of its own, beside the same tasks on
+//! worker threads of Node.js.
 
 use crate::{
     case::{Case, Contender, Unit},

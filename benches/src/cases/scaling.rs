@@ -1,5 +1,5 @@
-//! Scaling: tasks of about a microsecond from four threads, by the number of workers, on machines
-//! with enough cores.
+//! Case `scaling`: the throughput of tasks of about a microsecond from four threads, by the number
+//! of workers. It runs on machines with eight cores or more.
 
 use crate::{
     case::{Case, Contender, Unit},

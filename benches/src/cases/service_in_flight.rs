@@ -1,4 +1,5 @@
-//! S2: calls to a service with a state, many in flight, from one caller and from four.
+//! Cases S2 and S2x4: the throughput of calls to a service with a state, many in flight, from one
+//! caller and from four.
 
 use crate::{
     case::{Case, Contender, Unit},

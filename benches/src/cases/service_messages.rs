@@ -1,4 +1,5 @@
-//! S3: messages to a service without an answer, and a last one with an answer.
+//! Case S3: the throughput of messages to a service, which answers none of them. A last call with
+//! an answer ends the run.
 
 use crate::{
     case::{Case, Contender, Unit},

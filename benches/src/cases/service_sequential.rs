@@ -1,5 +1,5 @@
-//! S1: one call at a time to a service that has a state and a thread of its own. The caller waits
-//! for each.
+//! Cases S1 and S1a: the latency of a call to a service, which has a state and a thread of its own.
+//! The caller waits for each call before the next.
 
 use crate::{
     case::{Case, Contender, Unit},

@@ -1,4 +1,5 @@
-//! T2: submit a task and wait for it, one at a time.
+//! Case T2 and its variants: the latency of a task on a pool. The caller submits a task and waits
+//! for it before the next.
 
 use crate::{
     case::{Case, Contender, Unit},

@@ -1,4 +1,5 @@
-//! T1: tasks submitted one by one, many in flight. A handle returns each result.
+//! Case T1 and its variants: the throughput of tasks that are submitted to a pool one by one, many
+//! in flight. A handle returns each result.
 
 use crate::{
     case::{Case, Contender, Unit},

@@ -1,4 +1,5 @@
-//! Runs the same tasks on Node's threads, if Node is installed and `--node` is given.
+//! Runs the same tasks on worker threads of Node.js, plain or in a pool of the package Piscina, if
+//! Node.js is installed and `--node` is given.
 //!
 //! Each run is a process of its own, which prints its own costs.
 

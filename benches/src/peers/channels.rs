@@ -1,5 +1,5 @@
-//! Hand-written services: a thread that takes messages from a bounded channel, and a oneshot
-//! channel for each answer.
+//! [`Channel`]: a hand-written service. Its thread takes messages from a bounded channel, and sends
+//! each answer through a oneshot channel.
 
 use super::{Peer, Service, Start, Tell};
 use crate::work::{Sum, caught};

@@ -1,4 +1,6 @@
-//! A limit: hands one number to another core and takes its answer, by spinning alone.
+//! [`TwoLines`] and [`OneLine`]: hand-written rows that show the least latency of a call. A thread
+//! hands one number to another core over one or two cache lines and takes the answer, by spinning
+//! alone.
 
 use super::{Peer, STOP, Service, Start, TOTAL, spin::until};
 use crate::work::{Body, Sum, Tiny, caught};

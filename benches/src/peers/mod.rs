@@ -1,4 +1,5 @@
-//! The contenders: pools, runtimes, actors and hand-written code, behind a few small traits.
+//! The peers, which the contenders of a case run: adapters of thread pools, async runtimes, actor
+//! libraries and hand-written code, behind traits such as [`Peer`] and [`Service`].
 
 pub(crate) mod channels;
 pub(crate) mod nanolith;

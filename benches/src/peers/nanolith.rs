@@ -1,4 +1,5 @@
-//! nanolith, with its default settings.
+//! The adapters of nanolith: its global pool, a pool with a number of workers, and a service. Other
+//! settings are the defaults.
 
 use super::{
     AsyncPeer, AsyncService, Peer, Service, Start, Tell, Within,

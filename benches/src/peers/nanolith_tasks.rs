@@ -1,4 +1,4 @@
-//! The tasks of each case, as a set of nanolith tasks.
+//! [`Numbers`]: the `#[define]` block with nanolith's tasks for all cases.
 
 use crate::work::{self, Body, Micros, Sum, Tiny};
 use ::nanolith::{Executor, TaskSet, prelude::*};

@@ -1,4 +1,5 @@
-//! ractor's actors. Their mailbox has no bound, so only the callers' windows limit it.
+//! ractor's actors. Their mailbox has no bound, so only the number of calls that each caller has in
+//! flight limits it.
 
 use super::{AsyncPeer, AsyncService, AsyncTell, Start, Within, runtime};
 use crate::work::Sum;

@@ -1,5 +1,6 @@
-//! A limit: rings of slots. Each ring takes numbers to one worker thread and their answers back, by
-//! atomics alone. Each caller has a ring of its own.
+//! [`TaskRing`] and [`ServiceRing`]: hand-written rows that show the highest throughput of calls. A
+//! ring of slots takes numbers to one worker thread and their answers back, by atomics alone. Each
+//! caller has a ring of its own.
 
 use super::{Peer, STOP, Service, Start, TOTAL, spin::until};
 use crate::work::{Body, Sum, Tiny, caught};

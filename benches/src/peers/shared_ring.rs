@@ -1,5 +1,5 @@
-//! A limit: one ring that a sender writes once for all its receivers. Each receiver follows at its
-//! own pace.
+//! A hand-written row that shows the highest throughput of a broadcast: one ring that a sender
+//! writes once for all its receivers. Each receiver reads at its own pace.
 
 use super::spin::until_soon;
 use crossbeam_utils::CachePadded;

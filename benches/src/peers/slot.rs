@@ -1,5 +1,5 @@
-//! A hand-written slot for one value. One thread fills it; the thread that takes the value spins
-//! briefly before it sleeps.
+//! [`Slot`]: a hand-written oneshot cell for one value, which can be used again. One thread fills
+//! it; the thread that takes the value spins briefly before it sleeps.
 
 use std::{
     hint,

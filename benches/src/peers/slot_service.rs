@@ -1,5 +1,5 @@
-//! A hand-written service for one caller. It has two slots: one for the question, one for the
-//! answer.
+//! [`SlotService`]: a hand-written service for one caller. It has two slots of one value each: one
+//! for the question, one for the answer.
 
 use super::{Peer, STOP, Service, Start, TOTAL, slot::Slot};
 use crate::work::{Sum, caught};

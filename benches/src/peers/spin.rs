@@ -1,4 +1,5 @@
-//! Spinning, as the limits do to wait.
+//! Spin loops that yield the core at intervals. The hand-written rings and cache lines wait by
+//! them.
 
 use std::{hint, thread};
 

@@ -1,5 +1,5 @@
-//! A hand-written set of tasks, in the form that `#[define]` generates. Its tasks run the closures
-//! that they are given, so each test states what happens where.
+//! [`Any`]: a hand-written set of tasks, in the form that `#[define]` generates. Its tasks run the
+//! closures that they are given, so each test states what happens where.
 #![allow(dead_code, unreachable_pub, clippy::needless_pass_by_value)] // not every test uses all of it
 
 use nanolith::{

@@ -1,4 +1,4 @@
-//! The two forms of a set: an `impl` block, and an inline module.
+//! [`Form`]: the item under `#[define]`, which is an `impl` block or an inline module.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,5 @@
-//! A function of the block: its receiver, its context and its arguments.
+//! [`Function`]: a function of a `#[define]` block, with its receiver, its context and its
+//! arguments.
 
 use syn::{Attribute, FnArg, Ident, Pat, PatType, ReceiverKind, ReturnType, Signature, Type, Visibility, parse_quote};
 

@@ -1,4 +1,5 @@
-//! A hook of a set.
+//! [`Hook`]: the parsed form of a hook, which is a function with a role such as `#[init]` or
+//! `#[before_task]` in a `#[define]` block.
 
 use syn::Type;
 

@@ -1,4 +1,5 @@
-//! The model of a set: the functions of a block, sorted into tasks, hooks and other functions.
+//! [`Set`]: the model of a `#[define]` block, whose functions are sorted into tasks, hooks and
+//! other functions.
 //!
 //! This module refuses only a function that it cannot sort. `valid` checks whether a task or a hook
 //! is allowed, and `expand` generates code for it. Both call the methods of these types.

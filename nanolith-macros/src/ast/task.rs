@@ -1,4 +1,4 @@
-//! A task of a set.
+//! [`Task`]: the parsed form of one task function of a `#[define]` block.
 
 use syn::{Attribute, GenericArgument, Ident, PathArguments, Type, Visibility, ext::IdentExt};
 

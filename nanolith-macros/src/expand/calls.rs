@@ -1,4 +1,5 @@
-//! Generates `GeometryCalls<E>`, which has one typed method for each task.
+//! Generates the struct `GeometryCalls<E>` of a set `Geometry`, which has one typed method for each
+//! task.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};

@@ -1,5 +1,5 @@
-//! Generates compile-time checks that a value which moves between threads may move, with errors at
-//! the user's own types.
+//! Generates compile-time assertions that a type which moves between threads is `Send`, with errors
+//! at the user's own types.
 //!
 //! A check of a type from the standard library stands inside a generated type: `Checked<SetTask, {
 //! argument::<Rc<u8>>(); true }>` is `SetTask`. If the check fails, the type does not exist, and

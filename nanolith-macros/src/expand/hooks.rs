@@ -1,4 +1,5 @@
-//! Generates `const HOOKS`, and `service`, which runs the `#[init]`.
+//! Generates `const HOOKS`, the functions that run around each task and at the close, and the
+//! function `service`, which runs the `#[init]`.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};

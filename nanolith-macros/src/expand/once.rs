@@ -1,4 +1,5 @@
-//! Generates the items of only one block for each type, and one error if there is a second block.
+//! Generates the items of only one `#[define]` block for each type, and one error if there is a
+//! second block.
 //!
 //! The generated items are in the call of a macro that expands to them if they come with the
 //! macro's own key. Each block defines such a macro in a module. The module's name states the

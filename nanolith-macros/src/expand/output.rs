@@ -1,4 +1,5 @@
-//! Generates `enum GeometryOutput`, with a variant for each task that holds its output.
+//! Generates `enum GeometryOutput` of a set `Geometry`, with a variant for each task that holds its
+//! output.
 
 use proc_macro2::TokenStream;
 use quote::quote;

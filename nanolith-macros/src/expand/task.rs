@@ -1,4 +1,5 @@
-//! Generates `enum GeometryTask`, with a variant for each task that has its arguments as fields.
+//! Generates `enum GeometryTask` of a set `Geometry`, with a variant for each task that has its
+//! arguments as fields.
 
 use proc_macro2::TokenStream;
 use quote::quote;

@@ -1,5 +1,5 @@
-//! Classifies a type by the names in it: whether it can be checked inside a generated type, and why
-//! it may not be `Send`.
+//! Looks at the names in a type. [`Origin`] decides whether a `Send` assertion on it can stand
+//! inside a generated type, and [`Reason`] says why the type may not be `Send`.
 
 use std::collections::HashSet;
 

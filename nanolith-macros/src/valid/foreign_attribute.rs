@@ -1,4 +1,5 @@
-//! Recognizes attributes of other crates that turn a function into something that cannot be a task.
+//! Rejects attributes of other crates that turn a function into something that cannot be a task,
+//! such as `#[test]` and `#[tokio::main]`.
 
 use syn::{Attribute, Meta};
 

@@ -1,4 +1,5 @@
-//! Checks the signatures of hooks.
+//! Checks the signatures of hooks, such as `#[init]` and `#[before_task]`, and rejects a second
+//! hook of one kind.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;

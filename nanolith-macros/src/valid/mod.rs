@@ -1,5 +1,5 @@
-//! Checks a set and refuses what cannot work. All mistakes are collected, and each message says
-//! what to write instead.
+//! Checks a `#[define]` block and refuses what cannot work. All mistakes are collected, and each
+//! message says what to write instead.
 
 mod advice;
 mod foreign_attribute;

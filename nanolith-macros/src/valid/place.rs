@@ -1,4 +1,4 @@
-//! Checks the item that the attribute is on.
+//! Checks that `#[define]` is on an `impl` block or an inline module that can become a task set.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};

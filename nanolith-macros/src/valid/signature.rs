@@ -1,4 +1,4 @@
-//! Checks the signatures of tasks.
+//! Checks the signatures of tasks: qualifiers, generics, receiver, arguments and options.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};

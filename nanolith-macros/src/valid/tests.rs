@@ -1,4 +1,4 @@
-//! Tests of each refusal: a row is one misuse and a part of its message.
+//! Tests of each mistake that `valid` reports: a row is one misuse and a part of its message.
 
 use proc_macro2::TokenStream;
 

@@ -1,4 +1,5 @@
-//! Checks the type of an argument or an output.
+//! Checks the type of a task's argument or output. References, `impl Trait` and types without a
+//! known size are mistakes.
 
 use std::collections::HashSet;
 

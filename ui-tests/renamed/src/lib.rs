@@ -1,5 +1,5 @@
-//! The dependency has another name here, so that what `#[define(crate = ::stone)]` writes finds nothing under the usual
-//! one. That this compiles is the test.
+//! A compile test: the dependency on nanolith has the name `stone` here, so that a path to the
+//! usual name in the code of `#[define(crate = ::stone)]` is an error.
 #![no_implicit_prelude]
 #![deny(missing_docs, warnings)]
 

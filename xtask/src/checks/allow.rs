@@ -1,4 +1,5 @@
-//! Allow-lists in `xtask/allow`: the present findings of a check that pass. A list only shrinks.
+//! [`List`]: an allow-list in `xtask/allow`, which names the present findings of a check that pass.
+//! A list only shrinks.
 //!
 //! A line is `KEY` or `NUMBER KEY`. A finding fails if the list lacks it or has a smaller number. A
 //! line fails if no finding needs it. `NANOLITH_ALLOW=update` rewrites a list and never raises a

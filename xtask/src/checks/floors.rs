@@ -1,5 +1,5 @@
-//! `cargo xtask floors`: checks that a module of nanolith-core imports only from modules of earlier
-//! floors.
+//! `cargo xtask floors`: checks that nanolith-core is layered. A floor is a layer of modules; a
+//! module imports only from modules of earlier floors.
 //!
 //! `ARCHITECTURE.md` has the list of floors, one on each line. The modules of one floor may use
 //! each other, but not in a cycle. A use is a path in code that starts with `crate`, or with enough

@@ -1,4 +1,4 @@
-//! Splits Rust text into code, comments and literals.
+//! A lexer that splits Rust text into code, comments and the text of strings.
 
 /// The kind of a piece of a Rust file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

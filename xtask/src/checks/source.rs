@@ -1,4 +1,4 @@
-//! Parses Rust files and excludes tests.
+//! [`Source`]: a parsed Rust file. This module reads the files of folders, and excludes tests.
 
 use crate::{checks::files, shell::Failure};
 use proc_macro2::{TokenStream, TokenTree};

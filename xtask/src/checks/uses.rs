@@ -1,4 +1,5 @@
-//! Finds the top-level names of the crate that a file's code uses.
+//! Finds the top-level names of a crate, such as its modules, that a file's code uses. `floors`
+//! builds the import graph from them.
 
 use crate::checks::source::{attributes, impl_attributes, is_test};
 use proc_macro2::{Span, TokenStream, TokenTree};

@@ -1,4 +1,4 @@
-//! `cargo xtask words`: finds words that prose should not use. `xtask/words.txt` lists them.
+//! `cargo xtask words`: a lint for forbidden words in prose. `xtask/words.txt` lists the words.
 //!
 //! Prose is the text of comments, strings and Markdown. Code is not prose: neither identifiers, nor
 //! text between backticks, nor a fenced block. The comments and strings in a fenced block are

@@ -1,5 +1,5 @@
 //! Expands `macro_rules` macros that generate types and `impl`s, as far as this workspace uses
-//! them.
+//! them, so that the API listing has their items.
 
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::ToTokens;

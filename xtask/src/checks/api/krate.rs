@@ -1,4 +1,5 @@
-//! Crates as trees of modules, and the resolution of the names in them.
+//! [`Crates`]: the crates of the API listing as trees of modules, and the resolution of the names
+//! in them.
 
 use super::expand::expand;
 use crate::{
