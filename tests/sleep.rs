@@ -2,7 +2,6 @@
 #![allow(missing_docs)] // a test's name documents it
 
 use nanolith::{
-    prelude::*,
     time::{Elapsed, MILLISECOND, MINUTE, sleep, timeout},
 };
 use std::{

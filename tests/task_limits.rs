@@ -6,7 +6,7 @@ use nanolith::{
     Executor, TaskSet,
     executor::{MaxQueue, OnFull},
     layers::{self, RateLimit},
-    pool::{BroadcastError, Concurrency, PoolBuilder},
+    pool::Concurrency,
     prelude::*,
     time::MILLISECOND,
 };

@@ -183,11 +183,11 @@ pub enum CallError {
     /// ```
     /// use nanolith::{executor::Job, prelude::*};
     /// # use nanolith_doc_sets::*;
-    /// # let (tell, told) = std::sync::mpsc::channel();
+    /// # let (sender, outcomes) = std::sync::mpsc::channel();
     /// let pool = Pool::builder().build()?; // has no `Counter`
-    /// let job = Job::<Counter>::new(CounterTask::Bump { by: 1 }, move |outcome| drop(tell.send(outcome)));
+    /// let job = Job::<Counter>::new(CounterTask::Bump { by: 1 }, move |outcome| drop(sender.send(outcome)));
     /// pool.try_execute(job)?;
-    /// assert!(matches!(told.recv()?, Err(CallError::Unsupported(_))));
+    /// assert!(matches!(outcomes.recv()?, Err(CallError::Unsupported(_))));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     Unsupported(CallTrace),

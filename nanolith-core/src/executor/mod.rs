@@ -72,7 +72,7 @@ pub trait Executor<S: TaskSet>: Send + Sync {
     /// # let (sender, outcomes) = std::sync::mpsc::channel();
     /// let pool = Pool::builder().build()?;
     /// let task = GeometryTask::Add { x: 4, y: 5 };
-    /// pool.execute(Job::<Geometry>::new(task, move |outcome| drop(sender.send(outcome))))?;
+    /// pool.try_execute(Job::<Geometry>::new(task, move |outcome| drop(sender.send(outcome))))?;
     /// assert!(matches!(outcomes.recv()?, Ok(GeometryOutput::Add(9))));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -40,7 +40,7 @@ impl Priority {
     ///
     /// ```
     /// use nanolith::Priority;
-    /// assert!(Priority::ALL.is_sorted_by_key(|priority| priority.timeout()));
+    /// assert!(Priority::ALL.is_sorted_by_key(|priority| priority.max_wait()));
     /// ```
     pub const ALL: [Self; 5] = [Self::Immediate, Self::UserBlocking, Self::Normal, Self::Low, Self::Idle];
 
@@ -63,8 +63,8 @@ impl Priority {
     /// ```
     /// use nanolith::Priority;
     /// use std::time::Duration;
-    /// assert_eq!(Priority::UserBlocking.timeout(), Duration::from_millis(250));
-    /// assert_eq!(Priority::Low.timeout(), Duration::from_secs(10));
+    /// assert_eq!(Priority::UserBlocking.max_wait(), Duration::from_millis(250));
+    /// assert_eq!(Priority::Low.max_wait(), Duration::from_secs(10));
     /// ```
     #[must_use]
     pub const fn max_wait(self) -> Duration {

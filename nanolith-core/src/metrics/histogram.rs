@@ -14,7 +14,7 @@ use std::{fmt, time::Duration};
 ///     Geometry::on(&pool).add(n, n).wait()?;
 /// }
 /// pool.drained().wait();
-/// let run = pool.metrics().ok_or("it was asked to measure")?.run();
+/// let run = pool.metrics().ok_or("it was asked to measure")?.run_time();
 /// assert_eq!(run.count(), 100);
 /// assert!(run.min() <= run.percentile(50.0) && run.percentile(50.0) <= run.percentile(99.0));
 /// println!("{run}"); // 100 calls, mean 310ns, p50 290ns, p90 400ns, p99 900ns, max 1.2µs

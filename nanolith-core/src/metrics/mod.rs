@@ -37,7 +37,7 @@ mod read {
     /// pool.drained().wait();
     /// let metrics = pool.metrics().ok_or("it was asked to measure")?;
     /// assert_eq!((metrics.run_time().count(), metrics.tasks().len()), (2, 2));
-    /// assert_eq!(metrics.task("parse").map(|parse| parse.run().count()), Some(1));
+    /// assert_eq!(metrics.task("parse").map(|parse| parse.run_time().count()), Some(1));
     /// println!("{:.0} % busy", 100.0 * metrics.utilization());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -112,7 +112,7 @@ mod read {
         /// # let pool = Pool::builder().metrics(true).concurrency(Concurrency::Exact(2)).build()?;
         /// let mut both = pool.metrics().ok_or("it was asked to measure")?;
         /// both.merge(&both.clone());
-        /// assert_eq!(both.run().count(), 0);
+        /// assert_eq!(both.run_time().count(), 0);
         /// # Ok::<(), Box<dyn std::error::Error>>(())
         /// ```
         pub fn merge(&mut self, other: &Self) {

@@ -57,11 +57,11 @@ impl<S: TaskSet> Reply<S> {
     /// use nanolith::{executor::Job, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
-    /// # let (tell, told) = std::sync::mpsc::channel();
-    /// # let job = Job::<Geometry>::new(GeometryTask::Add { x: 4, y: 5 }, move |outcome| drop(tell.send(outcome)));
+    /// # let (sender, outcomes) = std::sync::mpsc::channel();
+    /// # let job = Job::<Geometry>::new(GeometryTask::Add { x: 4, y: 5 }, move |outcome| drop(sender.send(outcome)));
     /// let (GeometryTask::Add { x, y }, reply) = job.split()?;
     /// std::thread::spawn(move || reply.complete(Ok(GeometryOutput::Add(x + y))));
-    /// assert!(matches!(told.recv()?, Ok(GeometryOutput::Add(9))));
+    /// assert!(matches!(outcomes.recv()?, Ok(GeometryOutput::Add(9))));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn complete(self, outcome: Result<S::Output, CallError>) {

@@ -23,7 +23,7 @@ pub(crate) fn enumeration(set: &Set) -> TokenStream {
     quote! {
         #doc
         #attrs
-        #[allow(deprecated, non_snake_case, private_interfaces)]
+        #[allow(dead_code, deprecated, non_snake_case, private_interfaces)]
         #derives
         #vis enum #name #generics #where_clause {
             #(#variants,)*

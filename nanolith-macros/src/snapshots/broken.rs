@@ -19,7 +19,7 @@ mod only_one_define_block_for_Broken {
     pub(super) use items;
 }
 /// The tasks of `Broken`, their arguments as fields.
-#[allow(deprecated, non_snake_case, private_interfaces)]
+#[allow(dead_code, deprecated, non_snake_case, private_interfaces)]
 pub enum BrokenTask {
     /// `Broken::add`.
     Add {

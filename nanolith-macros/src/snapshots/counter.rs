@@ -28,7 +28,7 @@ mod only_one_define_block_for_Counter {
     pub(super) use items;
 }
 /// The tasks of `Counter`, their arguments as fields.
-#[allow(deprecated, non_snake_case, private_interfaces)]
+#[allow(dead_code, deprecated, non_snake_case, private_interfaces)]
 pub enum CounterTask {
     /// `Counter::bump`.
     Bump {

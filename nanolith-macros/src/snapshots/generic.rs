@@ -32,7 +32,7 @@ mod use_define_name_for_a_second_Pile {
     pub(super) use items;
 }
 /// The tasks of `Stack`, their arguments as fields.
-#[allow(deprecated, non_snake_case, private_interfaces)]
+#[allow(dead_code, deprecated, non_snake_case, private_interfaces)]
 pub enum PileTask<T, const N: usize>
 where
     T: Clone + Send,

@@ -28,7 +28,7 @@ mod only_one_define_block_for_Geometry {
     pub(super) use items;
 }
 /// The tasks of `Geometry`, their arguments as fields.
-#[allow(deprecated, non_snake_case, private_interfaces)]
+#[allow(dead_code, deprecated, non_snake_case, private_interfaces)]
 pub enum GeometryTask {
     /// `Geometry::add`.
     Add {

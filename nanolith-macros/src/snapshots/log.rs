@@ -16,7 +16,7 @@ mod only_one_define_block_for_Log {
     pub(super) use items;
 }
 /// The tasks of `Log`, their arguments as fields.
-#[allow(deprecated, non_snake_case, private_interfaces)]
+#[allow(dead_code, deprecated, non_snake_case, private_interfaces)]
 pub enum LogTask {
     /// `Log::heard`.
     Heard,

@@ -10,7 +10,7 @@ pub mod geometry {
     /// The set of tasks of the module `geometry`.
     pub struct Tasks;
     /// The tasks of `geometry`, their arguments as fields.
-    #[allow(deprecated, non_snake_case, private_interfaces)]
+    #[allow(dead_code, deprecated, non_snake_case, private_interfaces)]
     pub enum Task {
         /// `geometry::move_by`.
         MoveBy {

@@ -124,11 +124,11 @@ impl PoolBuilder {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// let (tell, told) = std::sync::mpsc::channel();
+    /// let (sender, outcomes) = std::sync::mpsc::channel();
     /// let pool = Pool::builder()
-    ///     .on_thread_start(move || drop(tell.send(std::thread::current().id())))
+    ///     .on_thread_start(move || drop(sender.send(std::thread::current().id())))
     ///     .build()?;
-    /// assert_ne!(told.recv()?, std::thread::current().id());
+    /// assert_ne!(outcomes.recv()?, std::thread::current().id());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn on_thread_start(mut self, handler: impl Fn() + Send + Sync + 'static) -> Self {
@@ -140,10 +140,10 @@ impl PoolBuilder {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// let (tell, told) = std::sync::mpsc::channel();
-    /// let pool = Pool::builder().on_thread_exit(move || drop(tell.send(()))).build()?;
+    /// let (sender, outcomes) = std::sync::mpsc::channel();
+    /// let pool = Pool::builder().on_thread_exit(move || drop(sender.send(()))).build()?;
     /// drop(pool);
-    /// told.recv()?;
+    /// outcomes.recv()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn on_thread_exit(mut self, handler: impl Fn() + Send + Sync + 'static) -> Self {

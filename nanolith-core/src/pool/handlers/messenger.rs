@@ -41,8 +41,8 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// ```
     /// use nanolith::messenger::Messenger;
     /// let (waiter, kitchen) = (Messenger::<&str>::open("orders")?, Messenger::<&str>::open("orders")?);
-    /// let (tell, told) = std::sync::mpsc::channel();
-    /// let cooking = kitchen.on_message(move |order| drop(tell.send(format!("{order} is ready"))))?;
+    /// let (sender, answers) = std::sync::mpsc::channel();
+    /// let cooking = kitchen.on_message(move |order| drop(sender.send(format!("{order} is ready"))))?;
     /// waiter.send("tea").wait()?;
     /// assert_eq!(answers.recv()?, "tea is ready");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -65,8 +65,8 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// ```
     /// use nanolith::messenger::{LagPolicy, Messenger};
     /// let ticks = Messenger::<u32>::builder().on_lag(LagPolicy::DropOldest(16)).build()?;
-    /// let (tell, told) = std::sync::mpsc::channel();
-    /// let watching = ticks.join().on_message_or_lost(move |tick| drop(tell.send(match tick {
+    /// let (sender, lines) = std::sync::mpsc::channel();
+    /// let watching = ticks.join().on_message_or_lost(move |tick| drop(sender.send(match tick {
     ///     Ok(tick) => format!("tick {tick}"),
     ///     Err(lost) => format!("{lost} ticks were lost"),
     /// })))?;

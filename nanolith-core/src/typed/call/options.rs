@@ -230,14 +230,14 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Call<'_, S, E, T> {
     /// # #[define]
     /// impl Geometry {
     ///     pub fn clean_up() -> bool { true }
-    ///     pub fn spin(cx: &Context<Self>, told: std::sync::mpsc::Sender<bool>) {
+    ///     pub fn spin(cx: &Context<Self>, reports: std::sync::mpsc::Sender<bool>) {
     ///         while !cx.is_cancelled() { std::thread::yield_now() }
     ///         let cleaned = Geometry::tasks().clean_up().without_parent().wait();
-    ///         let _ = told.send(cleaned.is_ok());
+    ///         let _ = outcomes.send(cleaned.is_ok());
     ///     }
     /// }
-    /// let (told, hears) = std::sync::mpsc::channel();
-    /// let outcome = Geometry::tasks().spin(told).run_timeout(MILLISECOND).wait();
+    /// let (reports, hears) = std::sync::mpsc::channel();
+    /// let outcome = Geometry::tasks().spin(reports).run_timeout(MILLISECOND).wait();
     /// assert!(matches!(outcome, Err(CallError::TimedOut(_))));
     /// assert!(hears.recv()?);
     /// # Ok::<(), std::sync::mpsc::RecvError>(())
