@@ -101,7 +101,7 @@ fn main() -> Result<(), nanolith::BoxError> {
     println!("through layers: {}", Shop::on(&steady).price(16).wait()?);
 
     // Shares of one pool: running time is divided three to one while both have calls waiting.
-    let (gold, free) = (pool.share("gold", 3), pool.share("free", 1).max_concurrency(2));
+    let (gold, free) = (pool.share("gold").weight(3).build()?, pool.share("free").max_concurrency(2).build()?);
     println!("by shares: {} and {}", Shop::on(&gold).price(4).wait()?, Shop::on(&free).price(4).wait()?);
     Ok(())
 }

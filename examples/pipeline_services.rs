@@ -86,9 +86,9 @@ impl Pack {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (done, results) = channel();
-    let pack = Pack::service(Pack { done }).name("pack").queue(QUEUE).launch().wait()?;
-    let blur = Blur::service(Blur { next: pack }).name("blur").queue(QUEUE).launch().wait()?;
-    let draw = Draw::service(Draw { next: blur }).name("draw").queue(QUEUE).launch().wait()?;
+    let pack = Pack::service(Pack { done }).name("pack").max_queue(QUEUE).launch().wait()?;
+    let blur = Blur::service(Blur { next: pack }).name("blur").max_queue(QUEUE).launch().wait()?;
+    let draw = Draw::service(Draw { next: blur }).name("draw").max_queue(QUEUE).launch().wait()?;
     for number in 0..8 {
         draw.send(number).wait()?; // waits for capacity: the loop is as fast as the slowest stage
     }

@@ -12,11 +12,7 @@
 
 mod shared;
 
-use nanolith::{
-    bulk::each,
-    executor::{MaxQueue, OnFull},
-    prelude::*,
-};
+use nanolith::{bulk::each, executor::OnFull, prelude::*};
 use shared::{
     bar::Bar,
     text::{bytes, grouped},
@@ -95,7 +91,7 @@ fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Wish, String> 
 }
 
 fn run(count: u64) -> Result<(), Box<dyn Error>> {
-    let pool = Pool::builder().name("roots").max_queue(MaxQueue::Bounded(QUEUE)).on_full(OnFull::Wait).build()?;
+    let pool = Pool::builder().name("roots").max_queue(QUEUE).on_full(OnFull::Wait).build()?;
     let started = Instant::now();
     compute(&pool, count)?;
     let seconds = started.elapsed().as_secs_f64();
@@ -128,7 +124,7 @@ fn compute(pool: &Pool, count: u64) -> Result<(), Box<dyn Error>> {
         }
         window.push_back((n, roots.root(n).submit()));
         if n % TELL_EVERY == 0 {
-            bar.show(n, count, || format!("{} queued", pool.queue_len()));
+            bar.show(n, count, || format!("{} queued", pool.info().queue_len));
         }
     }
     while !window.is_empty() {
@@ -162,7 +158,7 @@ fn summary(out: &mut dyn Write, pool: &Pool, count: u64, seconds: f64) -> io::Re
     writeln!(out, "tasks         {} a second", grouped(rate))?;
     writeln!(out, "peak memory   {peak}")?;
     writeln!(out, "pool          {} tasks at once, a queue of {}", pool.max_concurrency(), grouped(QUEUE as u64))?;
-    writeln!(out, "              {} completed, {} in flight", grouped(pool.completed()), pool.in_flight())
+    writeln!(out, "              {} completed, {} in flight", grouped(pool.info().completed), pool.info().in_flight)
 }
 
 /// Returns the roots a second.

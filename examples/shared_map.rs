@@ -5,7 +5,7 @@
 //! reads the map.
 
 use dashmap::DashMap;
-use nanolith::prelude::*;
+use nanolith::{pool::GlobalPool, prelude::*};
 use std::sync::Arc;
 
 /// How often each word was seen.
@@ -45,7 +45,7 @@ const POEMS: [&str; 3] = [
 
 fn main() -> Result<(), CallError> {
     let state = Arc::new(Words::default());
-    let words = Words::shared(state.clone()).tasks();
+    let words = Words::shared(state.clone()).on(&GlobalPool);
     let jobs: Vec<_> = POEMS.map(|poem| words.add(poem.into()).submit()).into();
     for (poem, job) in POEMS.iter().zip(jobs) {
         println!("{:2} words: {:.24}..", job.wait()?, poem);

@@ -152,9 +152,9 @@ pub mod call {
 /// executor of your own receives.
 ///
 /// ```
-/// use nanolith::{executor::{MaxQueue, OnFull}, prelude::*};
+/// use nanolith::{executor::OnFull, prelude::*};
 /// # use nanolith_doc_sets::*;
-/// let pool = Pool::builder().max_queue(MaxQueue::Bounded(8)).on_full(OnFull::Reject).build()?;
+/// let pool = Pool::builder().max_queue(8).on_full(OnFull::Reject).build()?;
 /// assert_eq!(Geometry::on(&pool).add(4, 5).wait()?, 9);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -207,8 +207,8 @@ pub mod task {
 pub mod pool {
     pub use nanolith_core::pool::{
         Broadcast, BroadcastError, BuildError, CloseTimeout, CloseTimeoutError, Closed, Concurrency, Drained,
-        GlobalPool, NextPoolEvent, Pool, PoolBuilder, PoolEvent, PoolEvents, Share, SharedPool, SharedState,
-        Subscription,
+        GlobalPool, NextPoolEvent, Pool, PoolBuilder, PoolEvent, PoolEvents, PoolExecutor, PoolInfo, Share,
+        ShareBuilder, ShareInfo, SharedPool, SharedState, Subscription,
     };
 }
 

@@ -6,7 +6,7 @@ use nanolith::{
     Cluster, Executor, TaskSet,
     bulk::{each, each_stream, map, map_reduce},
     call::SubmitError,
-    executor::{Job, MaxQueue, OnFull},
+    executor::{Job, OnFull},
     pool::Concurrency,
     prelude::*,
     task::{CallInfo, Outcome, TaskInfo, ThreadKind, block_in_place},
@@ -129,7 +129,7 @@ fn bulk_without_inputs_has_no_result_and_no_call() {
     assert!(none.next().is_none() && none.next().is_none());
     assert!(each(&geometry, [0; 0], |geometry, n| geometry.add(n, 1)).unordered().next().is_none());
     pool.drained().wait();
-    assert_eq!(pool.completed(), 0);
+    assert_eq!(pool.info().completed, 0);
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn default_in_flight_is_a_few_thousand_inputs() {
 
 #[test]
 fn full_queue_holds_back_inputs_and_loses_none() {
-    let pool = Pool::builder().max_queue(MaxQueue::Bounded(2)).build().expect("it starts");
+    let pool = Pool::builder().max_queue(2).build().expect("it starts");
     for on_their_own in [false, true] {
         let geometry = Geometry::on(&pool);
         let sums = each(&geometry, 0..5_000, |geometry, n| geometry.add(n, 1));
@@ -215,7 +215,7 @@ fn full_queue_holds_back_inputs_and_loses_none() {
 
 #[test]
 fn rejecting_queue_fails_no_input_while_others_run() {
-    let pool = Pool::builder().max_queue(MaxQueue::Bounded(2)).on_full(OnFull::Reject).build().expect("it starts");
+    let pool = Pool::builder().max_queue(2).on_full(OnFull::Reject).build().expect("it starts");
     let geometry = Geometry::on(&pool);
     let sums: Vec<i64> = each(&geometry, 0..5_000, |geometry, n| geometry.add(n, 1)).try_collect().expect("they run");
     assert_eq!(sums, (1..=5_000).collect::<Vec<_>>());
@@ -223,8 +223,7 @@ fn rejecting_queue_fails_no_input_while_others_run() {
 
 #[test]
 fn bulk_takes_no_place_while_no_result_is_polled() {
-    let pool =
-        Pool::builder().concurrency(Concurrency::Exact(1)).max_queue(MaxQueue::Bounded(1)).build().expect("it starts");
+    let pool = Pool::builder().concurrency(Concurrency::Exact(1)).max_queue(1).build().expect("it starts");
     let geometry = Geometry::on(&pool);
     let mut sums = each(&geometry, 0.., |geometry, n| geometry.add(n, 1)).batch(1);
     for _ in 0..10 {
@@ -240,11 +239,11 @@ fn tiny_tasks_share_a_call_and_long_tasks_do_not() {
     let geometry = Geometry::on(&pool);
     assert_eq!(each(&geometry, 0..20_000, |geometry, n| geometry.add(n, 1)).count(), 20_000);
     pool.drained().wait();
-    let calls = pool.completed();
+    let calls = pool.info().completed;
     assert!(calls < 5_000, "{calls} calls for 20,000 inputs");
     assert_eq!(each(&geometry, 0..40, |geometry, _| geometry.stand(1_000_000)).count(), 40);
     pool.drained().wait();
-    assert!(pool.completed() - calls >= 36, "each had a call of its own, but for some at the beginning");
+    assert!(pool.info().completed - calls >= 36, "each had a call of its own, but for some at the beginning");
 }
 
 #[test]
@@ -288,7 +287,7 @@ fn closing_pool_finishes_inputs_given_to_other_threads() {
     let numbers = each(&geometry, 0..100, |geometry, n| geometry.hold_on(reports.take(), n)).batch(100);
     std::thread::scope(|scope| {
         let all = scope.spawn(move || numbers.try_collect::<Vec<_>>());
-        while pool.in_flight() == 0 {
+        while pool.info().in_flight == 0 {
             std::thread::yield_now();
         }
         pool.close();
@@ -335,7 +334,8 @@ fn first_error_stops_and_cancels_the_rest() {
     assert_eq!(error.trace().item(), Some(5_000));
     assert!(taken.get() < 5_000 + 8_192);
     pool.drained().wait();
-    assert_eq!((pool.in_flight(), pool.queue_len()), (0, 0));
+    let info = pool.info();
+    assert_eq!((info.in_flight, info.queue_len), (0, 0));
 }
 
 #[test]
@@ -485,7 +485,7 @@ impl Counter {
 
 #[test]
 fn service_takes_its_inputs_one_by_one_in_order() {
-    let counter = Counter::service(Counter { total: 0 }).queue(4).launch().wait().expect("it starts");
+    let counter = Counter::service(Counter { total: 0 }).max_queue(4).launch().wait().expect("it starts");
     let totals: Vec<i64> = each(&counter, 1..=1_000, |counter, by| counter.bump(by)).try_collect().expect("they run");
     assert_eq!(totals, (1..=1_000).map(|n| n * (n + 1) / 2).collect::<Vec<_>>());
     assert_eq!(each(&counter, 0..100, |counter, _| counter.bump(0)).unordered().count(), 100);
@@ -533,7 +533,7 @@ fn dyn_executor_takes_batches_if_it_is_a_pool() {
     let geometry = Geometry::calls(any);
     assert_eq!(each(&geometry, 0..100, |geometry, n| geometry.add(n, 1)).batch(50).count(), 100);
     pool.drained().wait();
-    assert_eq!(pool.completed(), 2);
+    assert_eq!(pool.info().completed, 2);
 }
 
 pub struct Shared {
@@ -571,7 +571,7 @@ fn batch_shares_the_state_and_runs_the_hooks_of_each() {
     let shared = Shared::shared(state.clone()).on(&pool);
     let totals: Vec<_> = each(&shared, [1, 0, 2, 4], |shared, by| shared.bump(by)).batch(4).collect();
     pool.drained().wait();
-    assert!(pool.completed() < 4, "they came as one batch, which is shared out only if it takes long");
+    assert!(pool.info().completed < 4, "they came as one batch, which is shared out only if it takes long");
     assert!(matches!(totals[..], [Ok(1), Err(CallError::Panicked(..)), Ok(3), Err(CallError::Hook(..))]), "{totals:?}");
     let log = state.log.lock().expect("sound");
     let each =
@@ -730,7 +730,7 @@ fn map_returns_results_in_order() {
         assert!(names.iter().zip(0..).all(|(name, n)| *name == n.to_string()) && names.len() == count as usize);
     }
     pool.drained().wait();
-    assert_eq!(pool.completed(), 4, "each is one call");
+    assert_eq!(pool.info().completed, 4, "each is one call");
 }
 
 #[test]
@@ -820,7 +820,7 @@ fn map_takes_a_priority_and_a_limit() {
 
 #[test]
 fn map_run_by_its_caller_starts_no_other_threads() {
-    let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::CallerRuns).build().expect("it starts");
+    let pool = Pool::builder().max_queue(1).on_full(OnFull::CallerRuns).build().expect("it starts");
     pool.pause();
     Geometry::on(&pool).add(1, 2).submit().detach(); // fills the queue
     let threads = map(&pool, vec![(); 100], |()| std::thread::current().id()).wait().expect("it runs");

@@ -2,11 +2,7 @@
 //! next call reuses.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
-use nanolith::{
-    executor::{MaxQueue, OnFull},
-    pool::Concurrency,
-    prelude::*,
-};
+use nanolith::{executor::OnFull, pool::Concurrency, prelude::*};
 use std::num::ParseIntError;
 
 pub struct Geometry;
@@ -57,7 +53,7 @@ fn synchronous_call_allocates_once_at_most() {
 fn call_reuses_the_memory_of_the_call_before() {
     let pool = Pool::builder()
         .concurrency(Concurrency::Exact(1))
-        .max_queue(MaxQueue::Bounded(1))
+        .max_queue(1)
         .on_full(OnFull::CallerRuns)
         .build()
         .expect("the settings are sound");

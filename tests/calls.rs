@@ -193,7 +193,7 @@ impl Journal {
 #[test]
 fn short_service_queue_keeps_the_order_of_one_thread() {
     for _ in 0..200 {
-        let journal = Journal::service(Journal(Vec::new())).queue(4).launch().wait().expect("it starts");
+        let journal = Journal::service(Journal(Vec::new())).max_queue(4).launch().wait().expect("it starts");
         let mut jobs = std::collections::VecDeque::new();
         for n in 0..500 {
             loop {

@@ -110,7 +110,7 @@ impl Behind {
     /// Submits calls behind the first. Cancels their token as soon as calls are queued.
     fn cancel_after(self, submit: impl FnOnce(&Self)) {
         submit(&self);
-        while self.pool.queue_len() == 0 {
+        while self.pool.info().queue_len == 0 {
             thread::yield_now();
         }
         self.cancel();
@@ -195,7 +195,7 @@ fn caller_runs_no_call_after_its_token_is_cancelled() {
         }
         None
     };
-    let builder = Pool::builder().order(order).max_queue(MaxQueue::Bounded(1)).on_full(OnFull::CallerRuns);
+    let builder = Pool::builder().order(order).max_queue(1).on_full(OnFull::CallerRuns);
     let pool = builder.build().expect("the settings are sound");
     pool.pause();
     let work = Begins::on(&pool);
@@ -205,7 +205,7 @@ fn caller_runs_no_call_after_its_token_is_cancelled() {
     pool.resume();
     assert!(queued.wait().is_ok());
     pool.drained().wait();
-    assert_eq!((late.load(Ordering::Relaxed), pool.in_flight()), (0, 0));
+    assert_eq!((late.load(Ordering::Relaxed), pool.info().in_flight), (0, 0));
 }
 
 #[test]

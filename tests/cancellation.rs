@@ -179,7 +179,7 @@ fn call_without_time_never_begins() {
         let outcome = Work::on(&pool).value(4).timeout(Duration::ZERO).wait();
         assert!(matches!(outcome, Err(CallError::TimedOut(_))), "{outcome:?}");
     }
-    assert_eq!(pool.completed(), 0);
+    assert_eq!(pool.info().completed, 0);
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn child_that_waits_past_its_parents_deadline_times_out() {
         let pool = pool(1);
         let calls = Work::on(&pool);
         let parent = calls.child_times_out(pool.clone()).timeout(MINUTE).submit();
-        while clock.next_alarm() != Some(MINUTE) || pool.active() > 0 {
+        while clock.next_alarm() != Some(MINUTE) || pool.info().active > 0 {
             thread::yield_now(); // until the child sleeps
         }
         clock.advance(MINUTE);
@@ -419,7 +419,8 @@ fn token_cancels_its_running_and_queued_calls() {
     }
     assert_eq!(other.wait().expect("it has no token"), 7);
     pool.drained().wait();
-    assert_eq!((pool.queue_len(), pool.in_flight()), (0, 0));
+    let info = pool.info();
+    assert_eq!((info.queue_len, info.in_flight), (0, 0));
 }
 
 #[test]
@@ -515,7 +516,8 @@ fn concurrent_token_cancels_lose_no_call() {
         });
     }
     pool.drained().wait();
-    assert_eq!((pool.queue_len(), pool.in_flight()), (0, 0));
+    let info = pool.info();
+    assert_eq!((info.queue_len, info.in_flight), (0, 0));
 }
 
 // ----- a cancel within a cancel
@@ -599,7 +601,7 @@ fn destructor_shuts_group_down_within_handle_cancel() {
 }
 
 #[test]
-fn destructor_shuts_group_down_within_shutdown_now() {
+fn destructor_shuts_group_down_within_terminate() {
     destructor_waits(|call, pool| {
         let job = call.submit();
         pool.terminate();
@@ -815,7 +817,7 @@ fn no_call_begins_on_a_pool_after_its_token_is_cancelled() {
 fn no_call_of_a_share_begins_after_its_token_is_cancelled() {
     none_begins_after_a_cancel(100, || {
         let pool = pool(1);
-        (BegunBy::both(pool.share("tenant", 1)), Box::new(move || pool.drained().wait()))
+        (BegunBy::both(pool.share("tenant").build().unwrap()), Box::new(move || pool.drained().wait()))
     });
 }
 
@@ -852,7 +854,7 @@ fn no_call_of_a_bulk_begins_after_it_is_dropped() {
         let calls = bulk::each(&work, 0..1_000, |work, _| work.count(counter.clone())).in_flight(64).batch(batch);
         let mut results = calls.into_stream();
         assert!(results.next().now_or_never().is_none());
-        assert!(pool.queue_len() > 0, "the calls are queued");
+        assert!(pool.info().queue_len > 0, "the calls are queued");
         drop(results);
         running.cancel();
         pool.drained().wait();
@@ -870,7 +872,7 @@ fn no_call_of_a_cancelled_pipeline_begins_after_its_results_end() {
         .concurrency(64);
     let (stop, results) = (pipeline.stop_handle(), pipeline.into_iter());
     let ended = thread::spawn(move || results.for_each(drop));
-    while pool.queue_len() == 0 {
+    while pool.info().queue_len == 0 {
         thread::yield_now();
     }
     stop.terminate();

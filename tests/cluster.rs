@@ -6,7 +6,7 @@ use nanolith::{
     Cluster, Executor, TaskSet,
     call::SubmitError,
     cluster::{AddError, Balance, MemberId, MemberLoad, RouteRequest},
-    executor::{Job, MaxQueue, OnFull},
+    executor::{Job, OnFull},
     prelude::*,
     service::{CloseError, LaunchError, OnPanic},
     time::{MILLISECOND, MINUTE},
@@ -210,7 +210,7 @@ fn workers(n: usize, balance: Balance) -> Cluster<Worker> {
 fn narrow(n: usize, on_full: OnFull) -> Cluster<Worker> {
     let builder = Cluster::builder().balance(Balance::RoundRobin);
     builder
-        .launch_numbered(n, move |id| Worker::service(id.number()).queue(1).on_full(on_full))
+        .launch_numbered(n, move |id| Worker::service(id.number()).max_queue(1).on_full(on_full))
         .wait()
         .expect("they start")
 }
@@ -330,7 +330,7 @@ fn settles(mut condition: impl FnMut() -> bool) {
 
 #[test]
 fn launch_returns_wrong_member_settings_as_errors() {
-    let launch = Cluster::launch(2, || Worker::service(0).queue(0));
+    let launch = Cluster::launch(2, || Worker::service(0).max_queue(0));
     assert!(matches!(
         launch.wait().map_err(nanolith::cluster::ClusterLaunchError::into_inner),
         Err(LaunchError::Build(_))
@@ -357,7 +357,7 @@ fn closed_cluster_refuses_calls_and_members() {
     assert!(matches!(cluster.triple(1).wait(), Err(CallError::Closed(_))));
     assert!(matches!(cluster.control().add().wait(), Err(AddError::Closed)));
     assert!(matches!(cluster.control().resize(3).wait(), Err(AddError::Closed)));
-    assert!(cluster.info().closed);
+    assert!(cluster.info().is_closed);
     cluster.close().wait().expect("they are closed");
 }
 
@@ -531,7 +531,7 @@ fn close_idle_closes_idle_members_and_returns_their_number() {
     let cluster = workers(4, Balance::LeastBusy);
     let door = Door::default();
     let (held, pending) = (occupy(&member(&cluster, 1), &door), member(&cluster, 2).rest(MINUTE).submit());
-    settles(|| member(&cluster, 2).info().active_calls == 1);
+    settles(|| member(&cluster, 2).info().in_progress == 1);
     assert_eq!(cluster.control().close_idle(), 2);
     assert_eq!(ids(&cluster), [1, 2]);
     door.open();
@@ -623,7 +623,7 @@ fn call_all_is_lazy_keeps_options_and_cancels_on_drop() {
     let mut all = cluster.control().call_all(|worker| worker.rest(MINUTE));
     assert!(poll_once(Pin::new(&mut all)).is_pending());
     drop(all);
-    settles(|| cluster.info().active_calls == 0 && cluster.info().queue_len == 0);
+    settles(|| cluster.info().in_progress == 0 && cluster.info().queue_len == 0);
 }
 
 #[test]
@@ -645,16 +645,16 @@ fn info_reports_each_member_and_the_sum() {
     let held = occupy_all(&cluster, &door);
     let queued: Vec<_> = (0..6).map(|x| cluster.double(x).submit()).collect();
     let info = cluster.info();
-    assert_eq!((&*info.name, info.active_services, info.active_calls, info.queue_len), ("workers", 2, 2, 6));
-    assert_eq!((info.overflow, info.completed, info.moved, info.closed), (0, 0, 0, false));
+    assert_eq!((&*info.name, info.active_services, info.in_progress, info.queue_len), ("workers", 2, 2, 6));
+    assert_eq!((info.overflow, info.completed, info.moved, info.is_closed), (0, 0, 0, false));
     let each: Vec<_> =
-        info.members.iter().map(|member| (member.service.active_calls, member.service.queue_len)).collect();
+        info.members.iter().map(|member| (member.service.in_progress, member.service.queue_len)).collect();
     assert_eq!(each, [(1, 3), (1, 3)]);
     assert_eq!((&*info.members[1].service.name, info.members[1].id.number()), ("workers 1", 1));
     door.open();
     all_run(held);
     all_run(queued);
-    settles(|| cluster.info().completed == 8 && cluster.info().active_calls == 0);
+    settles(|| cluster.info().completed == 8 && cluster.info().in_progress == 0);
 }
 
 // ----- balance
@@ -675,7 +675,7 @@ fn least_busy_member_gets_the_call_and_ties_alternate() {
     let _held: Vec<_> = (0..30).map(|_| cluster.hold(started.clone(), door.clone()).submit()).collect();
     let each = |cluster: &Cluster<Worker>| -> Vec<usize> {
         let info = cluster.info();
-        info.members.iter().map(|member| member.service.active_calls + member.service.queue_len).collect()
+        info.members.iter().map(|member| member.service.in_progress + member.service.queue_len).collect()
     };
     assert_eq!(each(&cluster), [10, 10, 10]);
     // Calls that reach a member in other ways count too.
@@ -689,7 +689,7 @@ fn least_busy_member_gets_the_call_and_ties_alternate() {
 fn pending_futures_count_as_busy() {
     let cluster = workers(2, Balance::LeastBusy);
     let pending: Vec<_> = (0..4).map(|_| member(&cluster, 0).rest(MINUTE).submit().cancel_on_drop()).collect();
-    settles(|| member(&cluster, 0).info().active_calls == 4);
+    settles(|| member(&cluster, 0).info().in_progress == 4);
     assert_eq!(numbers(&cluster, 4), [1, 1, 1, 1]);
     drop(pending);
 }
@@ -709,7 +709,7 @@ fn power_of_two_picks_the_less_busy_member() {
     let _held: Vec<_> = (0..200).map(|_| cluster.hold(started.clone(), door.clone()).submit()).collect();
     let info = cluster.info();
     let each: Vec<_> =
-        info.members.iter().map(|member| member.service.active_calls + member.service.queue_len).collect();
+        info.members.iter().map(|member| member.service.in_progress + member.service.queue_len).collect();
     assert!(each.iter().all(|calls| (45..=55).contains(calls)), "{each:?}");
     door.open();
 }
@@ -891,7 +891,7 @@ fn callers_that_wait_for_room_fail_when_the_last_member_ends() {
 #[test]
 fn waiting_caller_uses_a_free_member_after_others_end() {
     let on_full = |id: MemberId| if id.number() == 0 { OnFull::Wait } else { OnFull::Reject };
-    let service = move |id: MemberId| Worker::service(id.number()).queue(1).on_full(on_full(id));
+    let service = move |id: MemberId| Worker::service(id.number()).max_queue(1).on_full(on_full(id));
     let cluster = Cluster::builder().launch_numbered(2, service).wait().expect("they start");
     let doors = [Door::default(), Door::default()];
     let held = [0, 1].map(|number| occupy(&member(&cluster, number), &doors[number as usize]));
@@ -999,10 +999,10 @@ fn cancelled_running_call_asks_its_task_to_stop() {
     let cluster = workers(2, Balance::LeastBusy);
     for twice in [false, true] {
         let call = if twice { cluster.rest_again(MINUTE).submit() } else { cluster.rest(MINUTE).submit() };
-        settles(|| cluster.info().active_calls == 1);
+        settles(|| cluster.info().in_progress == 1);
         call.cancel();
         assert!(matches!(call.wait(), Err(CallError::Cancelled(_))));
-        settles(|| cluster.info().active_calls == 0);
+        settles(|| cluster.info().in_progress == 0);
     }
     assert_eq!(cluster.info().moved, 0);
 }
@@ -1015,13 +1015,13 @@ fn call_cancelled_through_a_layer_frees_its_place() {
             self.0.try_execute(job)
         }
     }
-    let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).build().expect("sound");
+    let pool = Pool::builder().max_queue(1).build().expect("sound");
     pool.pause();
     let layered = Worker::calls(Plain(pool.clone()));
     for _ in 0..3 {
         let call = layered.double(1).try_submit().expect("there is room");
         call.cancel();
-        assert_eq!(pool.queue_len(), 0);
+        assert_eq!(pool.info().queue_len, 0);
     }
     pool.resume();
     pool.drained().wait(); // nothing is left
@@ -1139,7 +1139,7 @@ fn idempotent_futures_restart_on_another_member() {
     let once = cluster.rest(MINUTE).submit(); // on member 0, then in turn
     let still = cluster.rest(MINUTE).submit().cancel_on_drop();
     let twice = cluster.rest_again(200 * MILLISECOND).submit();
-    settles(|| cluster.info().active_calls == 3);
+    settles(|| cluster.info().in_progress == 3);
     terminated(&cluster, 0).wait().expect("it ends");
     assert!(matches!(once.wait(), Err(CallError::Closed(_))), "it was at the first");
     assert_eq!(cluster.info().moved, 1);
@@ -1255,7 +1255,7 @@ fn moved_call_reports_progress() {
     starts.recv_timeout(LONG).expect("it runs");
     assert_eq!(call.progress().latest().map(|progress| progress.done), Some(1));
     let at =
-        cluster.info().members.iter().find(|member| member.service.active_calls == 1).map(|member| member.id.number());
+        cluster.info().members.iter().find(|member| member.service.in_progress == 1).map(|member| member.id.number());
     drop(terminated(&cluster, at.expect("it runs at one")));
     starts.recv_timeout(LONG).expect("it runs again");
     let mut progress = call.progress();
@@ -1291,8 +1291,8 @@ fn failed_calls_drop_their_arguments() {
 fn every_call_ends_once_while_members_come_and_go() {
     let alive = Arc::new(AtomicI64::new(0));
     let (count, stop) = (alive.clone(), AtomicBool::new(false));
-    let launch =
-        Cluster::builder().launch_numbered(3, move |id| counted(Worker::service(100 + id.number()).queue(8), &count));
+    let launch = Cluster::builder()
+        .launch_numbered(3, move |id| counted(Worker::service(100 + id.number()).max_queue(8), &count));
     let cluster = launch.wait().expect("they start");
     let totals = thread::scope(|scope| {
         let callers: Vec<_> = (0..4)

@@ -4,7 +4,7 @@
 
 use nanolith::{
     Executor, Handle, Local, TaskSet,
-    executor::{Job, MaxQueue, OnFull},
+    executor::{Job, OnFull},
     pool::{Concurrency, Share},
     prelude::*,
     time::{MILLISECOND, sleep},
@@ -115,7 +115,7 @@ fn pool() -> Pool {
 }
 
 fn paused(on_full: OnFull) -> Pool {
-    let builder = Pool::builder().concurrency(Concurrency::Exact(1)).max_queue(MaxQueue::Bounded(1));
+    let builder = Pool::builder().concurrency(Concurrency::Exact(1)).max_queue(1);
     let pool = builder.on_full(on_full).build().expect("the settings are sound");
     pool.pause();
     pool
@@ -140,7 +140,8 @@ fn cancelled_queued_call_is_not_completed() {
         let call = Work::on(&pool).add(1, 2).submit();
         end(&pool, &call);
         assert!(call.wait().is_err());
-        assert_eq!((pool.completed(), pool.in_flight()), (0, 0));
+        let info = pool.info();
+        assert_eq!((info.completed, info.in_flight), (0, 0));
     }
 }
 
@@ -149,7 +150,7 @@ fn timed_out_queued_call_is_not_completed() {
     let pool = pool();
     pool.pause();
     assert!(matches!(Work::on(&pool).add(1, 2).timeout(MILLISECOND).wait(), Err(CallError::TimedOut(_))));
-    assert_eq!(pool.completed(), 0);
+    assert_eq!(pool.info().completed, 0);
     pool.resume();
     // A task has the only slot: a close resumes a paused pool.
     let ((begun, begins), (go, goes)) = (channel(), channel());
@@ -161,7 +162,7 @@ fn timed_out_queued_call_is_not_completed() {
     go.send(()).expect("it waits");
     running.wait().expect("it runs");
     pool.drained().wait();
-    assert_eq!(pool.completed(), 1, "the running call alone");
+    assert_eq!(pool.info().completed, 1, "the running call alone");
 }
 
 #[test]
@@ -173,7 +174,7 @@ fn dropped_or_refused_call_is_not_completed() {
         pool.resume();
         assert!(first.wait().is_ok() != second.wait().is_ok());
         pool.drained().wait();
-        assert_eq!(pool.completed(), 1, "{on_full:?}");
+        assert_eq!(pool.info().completed, 1, "{on_full:?}");
     }
 }
 
@@ -183,7 +184,7 @@ fn call_that_its_caller_runs_is_completed() {
     let work = Work::on(&pool);
     let queued = work.add(1, 2).submit();
     assert!(matches!(work.add(3, 4).wait(), Ok(7)));
-    assert_eq!(pool.completed(), 1);
+    assert_eq!(pool.info().completed, 1);
     pool.resume();
     assert!(matches!(queued.wait(), Ok(3)));
 }
@@ -192,21 +193,21 @@ fn call_that_its_caller_runs_is_completed() {
 fn call_of_a_share_ended_in_the_queue_is_not_completed() {
     for end in ENDS {
         let pool = pool();
-        let share: Share = pool.share("tenant", 1);
+        let share: Share = pool.share("tenant").build().unwrap();
         pool.pause();
         let call = Work::calls(share.clone()).add(1, 2).submit();
         end(&pool, &call);
         assert!(call.wait().is_err());
-        assert_eq!((share.completed(), pool.completed()), (0, 0));
+        assert_eq!((share.info().completed, pool.info().completed), (0, 0));
     }
     let pool = paused(OnFull::Wait);
-    let share = pool.share("tenant", 1).max_queue(MaxQueue::Bounded(1)).on_full(OnFull::DropOldest);
+    let share = pool.share("tenant").max_queue(1).on_full(OnFull::DropOldest).build().unwrap();
     let work = Work::calls(share.clone());
     let (first, second) = (work.add(1, 2).submit(), work.add(3, 4).submit());
     pool.resume();
     assert!(first.wait().is_err() && second.wait().is_ok());
     pool.drained().wait();
-    assert_eq!((share.completed(), pool.completed()), (1, 1));
+    assert_eq!((share.info().completed, pool.info().completed), (1, 1));
 }
 
 #[test]
@@ -224,7 +225,7 @@ fn ended_call_that_a_task_limit_holds_is_not_completed() {
         assert!(holder.wait().is_ok());
         let others = usize::from(limited.wait().is_ok()) + usize::from(call.wait().is_ok());
         pool.drained().wait();
-        assert_eq!(pool.completed(), 1 + others as u64);
+        assert_eq!(pool.info().completed, 1 + others as u64);
     }
 }
 
@@ -241,7 +242,7 @@ fn call_ended_while_it_runs_is_completed() {
     assert!(matches!(work.panics().wait(), Err(CallError::Panicked(..))));
     assert!(work.nap().wait().is_ok());
     pool.drained().wait();
-    assert_eq!(pool.completed(), 4);
+    assert_eq!(pool.info().completed, 4);
 }
 
 #[test]
@@ -252,7 +253,7 @@ fn call_of_a_cancelled_parent_is_not_completed() {
     parent.cancel();
     assert!(parent.wait().is_err());
     pool.drained().wait();
-    assert_eq!(pool.completed(), 1, "the parent alone has begun");
+    assert_eq!(pool.info().completed, 1, "the parent alone has begun");
 }
 
 #[test]
@@ -263,7 +264,7 @@ fn unsupported_call_is_not_completed() {
     pool.try_execute(job).expect("the pool takes it");
     assert_eq!(reports.recv(), Ok(true));
     pool.drained().wait();
-    assert_eq!(pool.completed(), 0);
+    assert_eq!(pool.info().completed, 0);
 }
 
 #[test]
@@ -294,7 +295,7 @@ fn ended_queued_call_of_a_local_is_not_completed() {
     let shut = work.add(5, 6).submit();
     local.terminate();
     assert!(shut.wait().is_err());
-    assert_eq!(local.completed(), 1);
+    assert_eq!(local.info().completed, 1);
 }
 
 // ----- after the last call
@@ -318,7 +319,8 @@ fn found_at_drained(submit: impl FnOnce(&WorkCalls<Pool>, Arc<AtomicUsize>)) -> 
     pool.pause();
     submit(&Work::on(&pool), alive.clone());
     let (asked, outputs) = (pool.clone(), alive.clone());
-    let look: Code = Box::new(move || assert!(tell.send((asked.active(), outputs.load(Ordering::SeqCst))).is_ok()));
+    let look: Code =
+        Box::new(move || assert!(tell.send((asked.info().active, outputs.load(Ordering::SeqCst))).is_ok()));
     let waker = Waker::from(Arc::new(OnWake(Mutex::new(Some(look)))));
     let mut drained = pin!(pool.drained());
     assert!(drained.as_mut().poll(&mut PollContext::from_waker(&waker)).is_pending());

@@ -30,7 +30,7 @@ fn start(expression: Cron, missed: MissedTick) -> Schedule {
 }
 
 fn settle(schedule: &Schedule, runs: u64) {
-    while schedule.info().runs < runs || schedule.info().running > 0 {
+    while schedule.info().runs < runs || schedule.info().in_progress > 0 {
         std::thread::yield_now();
     }
 }

@@ -4,7 +4,7 @@
 use nanolith::{
     Cluster, Executor, Handle,
     call::SubmitError,
-    executor::{Job, MaxQueue, OnFull},
+    executor::{Job, OnFull},
     pool::Concurrency,
     prelude::*,
     sync::CancelToken,
@@ -99,7 +99,8 @@ fn delayed_call_reaches_its_executor_when_due() {
         let other = work.when().at(begun + HOUR + SECOND).submit();
         clock.advance(HOUR - Duration::from_nanos(1));
         assert!(!job.is_finished());
-        assert_eq!((pool.queue_len(), pool.in_flight()), (0, 0));
+        let info = pool.info();
+        assert_eq!((info.queue_len, info.in_flight), (0, 0));
         clock.advance(Duration::from_nanos(1));
         assert_eq!(job.wait().expect("it runs"), begun + HOUR);
         clock.advance(SECOND);
@@ -174,10 +175,10 @@ fn time_out_counts_from_the_due_time() {
         let job = work.value(7).timeout(MINUTE).after(HOUR).submit();
         clock.advance(HOUR + MINUTE - MILLISECOND);
         assert!(!job.is_finished());
-        assert_eq!(pool.queue_len(), 1);
+        assert_eq!(pool.info().queue_len, 1);
         clock.advance(MILLISECOND);
         assert!(matches!(job.wait(), Err(CallError::TimedOut(_))));
-        assert_eq!(pool.queue_len(), 0);
+        assert_eq!(pool.info().queue_len, 0);
         let error = work.value(7).after(HOUR).deadline(now() + MINUTE).submit();
         clock.advance(MINUTE);
         match error.wait() {
@@ -185,7 +186,7 @@ fn time_out_counts_from_the_due_time() {
             other => unreachable!("a deadline is a moment, but {other:?}"),
         }
         clock.advance(2 * HOUR);
-        assert_eq!(pool.queue_len(), 0);
+        assert_eq!(pool.info().queue_len, 0);
         assert_eq!(clock.next_alarm(), None);
     });
 }
@@ -228,9 +229,10 @@ fn cancel_after_the_due_time_leaves_the_queue() {
         pool.pause();
         let job = Work::on(&pool).value(7).after(HOUR).submit();
         clock.advance(HOUR);
-        assert_eq!(pool.queue_len(), 1);
+        assert_eq!(pool.info().queue_len, 1);
         job.cancel();
-        assert_eq!((pool.queue_len(), pool.in_flight()), (0, 0));
+        let info = pool.info();
+        assert_eq!((info.queue_len, info.in_flight), (0, 0));
     });
 }
 
@@ -303,7 +305,7 @@ fn delayed_call_is_cancelled_with_its_parent() {
 
 fn full(on_full: OnFull) -> Pool {
     let builder = Pool::builder().concurrency(Concurrency::Exact(1));
-    builder.max_queue(MaxQueue::Bounded(1)).on_full(on_full).build().expect("the settings are sound")
+    builder.max_queue(1).on_full(on_full).build().expect("the settings are sound")
 }
 
 #[test]
@@ -314,7 +316,7 @@ fn due_call_waits_for_room_without_a_thread() {
         let work = Work::on(&pool);
         let jobs: Vec<_> = (0..1_000).map(|n| work.value(n).after(HOUR).submit()).collect();
         clock.advance(HOUR);
-        assert_eq!((pool.queue_len(), jobs.iter().filter(|job| job.is_finished()).count()), (1, 0));
+        assert_eq!((pool.info().queue_len, jobs.iter().filter(|job| job.is_finished()).count()), (1, 0));
         jobs.iter().skip(1).step_by(2).for_each(Handle::cancel);
         pool.resume();
         for (n, job) in (0..).zip(jobs) {
@@ -324,7 +326,8 @@ fn due_call_waits_for_room_without_a_thread() {
             }
         }
         pool.drained().wait();
-        assert_eq!((pool.queue_len(), pool.in_flight()), (0, 0));
+        let info = pool.info();
+        assert_eq!((info.queue_len, info.in_flight), (0, 0));
     });
 }
 

@@ -4,7 +4,6 @@
 use futures_util::FutureExt;
 use nanolith::{
     Cluster, Local, TaskGroup,
-    executor::MaxQueue,
     layers::CircuitBreaker,
     messenger::Messenger,
     pool::Concurrency,
@@ -129,7 +128,7 @@ impl Slow {
 
 #[test]
 fn dropped_pool_waits_leave_no_waker() {
-    let pool = Pool::builder().concurrency(Concurrency::Exact(2)).max_queue(MaxQueue::Bounded(1)).build().unwrap();
+    let pool = Pool::builder().concurrency(Concurrency::Exact(2)).max_queue(1).build().unwrap();
     let work = Work::on(&pool);
     let (begun, has_begun) = mpsc::channel();
     let jobs = [(); 2].map(|()| work.begin(begun.clone()).submit());
@@ -166,7 +165,7 @@ fn dropped_waits_within_tasks_leave_no_waker() {
 
 #[test]
 fn dropped_service_waits_leave_no_waker() {
-    let counter = Counter::service().queue(1).launch().wait().unwrap();
+    let counter = Counter::service().max_queue(1).launch().wait().unwrap();
     let control = counter.control();
     assert_no_waker_stays!(control.closed());
     let mut life = control.life();

@@ -251,7 +251,7 @@ fn launch_and_close_accept_zero_and_endless_limits() {
     mocked(|clock| {
         let busy = pool();
         let job = Work::on(&busy).never().submit();
-        while busy.active() > 0 || busy.queue_len() > 0 {
+        while busy.info().active > 0 || busy.info().queue_len > 0 {
             thread::yield_now();
         }
         let mut closing = busy.close_timeout(Duration::MAX);
@@ -301,7 +301,7 @@ fn call_timeout_accepts_zero_and_endless_times() {
             work.never().deadline(now() + BEYOND).submit(),
             work.never().timeout(BEYOND).run_timeout(BEYOND).submit(),
         ];
-        while pool.active() > 0 || pool.queue_len() > 0 {
+        while pool.info().active > 0 || pool.info().queue_len > 0 {
             thread::yield_now();
         }
         clock.advance(Duration::MAX);
@@ -325,7 +325,8 @@ fn call_delay_accepts_endless_times() {
         assert!(never.iter().all(|job| !job.is_finished()));
         never.iter().for_each(Handle::cancel);
         pool.drained().wait();
-        assert_eq!((pool.in_flight(), pool.completed()), (0, 2), "the others never came to the pool");
+        let info = pool.info();
+        assert_eq!((info.in_flight, info.completed), (0, 2), "the others never came to the pool");
     });
 }
 

@@ -3,7 +3,6 @@
 
 use nanolith::{
     BoxError, Handle, Local, TaskGroup,
-    executor::MaxQueue,
     group::{Joined, try_scope},
     pool::Concurrency,
     prelude::*,
@@ -275,7 +274,7 @@ fn group_joins_calls_in_the_order_in_which_they_end() {
         let mut group = TaskGroup::new();
         [3, 1, 2].into_iter().for_each(|n| group.spawn(Work::on(&pool).value_later(n)));
         assert_eq!(group.len(), 3);
-        while pool.queue_len() > 0 || pool.active() > 0 {
+        while pool.info().queue_len > 0 || pool.info().active > 0 {
             thread::yield_now(); // until all of them sleep
         }
         for n in 1..=3 {
@@ -376,13 +375,13 @@ fn scope_drives_the_locals_of_its_owner_at_its_end() {
             scope.spawn(Work::on(&pool).value(2)).detach();
             scope.spawn(Work::on(&other).value_later(0))
         });
-        assert_eq!((value.is_finished(), one.completed(), other.completed()), (true, 1, 1));
+        assert_eq!((value.is_finished(), one.info().completed, other.info().completed), (true, 1, 1));
         let sum = try_scope(|scope| {
             scope.spawn(Work::on(&other).value(1)).detach();
             scope.spawn(Work::on(&one).value_later(0)).wait()
         });
         assert_eq!(sum.map_err(|error: CallError| error.to_string()), Ok(0));
-        assert_eq!((one.completed(), other.completed()), (2, 2));
+        assert_eq!((one.info().completed, other.info().completed), (2, 2));
     });
 }
 
@@ -411,7 +410,7 @@ fn group_finds_each_of_many_calls_without_a_search() {
 
 #[test]
 fn group_waits_for_room_without_blocking() {
-    let builder = Pool::builder().concurrency(Concurrency::Exact(1)).max_queue(MaxQueue::Bounded(1));
+    let builder = Pool::builder().concurrency(Concurrency::Exact(1)).max_queue(1);
     let pool = builder.build().expect("the settings are sound");
     pool.pause();
     let mut group = TaskGroup::new();

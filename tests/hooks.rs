@@ -282,7 +282,7 @@ fn each_hook_on_a_pool(end: impl Fn(&Pool, Handle<Waits, ()>)) {
         end(&pool, job);
         hears(&heard, "dropped");
         pool.drained().wait();
-        assert_eq!(pool.in_flight(), 0);
+        assert_eq!(pool.info().in_flight, 0);
     }
 }
 
@@ -359,7 +359,7 @@ fn cancel_drops_a_hook_that_waits_on_a_local() {
     job.cancel();
     local.run_until_idle();
     hears(&heard, "dropped");
-    assert_eq!(local.in_flight(), 0);
+    assert_eq!(local.info().in_flight, 0);
 }
 
 #[test]
@@ -379,7 +379,7 @@ fn close_timeout_drops_a_hook_that_outlives_its_call() {
     let (state, heard) = waits(false, true, false);
     let pool = Pool::builder().build().expect("sound");
     let job = Waits::shared(Arc::new(state)).on(&pool).pending().submit();
-    while pool.active() > 0 || pool.queue_len() > 0 {
+    while pool.info().active > 0 || pool.info().queue_len > 0 {
         std::thread::yield_now();
     }
     job.cancel();

@@ -374,7 +374,7 @@ fn pool_that_outlives_its_clock_leaves_no_memory() {
         let pool = clock.run(small_pool);
         drop(clock);
         let job = Geometry::on(&pool).sleep_long().submit();
-        while pool.in_flight() == 0 {
+        while pool.info().in_flight == 0 {
             thread::yield_now();
         }
         drop(Geometry::on(&pool).add(4, 5).wait()); // the other task sleeps by then

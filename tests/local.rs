@@ -3,7 +3,7 @@
 
 use nanolith::{
     Local,
-    executor::{MaxQueue, OnFull},
+    executor::OnFull,
     pool::Concurrency,
     prelude::*,
     task::ThreadKind,
@@ -158,10 +158,12 @@ fn local_runs_calls_on_the_thread_that_drives_it() {
     let (local, desk, _) = desk();
     let job = thread::spawn(move || desk.thread().submit()).join().expect("it does not panic");
     assert!(!job.is_finished());
-    assert_eq!((local.queue_len(), local.in_flight()), (1, 1));
+    let info = local.info();
+    assert_eq!((info.queue_len, info.in_flight), (1, 1));
     assert_eq!(local.run_until_idle().ran(), 1);
     assert_eq!(job.wait().expect("it ran"), thread::current().id());
-    assert_eq!((local.queue_len(), local.in_flight(), local.completed()), (0, 0, 1));
+    let info = local.info();
+    assert_eq!((info.queue_len, info.in_flight, info.completed), (0, 0, 1));
 }
 
 #[test]
@@ -195,7 +197,7 @@ fn only_one_thread_drives_at_a_time() {
     thread::scope(|scope| {
         let drives = scope.spawn(|| local.run_until_idle());
         has_begun.recv().expect("it began");
-        assert_eq!(local.active(), 1);
+        assert_eq!(local.info().active, 1);
         let turn = local.run_until_idle();
         assert!(turn.is_busy() && turn.ran() == 0);
         assert!(!local.run_one());
@@ -265,7 +267,7 @@ fn call_that_the_owner_waits_for_runs_at_once() {
     desk.note(log.clone(), "other").submit().detach();
     desk.note(log.clone(), "awaited").wait().expect("it runs");
     assert_eq!(log.take(), ["awaited"]);
-    assert_eq!(local.queue_len(), 1);
+    assert_eq!(local.info().queue_len, 1);
 }
 
 #[test]
@@ -302,7 +304,8 @@ fn task_runs_the_call_that_it_waits_for() {
     assert_eq!(local.run_until_idle().ran(), 2);
     job.wait().expect("it runs").expect("so does the inner one");
     assert_eq!(log.take(), ["outer begins", "inner", "outer ends", "other"]);
-    assert_eq!((local.in_flight(), local.completed()), (0, 3));
+    let info = local.info();
+    assert_eq!((info.in_flight, info.completed), (0, 3));
 }
 
 #[test]
@@ -311,7 +314,7 @@ fn nested_waits_fail_beyond_the_depth_limit() {
     assert_eq!(desk.wait_deep(local.clone(), 50).wait().expect("it runs").expect("not too deep"), 50);
     let deeper = desk.wait_deep(local.clone(), 500).wait().expect("it runs");
     assert!(matches!(deeper, Err(CallError::WouldDeadlock(_))), "{deeper:?}");
-    assert_eq!(local.in_flight(), 0);
+    assert_eq!(local.info().in_flight, 0);
 }
 
 #[test]
@@ -342,7 +345,7 @@ fn wait_for_a_task_below_on_the_stack_fails() {
     let job = desk.wait_above(local.clone(), log.clone(), take).submit();
     give.send(job).expect("it is queued");
     local.run_until_idle();
-    assert_eq!((log.take(), local.in_flight()), (vec!["would deadlock"], 0));
+    assert_eq!((log.take(), local.info().in_flight), (vec!["would deadlock"], 0));
 }
 
 #[test]
@@ -359,7 +362,7 @@ fn pool_task_that_drives_lends_its_slot_while_that_waits() {
     let sum = Desk::on(&pool).drive_here(pool.clone()).wait().expect("it runs");
     assert_eq!(sum.expect("it runs, too"), 9);
     pool.drained().wait();
-    assert_eq!(pool.active(), 0);
+    assert_eq!(pool.info().active, 0);
 }
 
 #[test]
@@ -369,7 +372,7 @@ fn two_locals_on_one_thread_wait_for_each_other() {
     let outcome = Desk::on(&left).wait_for_note(right.clone(), log.clone()).wait();
     outcome.expect("it runs").expect("so does the other");
     assert_eq!(log.take(), ["outer begins", "inner", "outer ends"]);
-    assert_eq!((left.completed(), right.completed()), (1, 1));
+    assert_eq!((left.info().completed, right.info().completed), (1, 1));
 }
 
 pub struct Clerk;
@@ -494,7 +497,7 @@ fn wait_for_work_sleeps_until_work_arrives() {
 
 #[test]
 fn full_local_rejects_or_drops() {
-    let build = |on_full| Local::builder().max_queue(MaxQueue::Bounded(1)).on_full(on_full).build().expect("sound");
+    let build = |on_full| Local::builder().max_queue(1).on_full(on_full).build().expect("sound");
     let rejects = build(OnFull::Reject);
     let first = Desk::on(&rejects).add(1, 2).submit();
     assert!(matches!(Desk::on(&rejects).add(4, 5).wait(), Err(CallError::Full(_))));
@@ -513,12 +516,12 @@ fn full_local_rejects_or_drops() {
 
 #[test]
 fn waiting_owner_makes_room_for_its_own_call() {
-    let local = Local::builder().max_queue(MaxQueue::Bounded(1)).build().expect("sound");
+    let local = Local::builder().max_queue(1).build().expect("sound");
     let (desk, log) = (Desk::on(&local), Log::default());
     desk.note(log.clone(), "one").submit().detach();
     desk.note(log.clone(), "two").submit().detach();
     assert_eq!(log.take(), ["one"]);
-    assert_eq!(local.queue_len(), 1);
+    assert_eq!(local.info().queue_len, 1);
     local.block_on(async {
         desk.note(log.clone(), "three").submit_async().await.detach();
     });
@@ -527,13 +530,13 @@ fn waiting_owner_makes_room_for_its_own_call() {
 
 #[test]
 fn other_threads_wait_for_room() {
-    let local = Local::builder().max_queue(MaxQueue::Bounded(2)).build().expect("sound");
+    let local = Local::builder().max_queue(2).build().expect("sound");
     let desk = Desk::on(&local);
     let submits = thread::spawn(move || (0..100).map(|n| desk.add(n, n).submit()).collect::<Vec<_>>());
     let mut ran = 0;
     while ran < 100 {
         local.work_available().wait();
-        assert!(local.queue_len() <= 2);
+        assert!(local.info().queue_len <= 2);
         ran += usize::from(local.run_one());
     }
     assert!(submits.join().expect("it does not panic").iter().all(Handle::is_finished));
@@ -541,11 +544,12 @@ fn other_threads_wait_for_room() {
 
 #[test]
 fn calls_of_a_task_are_admitted_beyond_the_bound() {
-    let local = Local::builder().max_queue(MaxQueue::Bounded(1)).build().expect("sound");
+    let local = Local::builder().max_queue(1).build().expect("sound");
     let (desk, log) = (Desk::on(&local), Log::default());
     desk.submit_many(local.clone(), log.clone(), vec!["one", "two", "three"]).submit().detach();
     assert!(local.run_one());
-    assert_eq!((local.queue_len(), local.overflow()), (0, 3));
+    let info = local.info();
+    assert_eq!((info.queue_len, info.overflow), (0, 3));
     assert_eq!(local.run_until_idle().ran(), 3);
     assert_eq!(log.take(), ["one", "two", "three"]);
 }
@@ -559,7 +563,7 @@ fn cancelled_call_frees_its_place() {
     desk.note(log.clone(), "other").submit().detach();
     job.cancel();
     job.cancel();
-    assert_eq!(local.queue_len(), 1);
+    assert_eq!(local.info().queue_len, 1);
     assert_eq!(local.run_until_idle().ran(), 1);
     assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
     assert_eq!(log.take(), ["other"]);
@@ -590,7 +594,7 @@ fn pause_keeps_queued_calls() {
         desk.note(log.clone(), "kept").submit().detach();
         clock.advance(SECOND);
         assert_eq!((local.run_until_idle().ran(), log.take()), (1, vec!["nap"]));
-        assert!(local.is_paused());
+        assert!(local.info().is_paused);
         local.resume();
         assert_eq!((local.run_until_idle().ran(), log.take()), (1, vec!["kept"]));
     });
@@ -666,7 +670,7 @@ fn drained_ends_at_the_first_empty_moment() {
     assert_eq!(log.take(), ["one", "nap"]);
     desk.note(log.clone(), "two").submit().detach();
     pollster::block_on(drained);
-    assert_eq!(local.queue_len(), 1, "it was empty before");
+    assert_eq!(local.info().queue_len, 1, "it was empty before");
 }
 
 #[test]
@@ -675,7 +679,7 @@ fn figures_do_not_hide_an_empty_moment() {
     desk.wait_for_note(local.clone(), log).submit().detach();
     let drained = local.drained();
     assert!(local.run_one());
-    assert_eq!(local.in_flight(), 0, "the inner call has run, too, ahead of its turn");
+    assert_eq!(local.info().in_flight, 0, "the inner call has run, too, ahead of its turn");
     pollster::block_on(drained);
 }
 

@@ -61,7 +61,7 @@ fn main_guard_waits_for_executors_with_keep_alive_only() -> Result<(), Box<dyn E
     assert!(Slow::on(&pool).never().keep_alive(true).wait().is_err());
     assert_eq!(still_alive(), 0, "a call that was refused is over");
 
-    drop(Slow::service().queue(0).keep_alive(true).launch().wait());
+    drop(Slow::service().max_queue(0).keep_alive(true).launch().wait());
     assert_eq!(still_alive(), 0, "a service that could not start is none");
     Ok(())
 }

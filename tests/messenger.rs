@@ -478,7 +478,7 @@ fn close_all_delivers_sent_messages_before_the_end() {
     assert_eq!(left.send(2).wait(), Err(SendError(2)));
     assert_eq!(pollster::block_on(left.send(3)), Err(SendError(3)));
     assert_eq!(left.try_send(4), Err(TrySendError::Closed(4)));
-    assert!(left.info().closed);
+    assert!(left.info().is_closed);
     assert_eq!((heard.recv().wait(), heard.recv().wait()), (Ok(1), Err(RecvError::Closed)));
     assert_eq!(right.subscribe().recv().wait(), Err(RecvError::Closed));
     let anew = Messenger::<bool>::open("closed by all").expect("the name is free");

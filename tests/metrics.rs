@@ -92,7 +92,7 @@ fn each_call_is_counted_once_under_its_task() {
     let metrics = once_there_are(&pool, 11_000);
     let count = |name: &str| metrics.task(name).map(|task| (task.run_time().count(), task.wait_time().count()));
     assert_eq!((count("add"), count("double"), count("fail")), (Some((10_000, 10_000)), Some((1_000, 1_000)), None));
-    assert_eq!(metrics.run_time().count(), pool.completed());
+    assert_eq!(metrics.run_time().count(), pool.info().completed);
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn pool_that_always_runs_calls_is_fully_used() {
     pool.reset_metrics();
     let (done, until) = channel::<()>();
     let held = Work::on(&pool).hold(until).submit();
-    while pool.active() == 0 {
+    while pool.info().active == 0 {
         thread::yield_now();
     }
     let before = std::time::Instant::now();
@@ -167,10 +167,10 @@ fn calls_of_shares_and_limited_tasks_count_as_use() {
         let pool = pool(1);
         let (of_share, first) = channel();
         let (of_kind, second) = channel();
-        let share = Work::calls(pool.share("tenant", 1));
+        let share = Work::calls(pool.share("tenant").build().unwrap());
         let jobs = [share.hold(first).submit(), Work::on(&pool).hold_one_at_a_time(second).submit()];
         for (before, (job, held)) in (0..).zip(jobs.into_iter().zip([of_share, of_kind])) {
-            while pool.completed() < before || pool.active() == 0 {
+            while pool.info().completed < before || pool.info().active == 0 {
                 thread::yield_now();
             }
             clock.advance(25 * MILLISECOND);

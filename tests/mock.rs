@@ -3,7 +3,6 @@
 
 use nanolith::{
     Local,
-    executor::MaxQueue,
     mock::{Mock, Recorder, Replay},
     pool::SharedPool,
     prelude::*,
@@ -138,7 +137,7 @@ fn unexpected_call_goes_to_the_real_executor() {
     let real = geometry.add(1, 2).priority(Priority::Low).submit();
     let cancelled = geometry.add(3, 4).submit();
     cancelled.cancel();
-    assert_eq!((local.queue_len(), local.run_until_idle().ran()), (1, 1));
+    assert_eq!((local.info().queue_len, local.run_until_idle().ran()), (1, 1));
     assert_eq!(real.wait().expect("it ran"), 3);
     local.close();
     assert!(matches!(geometry.add(1, 2).wait(), Err(CallError::Closed(_))));
@@ -285,7 +284,7 @@ fn recorder_keeps_calls_in_order_with_their_outcomes() {
 
 #[test]
 fn waiting_call_is_recorded_once_and_a_refused_one_is_not() {
-    let local = Local::builder().max_queue(MaxQueue::Bounded(1)).build().expect("sound");
+    let local = Local::builder().max_queue(1).build().expect("sound");
     let recorder = Recorder::new(local.clone(), key, kept);
     let geometry = Geometry::on(&recorder);
     geometry.add(1, 2).submit().detach();

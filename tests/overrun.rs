@@ -59,12 +59,13 @@ fn overrunning_counts_tasks_that_run_on_after_a_time_out() {
         let (pool, (begun, has_begun), (go, gate)) = (pool(), channel(), gate());
         let call = Disk::on(&pool).stands_still(begun, gate).timeout(SECOND).submit();
         has_begun.recv().expect("it begins");
-        assert_eq!(pool.overrunning(), 0);
+        assert_eq!(pool.info().overrunning, 0);
         clock.advance(SECOND);
         assert!(matches!(call.wait(), Err(CallError::TimedOut(_))));
-        assert_eq!((pool.overrunning(), pool.active()), (1, 1));
+        let info = pool.info();
+        assert_eq!((info.overrunning, info.active), (1, 1));
         drop(go);
-        until(|| pool.overrunning() == 0);
+        until(|| pool.info().overrunning == 0);
         pool.drained().wait();
     });
 }
@@ -80,7 +81,7 @@ fn overrun_event_comes_after_twice_the_time_out() {
         clock.advance(10 * SECOND);
         assert!(call.wait().is_err());
         clock.advance(9 * SECOND);
-        assert_eq!(pool.overrunning(), 1);
+        assert_eq!(pool.info().overrunning, 1);
         assert!(events.recv().now_or_never().is_none(), "it has run on for nine of ten seconds");
         clock.advance(2 * SECOND);
         let Some(PoolEvent::Overrun(task)) = events.recv().wait() else { panic!("the event is there") };
@@ -101,7 +102,7 @@ fn task_that_returns_soon_causes_no_event() {
         clock.advance(10 * MILLISECOND);
         assert!(call.wait().is_err());
         drop(go);
-        until(|| pool.overrunning() == 0);
+        until(|| pool.info().overrunning == 0);
         clock.advance(MINUTE);
         assert_eq!(events.recv().wait(), Some(PoolEvent::Drained));
     });
@@ -116,7 +117,7 @@ fn suspended_task_is_dropped_and_does_not_overrun() {
         has_begun.recv().expect("it begins");
         clock.advance(SECOND);
         assert!(matches!(call.wait(), Err(CallError::TimedOut(_))));
-        until(|| pool.overrunning() == 0);
+        until(|| pool.info().overrunning == 0);
         pool.drained().wait();
     });
 }
@@ -130,15 +131,15 @@ fn run_timeout_and_layers_count_each_task_once() {
         has_begun.recv().expect("it begins");
         clock.advance(SECOND);
         assert!(limited.wait().is_err());
-        assert_eq!(pool.overrunning(), 1);
+        assert_eq!(pool.info().overrunning, 1);
         let layered = Disk::calls(Retry::new(1).layer(pool.clone()));
         let beneath = layered.stands_still(begun, gate).timeout(SECOND).submit();
         has_begun.recv().expect("it begins");
         clock.advance(SECOND);
         assert!(beneath.wait().is_err());
-        assert_eq!(pool.overrunning(), 2, "the call of the layer's caller is none of its own");
+        assert_eq!(pool.info().overrunning, 2, "the call of the layer's caller is none of its own");
         drop(go);
-        until(|| pool.overrunning() == 0);
+        until(|| pool.info().overrunning == 0);
         pool.drained().wait();
     });
 }
@@ -154,7 +155,7 @@ fn simultaneous_time_out_and_end_leave_no_entry() {
         let _ = call.wait();
     }
     pool.drained().wait();
-    until(|| pool.overrunning() == 0);
+    until(|| pool.info().overrunning == 0);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 #![allow(missing_docs)] // a test's name documents it
 
 use nanolith::{
-    executor::{MaxQueue, OnFull},
+    executor::OnFull,
     prelude::*,
     service::{LifeEvent, OnPanic, Restart},
     sync::Backoff,
@@ -118,7 +118,7 @@ impl Work {
 /// Piscina ran tasks whose promise had been rejected.
 #[test]
 fn call_ended_before_its_start_never_starts() -> Result<(), Box<dyn Error>> {
-    let pool = Pool::builder().max_queue(MaxQueue::Bounded(2)).on_full(OnFull::Reject).build()?;
+    let pool = Pool::builder().max_queue(2).on_full(OnFull::Reject).build()?;
     let (work, runs) = (Work::on(&pool), Arc::new(AtomicUsize::new(0)));
     pool.pause();
     let cancelled = work.count(runs.clone()).submit();
@@ -142,7 +142,7 @@ fn restarted_service_keeps_its_settings() -> Result<(), Box<dyn Error>> {
     let handler = asked.clone();
     let work = Work::service(starts.clone())
         .name("renewed")
-        .queue(1)
+        .max_queue(1)
         .on_full(OnFull::Reject)
         .data(5_u32)
         .restart(Restart::on_panic().except_in_tasks().limit(2, MINUTE).backoff(Backoff::none()))

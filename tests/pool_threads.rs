@@ -90,9 +90,9 @@ fn counted(settings: PoolBuilder) -> (Pool, Arc<AtomicUsize>, Receiver<()>) {
 #[test]
 fn pool_starts_with_its_minimum_and_grows_with_its_queue() {
     let (pool, started, _) = counted(pool(1, 4));
-    assert_eq!(pool.threads(), 1);
+    assert_eq!(pool.info().threads, 1);
     let (go, held) = busy(&pool, 4);
-    assert_eq!((pool.threads(), pool.active(), pool.is_saturated()), (4, 4, true));
+    assert_eq!((pool.info().threads, pool.info().active, pool.info().is_saturated), (4, 4, true));
     assert_eq!(started.load(Ordering::Relaxed), 4);
     drop(go);
     held.into_iter().for_each(|job| job.wait().expect("it runs"));
@@ -103,7 +103,7 @@ fn growing_pool_stays_within_its_concurrency() {
     let pool = pool(1, 2).build().expect("sound");
     let (go, held) = busy(&pool, 2);
     let waits = Tasks::on(&pool).double(4).submit();
-    assert_eq!((pool.queue_len(), pool.threads()), (1, 2));
+    assert_eq!((pool.info().queue_len, pool.info().threads), (1, 2));
     drop(go);
     assert_eq!(waits.wait().expect("it runs"), 8);
     held.into_iter().for_each(|job| job.wait().expect("it runs"));
@@ -116,9 +116,9 @@ fn idle_threads_end_down_to_the_minimum() {
     drop(go);
     held.into_iter().for_each(|job| job.wait().expect("it runs"));
     (0..2).for_each(|_| ended.recv_timeout(LONG).expect("a thread goes"));
-    assert_eq!(pool.threads(), 2);
+    assert_eq!(pool.info().threads, 2);
     let (go, held) = busy(&pool, 4);
-    assert_eq!((pool.threads(), started.load(Ordering::Relaxed)), (4, 6), "two were kept, and two come again");
+    assert_eq!((pool.info().threads, started.load(Ordering::Relaxed)), (4, 6), "two were kept, and two come again");
     drop(go);
     held.into_iter().for_each(|job| job.wait().expect("it runs"));
 }
@@ -138,14 +138,14 @@ fn thread_ends_at_once_with_an_idle_time_out_of_zero() {
 fn concurrency_of_a_growing_pool_changes_while_it_runs() {
     let pool = pool(1, 2).max_spare_threads(0).build().expect("sound");
     pool.set_concurrency(Concurrency::Exact(4)).expect("sound");
-    assert_eq!((pool.threads(), pool.max_concurrency()), (1, 4));
+    assert_eq!((pool.info().threads, pool.max_concurrency()), (1, 4));
     let (go, held) = busy(&pool, 4);
     pool.set_concurrency(Concurrency::Exact(1)).expect("sound");
     drop(go);
     held.into_iter().for_each(|job| job.wait().expect("it runs"));
     let (go, held) = busy(&pool, 1);
     let waits = Tasks::on(&pool).double(4).submit();
-    assert_eq!((pool.queue_len(), pool.active()), (1, 1));
+    assert_eq!((pool.info().queue_len, pool.info().active), (1, 1));
     drop(go);
     assert_eq!(waits.wait().expect("it runs"), 8);
     held.into_iter().for_each(|job| job.wait().expect("it runs"));
@@ -154,9 +154,9 @@ fn concurrency_of_a_growing_pool_changes_while_it_runs() {
 #[test]
 fn default_pool_starts_all_its_threads() {
     let pool = Pool::builder().concurrency(Concurrency::Exact(3)).build().expect("sound");
-    assert_eq!(pool.threads(), 3);
+    assert_eq!(pool.info().threads, 3);
     let (go, held) = busy(&pool, 3);
-    assert_eq!((pool.threads(), pool.spare_threads()), (3, 0));
+    assert_eq!((pool.info().threads, pool.info().spare_threads), (3, 0));
     drop(go);
     held.into_iter().for_each(|job| job.wait().expect("it runs"));
 }

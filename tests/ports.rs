@@ -179,7 +179,7 @@ fn awaiting_receiver_is_woken_by_the_close() {
 #[test]
 fn close_gives_back_the_message_of_a_blocked_sender() {
     for bound in [0, 1] {
-        let (ours, theirs) = port::bounded::<u32, u32>(bound);
+        let (ours, theirs) = if bound == 0 { port::rendezvous::<u32, u32>() } else { port::bounded(bound) };
         send_all(&ours, 0..u32::try_from(bound).expect("it is small"));
         thread::scope(|scope| {
             let waits = scope.spawn(|| ours.send(8).wait());
@@ -632,7 +632,7 @@ fn panicking_predicate_loses_no_message() {
 #[test]
 fn skipped_messages_take_no_room() {
     for bound in [0, 1] {
-        let (ours, theirs) = port::bounded::<u32, u32>(bound);
+        let (ours, theirs) = if bound == 0 { port::rendezvous::<u32, u32>() } else { port::bounded(bound) };
         let sender = thread::spawn(move || (1..=100).try_for_each(|n| ours.send(n).wait()));
         assert_eq!(theirs.wait_for(|n| *n == 100).wait(), Ok(100));
         assert_eq!(sender.join().expect("it sends"), Ok(()));

@@ -14,7 +14,11 @@ use std::{
 const MESSAGES: u64 = 20_000;
 
 fn connected<T>(bound: Option<usize>) -> (Port<T, T>, Port<T, T>) {
-    bound.map_or_else(port::pair, port::bounded)
+    match bound {
+        None => port::pair(),
+        Some(0) => port::rendezvous(),
+        Some(bound) => port::bounded(bound),
+    }
 }
 
 const BOUNDS: [Option<usize>; 4] = [Some(0), Some(1), Some(16), None];

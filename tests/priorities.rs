@@ -5,7 +5,7 @@
 use nanolith::{
     Cluster, TaskSet,
     call::{with_priority, with_priority_async},
-    executor::{MaxQueue, OnFull, QueueOrder, QueuedCall},
+    executor::{OnFull, QueueOrder, QueuedCall},
     layers::{self, Retry},
     pool::Concurrency,
     prelude::*,
@@ -299,7 +299,7 @@ fn panicking_order_gives_no_rank() {
 #[test]
 fn custom_order_keeps_counts_and_bounds() {
     let newest_first = |call: &QueuedCall<'_>| Some(u64::MAX - call.submitted());
-    let settings = Pool::builder().order(newest_first).max_queue(MaxQueue::Bounded(3)).on_full(OnFull::DropOldest);
+    let settings = Pool::builder().order(newest_first).max_queue(3).on_full(OnFull::DropOldest);
     let (pool, work) = paused(settings);
     let (to, reports) = mpsc::channel();
     let low = work.tell(0, to.clone()).priority(Priority::Low).submit();
@@ -307,14 +307,15 @@ fn custom_order_keeps_counts_and_bounds() {
         work.tell(of, to.clone()).submit().detach();
     }
     assert!(matches!(low.wait(), Err(CallError::Dropped(_))), "the oldest of the lowest priority goes");
-    assert_eq!(pool.queue_len(), 3);
+    assert_eq!(pool.info().queue_len, 3);
     assert_eq!(order(&pool, &reports), [3, 2, 1]);
     for of in 0..2_000 {
         work.tell(of, to.clone()).wait().expect("it runs");
     }
     pool.drained().wait();
     // The dropped call never started.
-    assert_eq!((pool.completed(), pool.in_flight()), (2_003, 0));
+    let info = pool.info();
+    assert_eq!((info.completed, info.in_flight), (2_003, 0));
 }
 
 // ----- what is inherited
@@ -411,9 +412,9 @@ fn raised_queued_call_runs_once_at_its_new_position() {
     jobs[3].raise(Priority::UserBlocking);
     jobs[4].raise(Priority::Immediate);
     work.tell(6, to.clone()).priority(Priority::Idle).submit().detach();
-    assert_eq!((pool.queue_len(), pool.in_flight()), (7, 7), "an entry more is no call more");
+    assert_eq!((pool.info().queue_len, pool.info().in_flight), (7, 7), "an entry more is no call more");
     assert_eq!(order(&pool, &reports), [4, 3, 0, 1, 2, 5, 6]);
-    assert_eq!((pool.queue_len(), pool.in_flight(), pool.completed()), (0, 0, 7));
+    assert_eq!((pool.info().queue_len, pool.info().in_flight, pool.info().completed), (0, 0, 7));
 }
 
 #[test]
@@ -428,7 +429,7 @@ fn raised_call_keeps_the_order_of_its_submission() {
 
 #[test]
 fn raised_call_is_cancelled_dropped_and_closed_like_others() {
-    let settings = Pool::builder().max_queue(MaxQueue::Bounded(2)).on_full(OnFull::DropOldest);
+    let settings = Pool::builder().max_queue(2).on_full(OnFull::DropOldest);
     let (pool, work) = paused(settings);
     let (to, reports) = mpsc::channel();
     let raised = work.tell(0, to.clone()).priority(Priority::Idle).submit();
@@ -438,12 +439,12 @@ fn raised_call_is_cancelled_dropped_and_closed_like_others() {
     assert!(matches!(low.wait(), Err(CallError::Dropped(_))), "its first entry is no longer what it is");
     raised.cancel();
     raised.cancel();
-    assert_eq!(pool.queue_len(), 1);
+    assert_eq!(pool.info().queue_len, 1);
     third.raise(Priority::Immediate);
     assert_eq!(pool.terminate(), 1);
     assert!(matches!(third.wait(), Err(CallError::Cancelled(_))));
     assert!(matches!(raised.wait(), Err(CallError::Cancelled(_))));
-    assert_eq!((pool.in_flight(), reports.try_iter().count()), (0, 0));
+    assert_eq!((pool.info().in_flight, reports.try_iter().count()), (0, 0));
 }
 
 #[test]
@@ -498,7 +499,10 @@ fn raised_calls_that_run_in_their_waiter_are_counted_once() {
         job.wait().expect("it runs");
     }
     pool.drained().wait();
-    assert_eq!((pool.in_flight(), pool.queue_len(), pool.overflow(), pool.completed()), (0, 0, 0, 500));
+    assert_eq!(
+        (pool.info().in_flight, pool.info().queue_len, pool.info().overflow, pool.info().completed),
+        (0, 0, 0, 500)
+    );
     assert_eq!(reports.try_iter().count(), 500);
 }
 
@@ -632,7 +636,7 @@ fn raise_reaches_the_call_that_a_raised_call_waits_for() {
     let inner = Work::on(&middle).wait_on(idle, began.clone()).priority(Priority::Idle).submit();
     let waiter = Work::on(&outer).wait_on(inner, began).priority(Priority::Idle).submit();
     assert_eq!(both.iter().take(2).count(), 2);
-    while middle.active() + outer.active() > 0 {
+    while middle.info().active + outer.info().active > 0 {
         thread::yield_now(); // until both block in their waits
     }
     waiter.raise(Priority::Immediate);
@@ -647,7 +651,7 @@ fn raise_reaches_the_call_that_a_raised_future_awaits() {
     let middle = one_slot();
     let inner = Work::on(&middle).await_it(idle).priority(Priority::Idle).submit();
     let waiter = Work::on(&middle).await_it(inner).priority(Priority::Idle).submit();
-    while middle.active() > 0 || middle.queue_len() > 0 {
+    while middle.info().active > 0 || middle.info().queue_len > 0 {
         thread::yield_now(); // until both are pending
     }
     waiter.raise(Priority::Immediate);
@@ -666,7 +670,7 @@ fn second_cancel_does_not_free_a_place_again() {
     work.tell(1, to).submit().detach();
     job.cancel();
     job.cancel();
-    assert_eq!(pool.in_flight(), 1);
+    assert_eq!(pool.info().in_flight, 1);
     assert_eq!(order(&pool, &reports), [1]);
     job.cancel();
     assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
@@ -706,6 +710,6 @@ fn concurrent_raises_waits_and_cancels_lose_no_call() {
         }
     });
     pool.drained().wait();
-    assert_eq!((pool.in_flight(), pool.queue_len(), pool.overflow()), (0, 0, 0));
-    assert_eq!(reports.try_iter().count() as u64, pool.completed());
+    assert_eq!((pool.info().in_flight, pool.info().queue_len, pool.info().overflow), (0, 0, 0));
+    assert_eq!(reports.try_iter().count() as u64, pool.info().completed);
 }

@@ -489,7 +489,7 @@ fn task_cancelled_between_two_steps_does_not_continue() {
         assert_eq!(host.flush(1), ["yield"]);
         job.cancel();
         assert_eq!(host.flush_all(), Vec::<&str>::new());
-        assert_eq!(host.local.in_flight(), 0);
+        assert_eq!(host.local.info().in_flight, 0);
     });
 }
 

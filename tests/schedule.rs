@@ -87,7 +87,7 @@ fn held(
 
 /// Waits until the present runs are over.
 fn settle(schedule: &Schedule) {
-    while schedule.info().running > 0 {
+    while schedule.info().in_progress > 0 {
         std::thread::yield_now();
     }
 }
@@ -197,7 +197,7 @@ fn tick_during_a_run_is_skipped_and_counted() {
         let (schedule, held) = held(SECOND, |plan| plan);
         clock.advance(5 * SECOND + SECOND / 2);
         held.begun.recv().expect("it begins");
-        assert_eq!((schedule.info().runs, schedule.info().missed, schedule.info().running), (1, 4, 1));
+        assert_eq!((schedule.info().runs, schedule.info().missed, schedule.info().in_progress), (1, 4, 1));
         held.go.send(()).expect("it waits");
         settle(&schedule);
         assert_eq!(schedule.next_due(), Some(begun + 6 * SECOND));
@@ -255,7 +255,7 @@ fn clock_leap_counts_the_missed_ticks() {
             let schedule =
                 every(SECOND, Work::on(&pool()), |work| work.when()).missed(missed).start().expect("it starts");
             clock.jump(10 * SECOND + SECOND / 2);
-            while schedule.info().runs < runs || schedule.info().running > 0 {
+            while schedule.info().runs < runs || schedule.info().in_progress > 0 {
                 std::thread::yield_now();
             }
             assert_eq!((schedule.info().runs, schedule.info().missed), (runs, skipped), "{missed:?}");
@@ -271,7 +271,7 @@ fn overlapping_runs_run_concurrently() {
         clock.advance(2 * SECOND);
         held.begun.recv().expect("one begins");
         held.begun.recv().expect("and another");
-        assert_eq!((schedule.info().running, schedule.info().missed), (2, 0));
+        assert_eq!((schedule.info().in_progress, schedule.info().missed), (2, 0));
         drop(held);
         schedule.closed().wait();
     });

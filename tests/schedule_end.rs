@@ -4,7 +4,7 @@
 use nanolith::{
     Cluster, Executor, TaskSet,
     call::SubmitError,
-    executor::{Job, MaxQueue, OnFull},
+    executor::{Job, OnFull},
     layers::{Fallback, Layer, Timeout},
     pool::Concurrency,
     prelude::*,
@@ -65,7 +65,7 @@ fn mocked(f: impl FnOnce(&MockClock)) {
 
 /// Waits until the present runs are over.
 fn settle(schedule: &Schedule) {
-    while schedule.info().running > 0 {
+    while schedule.info().in_progress > 0 {
         thread::yield_now();
     }
 }
@@ -121,9 +121,12 @@ fn ticks_end_with_the_clock_and_the_schedule_does_not() {
 }
 
 #[test]
-fn period_of_zero_is_a_microsecond() {
+fn shortest_period_is_a_microsecond() {
     mocked(|clock| {
-        let schedule = every(Duration::ZERO, Work::on(&pool()), |work| work.when()).start().expect("it starts");
+        let shorter = every(Duration::from_nanos(999), Work::on(&pool()), |work| work.when()).start();
+        assert_eq!(shorter.err().and_then(|error| error.setting()), Some("period"));
+        let schedule =
+            every(Duration::from_micros(1), Work::on(&pool()), |work| work.when()).start().expect("it starts");
         clock.jump(HOUR);
         settle(&schedule);
         assert_eq!(schedule.info().runs + schedule.info().missed, 3_600_000_000);
@@ -142,7 +145,7 @@ fn many_overlapping_runs_all_begin() {
         });
         let schedule = plan.missed(MissedTick::Burst).overlapping().times(4_321).start().expect("it starts");
         clock.jump(10_000 * SECOND);
-        while schedule.info().running < 4_321 {
+        while schedule.info().in_progress < 4_321 {
             thread::yield_now(); // none of them ends
         }
         token.cancel();
@@ -206,7 +209,11 @@ fn schedule_ends_with_its_closed_executor() {
     assert_ends(Work::calls(layer.layer(layered)), |work| work.count(Arc::default()), move || closes.close());
     let share = pool();
     let closes = share.clone();
-    assert_ends(Work::calls(share.share("schedule", 1)), |work| work.count(Arc::default()), move || closes.close());
+    assert_ends(
+        Work::calls(share.share("schedule").build().unwrap()),
+        |work| work.count(Arc::default()),
+        move || closes.close(),
+    );
     let counter = Counter::service(Counter(0)).launch().wait().expect("sound");
     let closes = counter.clone();
     assert_ends(counter, |counter| counter.bump(), move || drop(closes.close()));
@@ -235,7 +242,7 @@ fn schedule_continues_while_its_executor_is_open() {
         let once = ClosedOnce { first: AtomicBool::new(true), closed: once, open };
         let refused_once = every(SECOND, Work::calls(once), |work| work.when()).start().expect("it starts");
         // The executor is full, not closed.
-        let full = Pool::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::Reject);
+        let full = Pool::builder().max_queue(1).on_full(OnFull::Reject);
         let full = full.build().expect("sound");
         full.pause();
         Work::on(&full).when().submit().detach();

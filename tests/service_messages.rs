@@ -117,7 +117,7 @@ fn message_is_sent_when_it_is_awaited() -> Result<(), Box<dyn Error>> {
 
 #[test]
 fn try_send_to_a_full_queue_gives_the_message_back() -> Result<(), Box<dyn Error>> {
-    let log = Log::service(Log::default()).queue(1).launch().wait()?;
+    let log = Log::service(Log::default()).max_queue(1).launch().wait()?;
     let go = hold(&log)?;
     log.try_send(say("first"))?;
     let refused = log.try_send(say("second")).expect_err("the line is full");
@@ -130,7 +130,7 @@ fn try_send_to_a_full_queue_gives_the_message_back() -> Result<(), Box<dyn Error
 
 #[test]
 fn send_to_a_full_queue_waits_for_room() -> Result<(), Box<dyn Error>> {
-    let log = Log::service(Log::default()).queue(1).launch().wait()?;
+    let log = Log::service(Log::default()).max_queue(1).launch().wait()?;
     let go = hold(&log)?;
     log.try_send(say("0"))?;
     std::thread::scope(|scope| {
@@ -144,7 +144,7 @@ fn send_to_a_full_queue_waits_for_room() -> Result<(), Box<dyn Error>> {
 
 #[test]
 fn waiting_send_gives_its_message_back_at_the_end() -> Result<(), Box<dyn Error>> {
-    let log = Log::service(Log::default()).queue(1).launch().wait()?;
+    let log = Log::service(Log::default()).max_queue(1).launch().wait()?;
     let go = hold(&log)?;
     log.try_send(say("queued"))?;
     let mut waits = Box::pin(log.send(say("waits")));

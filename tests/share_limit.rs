@@ -4,7 +4,7 @@
 
 use nanolith::{
     TaskSet,
-    executor::{MaxQueue, OnFull},
+    executor::OnFull,
     pool::{Concurrency, Share},
     port::{self, Port},
     prelude::*,
@@ -81,13 +81,14 @@ fn hold(share: &Share, who: u32) -> (Sender<()>, Handle<Tenant, ()>) {
 #[test]
 fn share_runs_no_more_than_its_limit_on_an_idle_pool() {
     let pool = pool(4);
-    let share = pool.share("tenant", 1).max_concurrency(2);
+    let share = pool.share("tenant").max_concurrency(2).build().unwrap();
     let holders = [1, 2].map(|who| hold(&share, who));
     let log = Log::default();
     let third = Tenant::calls(&share).note(log.clone(), 3).submit();
     Tenant::on(&pool).note(log.clone(), 10).wait().expect("the pool has slots");
-    Tenant::calls(&pool.share("other", 1)).note(log.clone(), 11).wait().expect("so has another share");
-    assert_eq!((share.queue_len(), share.running()), (1, 2));
+    Tenant::calls(&pool.share("other").build().unwrap()).note(log.clone(), 11).wait().expect("so has another share");
+    let info = share.info();
+    assert_eq!((info.queue_len, info.in_progress), (1, 2));
     let [(open, first), second] = holders;
     drop(open);
     first.wait().expect("it ends");
@@ -99,7 +100,7 @@ fn share_runs_no_more_than_its_limit_on_an_idle_pool() {
 #[test]
 fn pending_call_leaves_its_slot_and_precedes_newcomers() {
     let pool = pool(4);
-    let share = pool.share("tenant", 1).max_concurrency(1);
+    let share = pool.share("tenant").max_concurrency(1).build().unwrap();
     let (log, (tell, begun), (ours, theirs)) = (Log::default(), channel(), port::pair());
     let pending = Tenant::calls(&share).pend(tell, theirs, log.clone(), 1).submit();
     assert_eq!(begun.recv(), Ok(1));
@@ -116,7 +117,7 @@ fn pending_call_leaves_its_slot_and_precedes_newcomers() {
 #[test]
 fn task_that_waits_for_its_own_share_lends_its_slot() {
     let pool = pool(2);
-    let share = pool.share("tenant", 1).max_concurrency(1);
+    let share = pool.share("tenant").max_concurrency(1).build().unwrap();
     let tenant = Tenant::calls(&share);
     assert_eq!(tenant.down(share.clone(), 100).wait().expect("it ends").expect("so do those below"), 100);
     assert_eq!(tenant.down_async(share.clone(), 100).wait().expect("it ends").expect("so do those below"), 100);
@@ -124,7 +125,8 @@ fn task_that_waits_for_its_own_share_lends_its_slot() {
     // Each slot has been returned.
     let (open, holder) = hold(&share, 1);
     let next = tenant.note(Log::default(), 2).submit();
-    assert_eq!((share.queue_len(), share.running()), (1, 1));
+    let info = share.info();
+    assert_eq!((info.queue_len, info.in_progress), (1, 1));
     drop(open);
     assert!(holder.wait().is_ok() && next.wait().is_ok());
 }
@@ -132,7 +134,7 @@ fn task_that_waits_for_its_own_share_lends_its_slot() {
 #[test]
 fn raised_call_waits_for_a_slot_and_is_the_next() {
     let pool = pool(4);
-    let share = pool.share("tenant", 1).max_concurrency(1);
+    let share = pool.share("tenant").max_concurrency(1).build().unwrap();
     let (open, holder) = hold(&share, 1);
     let log = Log::default();
     let jobs = [2, 3, 4].map(|who| Tenant::calls(&share).note(log.clone(), who).submit());
@@ -147,7 +149,7 @@ fn raised_call_waits_for_a_slot_and_is_the_next() {
 #[test]
 fn cancelled_calls_free_their_slots_and_places() {
     let pool = pool(4);
-    let share = pool.share("tenant", 1).max_concurrency(1);
+    let share = pool.share("tenant").max_concurrency(1).build().unwrap();
     let (tenant, log) = (Tenant::calls(&share), Log::default());
     let (open, holder) = hold(&share, 1);
     let [queued, next] = [2, 3].map(|who| tenant.note(log.clone(), who).submit());
@@ -167,13 +169,13 @@ fn cancelled_calls_free_their_slots_and_places() {
     drop(open);
     assert!(holder.wait().is_ok() && last.wait().is_ok());
     pool.drained().wait();
-    assert_eq!((share.running(), log.lock().expect("no holder panics").clone()), (0, vec![3, 6]));
+    assert_eq!((share.info().in_progress, log.lock().expect("no holder panics").clone()), (0, vec![3, 6]));
 }
 
 #[test]
 fn higher_limit_lets_calls_begin_at_once() {
     let pool = pool(4);
-    let share = pool.share("tenant", 1).max_concurrency(1);
+    let share = pool.share("tenant").max_concurrency(1).build().unwrap();
     let first = hold(&share, 1);
     let (tell, begun) = channel();
     let (gates, jobs): (Vec<_>, Vec<_>) = [2, 3]
@@ -183,15 +185,15 @@ fn higher_limit_lets_calls_begin_at_once() {
         })
         .into_iter()
         .unzip();
-    assert_eq!(share.queue_len(), 2);
-    let share = share.max_concurrency(3);
+    assert_eq!(share.info().queue_len, 2);
+    let _raised = pool.share("tenant").max_concurrency(3).build().unwrap();
     assert_eq!([begun.recv(), begun.recv()], [Ok(2), Ok(3)]);
-    let share = share.max_concurrency(0); // counts as 1
+    let share = pool.share("tenant").max_concurrency(1).build().unwrap();
     drop((first, gates));
     assert!(jobs.into_iter().all(|job| job.wait().is_ok()));
     let (open, holder) = hold(&share, 4);
     let next = Tenant::calls(&share).note(Log::default(), 5).submit();
-    assert_eq!(share.queue_len(), 1);
+    assert_eq!(share.info().queue_len, 1);
     drop(open);
     assert!(holder.wait().is_ok() && next.wait().is_ok());
 }
@@ -199,7 +201,7 @@ fn higher_limit_lets_calls_begin_at_once() {
 #[test]
 fn share_limit_and_task_limit_hold_together() {
     let pool = pool(4);
-    let share = pool.share("tenant", 1).max_concurrency(2);
+    let share = pool.share("tenant").max_concurrency(2).build().unwrap();
     let (tell, begun) = channel();
     let start = |who, calls: &TenantCalls<Pool>| {
         let (open, gate) = channel();
@@ -226,7 +228,7 @@ fn share_limit_and_task_limit_hold_together() {
 #[test]
 fn full_share_runs_on_its_caller_only_within_the_limit() {
     let pool = pool(4);
-    let share = pool.share("tenant", 1).max_concurrency(1).max_queue(MaxQueue::Bounded(1)).on_full(OnFull::CallerRuns);
+    let share = pool.share("tenant").max_concurrency(1).max_queue(1).on_full(OnFull::CallerRuns).build().unwrap();
     let (tenant, log) = (Tenant::calls(&share), Log::default());
     let (open, holder) = hold(&share, 1);
     let queued = tenant.note(log.clone(), 2).submit();
@@ -245,7 +247,7 @@ fn full_share_runs_on_its_caller_only_within_the_limit() {
 #[test]
 fn close_timeout_ends_calls_that_wait_for_slots() {
     let pool = pool(4);
-    let share = pool.share("tenant", 1).max_concurrency(1);
+    let share = pool.share("tenant").max_concurrency(1).build().unwrap();
     let (log, (tell, begun), (ours, theirs)) = (Log::default(), channel(), port::pair());
     let pending = Tenant::calls(&share).pend(tell, theirs, log.clone(), 1).submit();
     assert_eq!(begun.recv(), Ok(1));
@@ -266,8 +268,8 @@ fn weights_count_among_shares_with_limits() {
     // The clock does not move, so each call is charged the same time.
     let log = MockClock::new().run(|| {
         let (pool, log) = (pool(1), Log::default());
-        let [heavy, light] =
-            [("heavy", 3), ("light", 1)].map(|(name, weight)| pool.share(name, weight).max_concurrency(1));
+        let [heavy, light] = [("heavy", 3), ("light", 1)]
+            .map(|(name, weight)| pool.share(name).weight(weight).max_concurrency(1).build().unwrap());
         pool.pause();
         let jobs: Vec<_> = (0..400)
             .map(|n| Tenant::calls(if n % 2 == 0 { &heavy } else { &light }).note(log.clone(), n % 2).submit())
@@ -359,7 +361,8 @@ fn random_programs_exceed_no_share_limit_and_never_hang() {
         let pool = Pool::builder().concurrency(Concurrency::Exact(1 + below(4) as usize)).build().expect("sound");
         let share = |nth: u64| {
             let limit = 1 + below(3) as usize;
-            let share = pool.share(format!("share {nth}"), 1 + below(3) as u32).max_concurrency(limit);
+            let share =
+                pool.share(format!("share {nth}")).weight(1 + below(3) as u32).max_concurrency(limit).build().unwrap();
             Limited { share, limit, at_work: AtomicUsize::new(0), most: AtomicUsize::new(0) }
         };
         let shares: Shares = Arc::new((0..1 + below(3)).map(share).collect());
@@ -368,7 +371,7 @@ fn random_programs_exceed_no_share_limit_and_never_hang() {
             match below(8) {
                 0 => job.cancel(),
                 1 => job.raise(Priority::UserBlocking),
-                2 => shares[0].share.set_weight(below(4) as u32),
+                2 => shares[0].share.set_weight(1 + below(4) as u32).unwrap(),
                 _ => {}
             }
             match job.wait() {
@@ -378,7 +381,7 @@ fn random_programs_exceed_no_share_limit_and_never_hang() {
         }
         pool.drained().wait();
         for share in shares.iter() {
-            assert_eq!((share.at_work.load(Ordering::SeqCst), share.share.running()), (0, 0));
+            assert_eq!((share.at_work.load(Ordering::SeqCst), share.share.info().in_progress), (0, 0));
             reached.fetch_add(usize::from(share.most.load(Ordering::SeqCst) == share.limit), Ordering::SeqCst);
         }
     });

@@ -5,7 +5,7 @@
 use nanolith::{
     Executor, TaskSet,
     executor::{MaxQueue, OnFull},
-    pool::{Concurrency, Share, SharedPool},
+    pool::{Concurrency, Share},
     prelude::*,
     task::TaskInfo,
     time::MILLISECOND,
@@ -31,7 +31,7 @@ pub struct Curious(Pool);
 
 impl Drop for Curious {
     fn drop(&mut self) {
-        let _ = self.0.queue_len();
+        let _ = self.0.info().queue_len;
     }
 }
 
@@ -119,7 +119,7 @@ fn noted(log: &Log) -> Vec<u32> {
 fn weights_of_three_to_one_share_the_run_time_three_to_one() {
     for threads in [1, 2] {
         let pool = pool(threads);
-        let (three, one) = (pool.share("three", 3), pool.share("one", 1));
+        let (three, one) = (pool.share("three").weight(3).build().unwrap(), pool.share("one").build().unwrap());
         let log = Log::default();
         pool.pause();
         // The number of calls is such that neither share runs out while the test measures.
@@ -131,19 +131,20 @@ fn weights_of_three_to_one_share_the_run_time_three_to_one() {
         jobs.into_iter().for_each(|job| job.wait().expect("it runs"));
         let first = noted(&log).into_iter().take(320).filter(|who| *who == 3).count();
         assert!((216..=264).contains(&first), "{first} of 320 on {threads} threads");
-        assert!(three.run_time() >= 300 * MILLISECOND && one.run_time() >= 300 * MILLISECOND);
+        assert!(three.info().run_time >= 300 * MILLISECOND && one.info().run_time >= 300 * MILLISECOND);
     }
 }
 
 #[test]
 fn single_call_of_a_tenant_precedes_a_flood() {
     let pool = pool(1);
-    let (flood, quiet) = (pool.share("flood", 1), pool.share("quiet", 1));
+    let (flood, quiet) = (pool.share("flood").build().unwrap(), pool.share("quiet").build().unwrap());
     let (go, job) = hold(&calls(&flood));
     let log = Log::default();
     let flooded: Vec<_> = (0..10_000).map(|_| calls(&flood).note(log.clone(), 0).submit()).collect();
     let one = calls(&quiet).note(log.clone(), 1).submit();
-    assert_eq!((flood.queue_len(), quiet.queue_len(), flood.running()), (10_000, 1, 1));
+    let info = flood.info();
+    assert_eq!((info.queue_len, quiet.info().queue_len, info.in_progress), (10_000, 1, 1));
     drop(go);
     one.wait().expect("it runs");
     job.wait().expect("it runs");
@@ -154,7 +155,7 @@ fn single_call_of_a_tenant_precedes_a_flood() {
 #[test]
 fn calls_within_a_share_run_first_in_first_out() {
     let pool = pool(1);
-    let tenant = calls(&pool.share("tenant", 1));
+    let tenant = calls(&pool.share("tenant").build().unwrap());
     let log = Log::default();
     pool.pause();
     let jobs: Vec<_> = (0..1_000).map(|n| tenant.note(log.clone(), n).submit()).collect();
@@ -166,7 +167,8 @@ fn calls_within_a_share_run_first_in_first_out() {
 #[test]
 fn more_urgent_call_of_any_share_runs_first() {
     let pool = pool(1);
-    let (much, little) = (calls(&pool.share("much", 100)), calls(&pool.share("little", 1)));
+    let (much, little) =
+        (calls(&pool.share("much").weight(100).build().unwrap()), calls(&pool.share("little").build().unwrap()));
     let log = Log::default();
     pool.pause();
     let mut jobs: Vec<_> = (0..10).map(|_| much.note(log.clone(), 0).submit()).collect();
@@ -181,7 +183,7 @@ fn more_urgent_call_of_any_share_runs_first() {
 #[test]
 fn share_calls_keep_their_position_among_pool_calls() {
     let pool = pool(1);
-    let (own, tenant) = (Tenant::on(&pool), calls(&pool.share("tenant", 1)));
+    let (own, tenant) = (Tenant::on(&pool), calls(&pool.share("tenant").build().unwrap()));
     let log = Log::default();
     pool.pause();
     let jobs: Vec<_> = (0..100)
@@ -198,9 +200,10 @@ fn share_calls_keep_their_position_among_pool_calls() {
 #[test]
 fn threads_are_busy_while_one_share_has_calls() {
     let pool = pool(3);
-    let (alone, _other) = (calls(&pool.share("alone", 1)), pool.share("other", 1_000));
+    let (alone, _other) =
+        (calls(&pool.share("alone").build().unwrap()), pool.share("other").weight(1_000).build().unwrap());
     let held: Vec<_> = (0..3).map(|_| hold(&alone)).collect();
-    assert!(pool.is_saturated());
+    assert!(pool.info().is_saturated);
     for (go, job) in held {
         drop(go);
         job.wait().expect("it runs");
@@ -210,13 +213,14 @@ fn threads_are_busy_while_one_share_has_calls() {
 #[test]
 fn async_calls_of_a_share_end_and_are_counted() {
     let pool = pool(2);
-    let tenant = pool.share("tenant", 2);
+    let tenant = pool.share("tenant").weight(2).build().unwrap();
     let log = Log::default();
     let jobs: Vec<_> = (0..100).map(|n| calls(&tenant).note_async(log.clone(), n).submit()).collect();
     jobs.into_iter().for_each(|job| job.wait().expect("it runs"));
     pool.drained().wait();
-    assert_eq!((tenant.completed(), tenant.running(), tenant.queue_len()), (100, 0, 0));
-    assert!(tenant.run_time() > Duration::ZERO);
+    let info = tenant.info();
+    assert_eq!((info.completed, info.in_progress, info.queue_len), (100, 0, 0));
+    assert!(tenant.info().run_time > Duration::ZERO);
 }
 
 // ----- bounds
@@ -224,15 +228,16 @@ fn async_calls_of_a_share_end_and_are_counted() {
 #[test]
 fn flood_of_one_share_is_refused_alone() {
     let pool = pool(1);
-    let greedy = pool.share("greedy", 1).max_queue(MaxQueue::Bounded(10)).on_full(OnFull::Reject);
-    let modest = pool.share("modest", 1);
+    let greedy = pool.share("greedy").max_queue(10).on_full(OnFull::Reject).build().unwrap();
+    let modest = pool.share("modest").build().unwrap();
     pool.pause();
     let log = Log::default();
     let jobs: Vec<_> = (0..100).map(|_| calls(&greedy).note(log.clone(), 0).submit()).collect();
     let fits = calls(&modest).note(log.clone(), 1).submit();
     let own = Tenant::on(&pool).note(log.clone(), 2).submit();
-    assert_eq!((greedy.queue_len(), modest.queue_len()), (10, 1));
-    assert_eq!((pool.queue_len(), pool.overflow()), (1, 11));
+    assert_eq!((greedy.info().queue_len, modest.info().queue_len), (10, 1));
+    let info = pool.info();
+    assert_eq!((info.queue_len, info.overflow), (1, 11));
     pool.resume();
     let refused = jobs.into_iter().filter_map(|job| job.wait().err()).collect::<Vec<_>>();
     assert_eq!(refused.len(), 90);
@@ -243,7 +248,7 @@ fn flood_of_one_share_is_refused_alone() {
 #[test]
 fn flood_of_one_share_waits_alone_in_order() {
     let pool = pool(1);
-    let greedy = pool.share("greedy", 1).max_queue(MaxQueue::Bounded(1));
+    let greedy = pool.share("greedy").max_queue(1).build().unwrap();
     let (go, job) = hold(&calls(&greedy));
     let log = Log::default();
     let (queued, waits) = (calls(&greedy).note(log.clone(), 0).submit(), calls(&greedy));
@@ -251,8 +256,8 @@ fn flood_of_one_share_waits_alone_in_order() {
     for call in &mut entering {
         assert!(futures_util::FutureExt::now_or_never(call.as_mut()).is_none(), "there is no room");
     }
-    assert_eq!(greedy.queue_len(), 1);
-    assert!(calls(&pool.share("modest", 1)).note(log.clone(), 9).try_submit().is_ok());
+    assert_eq!(greedy.info().queue_len, 1);
+    assert!(calls(&pool.share("modest").build().unwrap()).note(log.clone(), 9).try_submit().is_ok());
     drop(go);
     let ended = pollster::block_on(futures_util::future::join_all(entering));
     assert!(ended.into_iter().all(|end| end.is_ok()) && queued.wait().is_ok() && job.wait().is_ok());
@@ -263,45 +268,48 @@ fn flood_of_one_share_waits_alone_in_order() {
 fn full_share_drops_or_runs_its_own_calls() {
     let pool = pool(1);
     pool.pause();
-    let tenant = pool.share("tenant", 1).max_queue(MaxQueue::Bounded(2)).on_full(OnFull::DropOldest);
+    let tenant = pool.share("tenant").max_queue(2).on_full(OnFull::DropOldest).build().unwrap();
     let log = Log::default();
     let jobs: Vec<_> = (0..4).map(|n| calls(&tenant).note(log.clone(), n).submit()).collect();
-    assert_eq!(tenant.queue_len(), 2);
-    let tenant = tenant.on_full(OnFull::DropNewest);
+    assert_eq!(tenant.info().queue_len, 2);
+    let tenant = pool.share("tenant").on_full(OnFull::DropNewest).build().unwrap();
     assert!(matches!(calls(&tenant).note(log.clone(), 8).wait(), Err(CallError::Dropped(_))));
-    let tenant = tenant.on_full(OnFull::CallerRuns);
+    let tenant = pool.share("tenant").on_full(OnFull::CallerRuns).build().unwrap();
     assert_eq!(calls(&tenant).whereabouts().wait().expect("the caller runs it"), thread::current().id());
     pool.resume();
     let ends: Vec<_> = jobs.into_iter().map(Handle::wait).collect();
     assert!(ends[..2].iter().all(|end| matches!(end, Err(CallError::Dropped(_)))));
     assert!(ends[2..].iter().all(Result::is_ok));
     pool.drained().wait();
-    assert_eq!((noted(&log), tenant.queue_len(), tenant.running(), pool.in_flight()), (vec![2, 3], 0, 0, 0));
+    let info = tenant.info();
+    assert_eq!((noted(&log), info.queue_len, info.in_progress, pool.info().in_flight), (vec![2, 3], 0, 0, 0));
 }
 
 #[test]
 fn full_pool_drops_its_own_calls_and_none_of_a_share() {
-    let full = Pool::builder().concurrency(Concurrency::Exact(1)).max_queue(MaxQueue::Bounded(1));
+    let full = Pool::builder().concurrency(Concurrency::Exact(1)).max_queue(1);
     let pool = full.on_full(OnFull::DropOldest).build().expect("sound");
     pool.pause();
-    let tenant = pool.share("tenant", 1);
+    let tenant = pool.share("tenant").build().unwrap();
     let log = Log::default();
     let raised = calls(&tenant).note(log.clone(), 0).priority(Priority::Idle).submit();
     raised.raise(Priority::Low);
     let jobs = [1, 2].map(|n| Tenant::on(&pool).note(log.clone(), n).submit());
-    assert_eq!((tenant.queue_len(), pool.queue_len(), pool.overflow()), (1, 1, 1));
+    let info = pool.info();
+    assert_eq!((tenant.info().queue_len, info.queue_len, info.overflow), (1, 1, 1));
     pool.resume();
     assert!(raised.wait().is_ok());
     assert_eq!(jobs.map(|job| job.wait().is_ok()), [false, true]);
     assert_eq!(pool.close_timeout(LONG).wait(), Ok(()));
-    assert_eq!((noted(&log), tenant.queue_len(), tenant.running()), (vec![2, 0], 0, 0));
+    let info = tenant.info();
+    assert_eq!((noted(&log), info.queue_len, info.in_progress), (vec![2, 0], 0, 0));
 }
 
 #[test]
 fn dropped_output_may_look_at_its_pool() {
     let pool = pool(1);
     pool.pause();
-    let tenant = calls(&pool.share("tenant", 1));
+    let tenant = calls(&pool.share("tenant").build().unwrap());
     let raised = tenant.curious(pool.clone()).priority(Priority::Low).submit();
     raised.raise(Priority::UserBlocking);
     raised.detach();
@@ -314,14 +322,14 @@ fn dropped_output_may_look_at_its_pool() {
 fn share_bound_follows_the_concurrency() {
     let pool = pool(2);
     pool.pause();
-    let tenant = pool.share("tenant", 1).max_queue(MaxQueue::Auto).on_full(OnFull::Reject);
+    let tenant = pool.share("tenant").max_queue(MaxQueue::Auto).on_full(OnFull::Reject).build().unwrap();
     let log = Log::default();
     let submit = || calls(&tenant).note(log.clone(), 0).submit();
     let jobs: Vec<_> = (0..10).map(|_| submit()).collect();
-    assert_eq!(tenant.queue_len(), 4);
+    assert_eq!(tenant.info().queue_len, 4);
     pool.set_concurrency(Concurrency::Exact(3)).expect("sound");
     let more: Vec<_> = (0..10).map(|_| submit()).collect();
-    assert_eq!(tenant.queue_len(), 9);
+    assert_eq!(tenant.info().queue_len, 9);
     pool.resume();
     assert_eq!(jobs.into_iter().chain(more).map(Handle::wait).filter(Result::is_ok).count(), 9);
 }
@@ -332,13 +340,14 @@ fn share_bound_follows_the_concurrency() {
 fn share_call_ended_before_its_start_frees_its_place() {
     let pool = pool(1);
     pool.pause();
-    let tenant = pool.share("tenant", 1).max_queue(MaxQueue::Bounded(2)).on_full(OnFull::Reject);
+    let tenant = pool.share("tenant").max_queue(2).on_full(OnFull::Reject).build().unwrap();
     let log = Log::default();
     let first = calls(&tenant).note(log.clone(), 0).submit();
     let late = calls(&tenant).note(log.clone(), 1).timeout(MILLISECOND).submit();
     assert!(matches!(late.wait(), Err(CallError::TimedOut(_))));
     first.cancel();
-    assert_eq!((tenant.queue_len(), pool.overflow(), pool.in_flight()), (0, 0, 0));
+    let info = pool.info();
+    assert_eq!((tenant.info().queue_len, info.overflow, info.in_flight), (0, 0, 0));
     let jobs: Vec<_> = (2..5).map(|n| calls(&tenant).note(log.clone(), n).submit()).collect();
     pool.resume();
     assert_eq!(jobs.into_iter().map(Handle::wait).filter(Result::is_ok).count(), 2);
@@ -349,13 +358,13 @@ fn share_call_ended_before_its_start_frees_its_place() {
 fn hundred_thousand_cancelled_calls_leave_no_entry() {
     let pool = pool(1);
     pool.pause();
-    let tenant = calls(&pool.share("tenant", 1));
+    let tenant = calls(&pool.share("tenant").build().unwrap());
     let log = Log::default();
     for n in 0..100_000 {
         drop(tenant.note(log.clone(), n).submit().cancel_on_drop());
     }
     let last = tenant.note(log.clone(), 7).submit();
-    assert_eq!(pool.in_flight(), 1);
+    assert_eq!(pool.info().in_flight, 1);
     pool.resume();
     last.wait().expect("it runs");
     assert_eq!(noted(&log), [7]);
@@ -365,18 +374,19 @@ fn hundred_thousand_cancelled_calls_leave_no_entry() {
 fn task_may_wait_for_calls_of_its_own_share() {
     for threads in [1, 3] {
         let pool = pool(threads);
-        let share = pool.share("tenant", 1).max_queue(MaxQueue::Bounded(1));
+        let share = pool.share("tenant").max_queue(1).build().unwrap();
         assert_eq!(calls(&share).down(share.clone(), 200).wait().expect("it runs").expect("each runs"), 200);
         assert_eq!(calls(&share).down_async(share.clone(), 20).wait().expect("it runs").expect("each runs"), 20);
         pool.drained().wait();
-        assert_eq!((share.completed(), share.running(), share.queue_len(), pool.in_flight()), (222, 0, 0, 0));
+        let info = share.info();
+        assert_eq!((info.completed, info.in_progress, info.queue_len, pool.info().in_flight), (222, 0, 0, 0));
     }
 }
 
 #[test]
 fn close_finishes_share_calls_and_takes_no_more() {
     let pool = pool(1);
-    let tenant = pool.share("tenant", 1).max_queue(MaxQueue::Bounded(5));
+    let tenant = pool.share("tenant").max_queue(5).build().unwrap();
     pool.pause();
     let log = Log::default();
     let jobs: Vec<_> = (0..5).map(|n| calls(&tenant).note(log.clone(), n).submit()).collect();
@@ -393,7 +403,7 @@ fn close_finishes_share_calls_and_takes_no_more() {
 #[test]
 fn shutdown_ends_queued_share_calls() {
     let pool = pool(1);
-    let tenant = pool.share("tenant", 1);
+    let tenant = pool.share("tenant").build().unwrap();
     let (go, job) = hold(&calls(&tenant));
     let log = Log::default();
     let jobs: Vec<_> = (0..5).map(|n| calls(&tenant).note(log.clone(), n).submit()).collect();
@@ -402,7 +412,8 @@ fn shutdown_ends_queued_share_calls() {
     drop(go);
     job.wait().expect("it finishes");
     pool.drained().wait();
-    assert_eq!((tenant.queue_len(), tenant.running(), pool.in_flight()), (0, 0, 0));
+    let info = tenant.info();
+    assert_eq!((info.queue_len, info.in_progress, pool.info().in_flight), (0, 0, 0));
 }
 
 #[test]
@@ -411,7 +422,7 @@ fn share_calls_finish_without_handles_of_share_and_pool() {
     pool.pause();
     let log = Log::default();
     let jobs: Vec<_> = {
-        let tenant = calls(&pool.share("tenant", 1));
+        let tenant = calls(&pool.share("tenant").build().unwrap());
         (0..5).map(|n| tenant.note(log.clone(), n).submit()).collect()
     };
     drop(pool);
@@ -422,15 +433,15 @@ fn share_calls_finish_without_handles_of_share_and_pool() {
 #[test]
 fn name_refers_to_one_share_while_it_is_held() {
     let pool = pool(1);
-    let first = pool.share("tenant", 1);
+    let first = pool.share("tenant").build().unwrap();
     calls(&first).note(Log::default(), 0).wait().expect("it runs");
     pool.drained().wait();
-    let again = pool.share("tenant", 0);
-    assert_eq!((again.completed(), again.weight(), &*again.name()), (1, 1, "tenant"));
-    again.set_weight(7);
+    let again = pool.share("tenant").build().unwrap();
+    assert_eq!((again.info().completed, again.weight(), &*again.name()), (1, 1, "tenant"));
+    again.set_weight(7).unwrap();
     assert_eq!(first.weight(), 7);
     drop((first, again));
-    assert_eq!(pool.share("tenant", 1).completed(), 0);
+    assert_eq!(pool.share("tenant").build().unwrap().info().completed, 0);
 }
 
 // ----- with other features
@@ -448,9 +459,9 @@ impl Counter {
 fn share_takes_a_shared_state_and_is_a_dyn_executor() {
     let pool = pool(2);
     let state = Arc::new(Counter(10.into()));
-    let counter = Counter::calls(SharedPool::new(pool.share("tenant", 1), state));
+    let counter = Counter::shared(state).on(&pool.share("tenant").build().unwrap());
     assert_eq!(counter.bump(5).wait().expect("it runs"), 15);
-    let any: Arc<dyn Executor<Tenant>> = Arc::new(pool.share("other", 1));
+    let any: Arc<dyn Executor<Tenant>> = Arc::new(pool.share("other").build().unwrap());
     assert_ne!(Tenant::calls(any).whereabouts().wait().expect("it runs"), thread::current().id());
 }
 
@@ -458,14 +469,16 @@ fn share_takes_a_shared_state_and_is_a_dyn_executor() {
 fn task_limit_holds_over_all_shares() {
     let pool = pool(4);
     let now = Arc::new(AtomicUsize::new(0));
-    let shares: Vec<_> = (1..4).map(|weight| calls(&pool.share(format!("tenant {weight}"), weight))).collect();
+    let shares: Vec<_> =
+        (1..4).map(|weight| calls(&pool.share(format!("tenant {weight}")).weight(weight).build().unwrap())).collect();
     let jobs: Vec<_> = (0..500)
         .flat_map(|_| shares.iter().map(|tenant| tenant.alone(now.clone()).submit()).collect::<Vec<_>>())
         .chain((0..500).map(|_| Tenant::on(&pool).alone(now.clone()).submit()))
         .collect();
     assert!(jobs.into_iter().all(|job| job.wait().expect("it runs") == 0), "each alone");
     pool.drained().wait();
-    assert_eq!((pool.completed(), pool.in_flight(), pool.overflow()), (2_000, 0, 0));
+    let info = pool.info();
+    assert_eq!((info.completed, info.in_flight, info.overflow), (2_000, 0, 0));
 }
 
 #[test]
@@ -478,8 +491,12 @@ fn every_call_of_many_shares_ends_in_random_programs() {
             thread::spawn(move || {
                 let mut random = fastrand::Rng::with_seed(thread.into());
                 for _ in 0..300 {
-                    let share = pool.share(format!("tenant {}", random.u8(..6)), random.u32(..5));
-                    let share = share.max_queue(MaxQueue::Bounded(random.usize(1..50)));
+                    let share = pool
+                        .share(format!("tenant {}", random.u8(..6)))
+                        .weight(random.u32(1..5))
+                        .max_queue(random.usize(1..50))
+                        .build()
+                        .unwrap();
                     let tenant = calls(&share);
                     let priority = Priority::ALL[random.usize(..5)];
                     let jobs: Vec<_> = (0..random.usize(..20))
@@ -494,7 +511,7 @@ fn every_call_of_many_shares_ends_in_random_programs() {
                             pool.pause();
                             pool.resume();
                         }
-                        _ => share.set_weight(random.u32(..9)),
+                        _ => share.set_weight(random.u32(1..9)).unwrap(),
                     }
                     for job in jobs {
                         if random.bool() { job.cancel() } else { job.wait().expect("it runs") }
@@ -505,5 +522,6 @@ fn every_call_of_many_shares_ends_in_random_programs() {
         .collect();
     threads.into_iter().for_each(|thread| thread.join().expect("every call ends"));
     pool.drained().wait();
-    assert_eq!((pool.queue_len(), pool.overflow(), pool.in_flight()), (0, 0, 0));
+    let info = pool.info();
+    assert_eq!((info.queue_len, info.overflow, info.in_flight), (0, 0, 0));
 }

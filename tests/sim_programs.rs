@@ -124,7 +124,7 @@ fn moment() -> Duration {
 
 fn launch() -> Service<Worker> {
     let restart = Restart::on_panic().limit(100, MINUTE).backoff(Backoff::exponential(MILLISECOND));
-    Worker::service().restart(restart).queue(100).launch().wait().expect("it starts")
+    Worker::service().restart(restart).max_queue(100).launch().wait().expect("it starts")
 }
 
 /// The executors and channels that clients use and disturb.
@@ -258,7 +258,8 @@ fn check(town: Arc<Town>) {
         _ => {}
     }
     town.pool.drained().wait();
-    assert_eq!((town.pool.in_flight(), town.pool.queue_len()), (0, 0), "{:?}", town.pool);
+    let info = town.pool.info();
+    assert_eq!((info.in_flight, info.queue_len), (0, 0), "{:?}", town.pool);
     let closing: Vec<_> =
         town.services.into_iter().map(|service| service.into_inner().expect("no holder panics")).collect();
     drop(town.cluster.close().wait());

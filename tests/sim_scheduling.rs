@@ -215,7 +215,9 @@ impl Place {
             .max_spare_threads(64)
             .build()
             .expect("there are threads");
-        let share = |name: &str| pool.share(name, 1 + below(3) as u32).max_queue(max_queue()).on_full(on_full());
+        let share = |name: &str| {
+            pool.share(name).weight(1 + below(3) as u32).max_queue(max_queue()).on_full(on_full()).build().unwrap()
+        };
         let shares = [share("one"), share("two")];
         let desks: Vec<Desk> = vec![
             Arc::new(pool.clone()),
@@ -238,9 +240,11 @@ impl Place {
         }
         self.pool.drained().wait();
         let Self { pool, shares, .. } = self;
-        assert_eq!((pool.in_flight(), pool.queue_len(), pool.overflow()), (0, 0, 0), "{pool:?}");
+        let info = pool.info();
+        assert_eq!((info.in_flight, info.queue_len, info.overflow), (0, 0, 0), "{pool:?}");
         for share in &shares {
-            assert_eq!((share.queue_len(), share.running()), (0, 0), "{share:?}");
+            let info = share.info();
+            assert_eq!((info.queue_len, info.in_progress), (0, 0), "{share:?}");
         }
     }
 }
@@ -380,9 +384,9 @@ impl Town {
                 let token = std::mem::take(&mut *self.token.lock().expect("no holder panics"));
                 token.cancel();
             }
-            4 => place.shares[0].set_weight(below(5) as u32),
+            4 => place.shares[0].set_weight(1 + below(5) as u32).unwrap(),
             5 => {
-                let _ = place.shares[1].clone().max_queue(max_queue()).on_full(on_full());
+                let _ = place.pool.share("two").max_queue(max_queue()).on_full(on_full()).build().unwrap();
             }
             6 => {
                 let new = Place::new();
@@ -396,7 +400,7 @@ impl Town {
                 }
                 self.old.lock().expect("no holder panics").push(old);
             }
-            _ => drop((place.pool.next_task(), place.pool.is_full())),
+            _ => drop((place.pool.next_task(), place.pool.info().is_full)),
         }
     }
 }

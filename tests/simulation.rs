@@ -381,7 +381,7 @@ fn nested_waits_raise_spare_threads_at_concurrency_two() {
         let waiting: Vec<_> =
             gates.into_iter().map(|(ours, theirs)| (ours, Work::on(&pool).waits_for(theirs).submit())).collect();
         sim::advance(MILLISECOND);
-        assert!(pool.spare_threads() >= 2, "{pool:?}");
+        assert!(pool.info().spare_threads >= 2, "{pool:?}");
         for (n, (gate, job)) in waiting.into_iter().enumerate() {
             gate.try_send(n as u64).expect("it is open");
             assert_eq!(job.wait().expect("it ends"), n as u64);
@@ -498,7 +498,7 @@ fn messenger_and_stream_connect_services() {
 
 #[test]
 fn handlers_run_on_the_global_pool_of_the_simulation() {
-    let before = GlobalPool.get().expect("it starts").completed();
+    let before = GlobalPool.get().expect("it starts").info().completed;
     sim::explore(0..20, || {
         let (ours, theirs) = port::pair::<u64, u64>();
         let log = Log::default();
@@ -510,7 +510,7 @@ fn handlers_run_on_the_global_pool_of_the_simulation() {
         drop(listening);
         assert_eq!(Work::tasks().add(1, 2).wait().expect("it runs"), 3);
     });
-    assert_eq!(GlobalPool.get().expect("it starts").completed(), before);
+    assert_eq!(GlobalPool.get().expect("it starts").info().completed, before);
 }
 
 // ----- what is left
@@ -557,7 +557,7 @@ fn endless_calls_are_ended_and_reported() {
     let report = report.expect("it ends");
     assert_eq!(report.left_over.len(), 2, "{:?}", report.left_over);
     assert_eq!((noted(&log), report.given_up), (vec![1], 0));
-    assert!(report.value.info().closed);
+    assert!(report.value.info().is_closed);
 }
 
 #[test]

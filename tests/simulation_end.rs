@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 use nanolith::{
     Cluster, Local, TaskSet,
     bulk::{each, map},
-    executor::{MaxQueue, OnFull},
+    executor::OnFull,
     layers::{Hedge, Layer, RateLimit, Retry, Timeout},
     messenger::Messenger,
     mock::Mock,
@@ -335,7 +335,7 @@ fn call_is_refused_after_the_end() {
 #[test]
 fn wait_for_room_ends() {
     let (pool, _kept) = left(|| {
-        let pool = Pool::builder().concurrency(Concurrency::Exact(1)).max_queue(MaxQueue::Bounded(1)).build();
+        let pool = Pool::builder().concurrency(Concurrency::Exact(1)).max_queue(1).build();
         let pool = pool.expect("sound");
         pool.pause();
         let kept = Work::on(&pool).echo(1).submit();

@@ -1,9 +1,7 @@
 //! Tests of `sleep` and `timeout` by the system's clock.
 #![allow(missing_docs)] // a test's name documents it
 
-use nanolith::{
-    time::{Elapsed, MILLISECOND, MINUTE, sleep, timeout},
-};
+use nanolith::time::{Elapsed, MILLISECOND, MINUTE, sleep, timeout};
 use std::{
     sync::mpsc,
     time::{Duration, Instant},

@@ -2,11 +2,7 @@
 //! capacity stays reserved, and no slot stays lent by a task that waited.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
-use nanolith::{
-    executor::{MaxQueue, OnFull},
-    pool::Concurrency,
-    prelude::*,
-};
+use nanolith::{executor::OnFull, pool::Concurrency, prelude::*};
 use rayon::prelude::*;
 use std::{
     sync::{
@@ -74,7 +70,7 @@ fn pool(random: &mut fastrand::Rng) -> Pool {
     let on_full = [OnFull::Wait, OnFull::Reject, OnFull::CallerRuns, OnFull::DropOldest, OnFull::DropNewest];
     Pool::builder()
         .concurrency(Concurrency::Exact(random.usize(1..4)))
-        .max_queue(MaxQueue::Bounded(random.usize(1..200)))
+        .max_queue(random.usize(1..200))
         .on_full(on_full[random.usize(..on_full.len())])
         .build()
         .expect("the settings are sound")
@@ -119,7 +115,7 @@ fn disturb(pool: &Pool, random: &mut fastrand::Rng) {
             pool.resume();
         }
         2 => pool.drained().wait(),
-        _ => drop((pool.queue_len(), pool.next_task(), pool.active())),
+        _ => drop((pool.info().queue_len, pool.next_task(), pool.info().active)),
     }
 }
 
@@ -127,7 +123,7 @@ fn disturb(pool: &Pool, random: &mut fastrand::Rng) {
 fn round(seed: u64, end: Instant) -> u64 {
     let mut random = fastrand::Rng::with_seed(seed);
     let pool = pool(&mut random);
-    let ledger = Ledger::service(Ledger(0)).queue(random.usize(1..50)).launch().wait().expect("it starts");
+    let ledger = Ledger::service(Ledger(0)).max_queue(random.usize(1..50)).launch().wait().expect("it starts");
     let mix = Arc::new(Mix::on(&pool));
     let done = AtomicU64::new(0);
     let (over, is_over) = mpsc::channel::<()>();
@@ -162,8 +158,9 @@ fn round(seed: u64, end: Instant) -> u64 {
     ledger.close().wait().expect("it closes");
     pool.close();
     pool.drained().wait();
-    assert_eq!((pool.in_flight(), pool.queue_len(), pool.overflow()), (0, 0, 0), "seed {seed}");
-    assert_eq!((ledger.info().queue_len, ledger.info().active_calls), (0, 0), "seed {seed}");
+    let info = pool.info();
+    assert_eq!((info.in_flight, info.queue_len, info.overflow), (0, 0, 0), "seed {seed}");
+    assert_eq!((ledger.info().queue_len, ledger.info().in_progress), (0, 0), "seed {seed}");
     drop(over);
     done.into_inner()
 }

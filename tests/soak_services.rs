@@ -139,7 +139,7 @@ const SERVICES: usize = 8;
 
 fn launch(tally: &Arc<Tally>) -> Service<Worker> {
     let restart = Restart::on_panic().except_in_tasks().limit(usize::MAX, MINUTE).backoff(Backoff::none());
-    let worker = Worker::service(tally.clone()).queue(200).restart(restart);
+    let worker = Worker::service(tally.clone()).max_queue(200).restart(restart);
     worker.outbox(LagPolicy::DropOldest(64)).launch().wait().expect("it starts")
 }
 
@@ -156,7 +156,7 @@ impl Town {
         let tally = Arc::new(Tally::default());
         let cluster = |_| {
             let tally = tally.clone();
-            Cluster::launch(3, move || Worker::service(tally.clone()).queue(200)).wait().expect("it starts")
+            Cluster::launch(3, move || Worker::service(tally.clone()).max_queue(200)).wait().expect("it starts")
         };
         Self {
             services: std::array::from_fn(|_| Mutex::new(launch(&tally))),

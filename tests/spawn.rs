@@ -55,7 +55,7 @@ fn pending_future_takes_no_slot_and_returns_its_output() {
     let pool = pool();
     let (send, received) = nanolith::port::pair::<u64, u64>();
     let waits = pool.spawn_async(async move { received.recv().await.expect("one comes") });
-    while pool.in_flight() < 1 || pool.active() > 0 {
+    while pool.info().in_flight < 1 || pool.info().active > 0 {
         thread::yield_now();
     }
     assert_eq!(pool.spawn(|| 7).wait().expect("the slot is free"), 7);

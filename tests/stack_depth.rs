@@ -52,7 +52,7 @@ fn deep_waits_with_wide_frames_fit_the_default_stack() {
 fn large_stack_needs_no_other_thread() {
     let pool = pool().stack_size(64 << 20).build().expect("it builds");
     assert_eq!(Work::on(&pool).slim(pool.clone(), 1_000).wait().ok(), Some(1_000));
-    assert_eq!(pool.spare_threads(), 0);
+    assert_eq!(pool.info().spare_threads, 0);
 }
 
 pub struct Large;

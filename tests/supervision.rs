@@ -231,7 +231,7 @@ fn every_call_ends_once_however_often_the_service_crashes() -> Result<(), Box<dy
     assert_eq!(done.into_inner(), 2 * CALLS);
     assert_eq!(counter.info().restarts, failed.into_inner() as u64);
     let info = counter.info();
-    assert_eq!((info.active_calls, info.queue_len, info.overflow), (0, 0, 0));
+    assert_eq!((info.in_progress, info.queue_len, info.overflow), (0, 0, 0));
     counter.close().wait()?;
     Ok(())
 }

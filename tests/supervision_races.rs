@@ -186,7 +186,7 @@ fn future_that_panics_in_drop_is_no_longer_counted() -> Result<(), Failed> {
     assert!(matches!(restarted(&mut life), Crash::Loop(_)));
     assert_eq!(counter.bump(1).wait()?, 11);
     counter.close().wait()?; // it would wait for calls that are still counted
-    assert_eq!(counter.info().active_calls, 0);
+    assert_eq!(counter.info().in_progress, 0);
     Ok(())
 }
 
@@ -219,7 +219,7 @@ fn terminated_service_counts_no_active_call() -> Result<(), Failed> {
     assert!(matches!(running.wait(), Err(CallError::Closed(_))));
     assert!(matches!(held.wait(), Err(CallError::Closed(_))));
     let info = counter.info();
-    assert_eq!((info.active_calls, info.queue_len, info.overflow), (0, 0, 0));
+    assert_eq!((info.in_progress, info.queue_len, info.overflow), (0, 0, 0));
     Ok(())
 }
 
@@ -227,7 +227,8 @@ fn terminated_service_counts_no_active_call() -> Result<(), Failed> {
 
 #[test]
 fn callers_that_wait_for_room_fail_when_the_service_gives_up() -> Result<(), Failed> {
-    let counter = Counter::service(10, Starts::default()).queue(1).on_panic(|_| OnPanic::Restart).launch().wait()?;
+    let counter =
+        Counter::service(10, Starts::default()).max_queue(1).on_panic(|_| OnPanic::Restart).launch().wait()?;
     let ((begun, begins), gate) = (channel(), Gate::default());
     let fails = counter.fail_later(begun, gate.clone()).submit();
     begins.recv()?;
@@ -259,7 +260,7 @@ fn callers_that_wait_for_room_fail_when_the_service_gives_up() -> Result<(), Fai
 #[test]
 fn restarting_service_has_no_free_slot() -> Result<(), Failed> {
     let starts = Starts { stuck: Some(1), ..Starts::default() };
-    let settings = Counter::service(10, starts.clone()).restart(at_once()).queue(1).on_full(OnFull::Reject);
+    let settings = Counter::service(10, starts.clone()).restart(at_once()).max_queue(1).on_full(OnFull::Reject);
     let counter = settings.launch().wait()?;
     assert!(counter.fail().wait().is_err());
     pollster::block_on(starts.begun.opened());
@@ -468,7 +469,7 @@ fn members_that_crash_at_once_end_every_call() -> Result<(), Failed> {
         for service in &services {
             service.close().wait()?;
             let info = service.info();
-            assert_eq!((info.active_calls, info.queue_len, info.overflow), (0, 0, 0));
+            assert_eq!((info.in_progress, info.queue_len, info.overflow), (0, 0, 0));
         }
     }
     Ok(())

@@ -4,7 +4,7 @@
 use futures_util::lock::Mutex as AsyncMutex;
 use nanolith::{
     Executor, TaskSet,
-    executor::{MaxQueue, OnFull},
+    executor::OnFull,
     layers::{self, RateLimit},
     pool::Concurrency,
     prelude::*,
@@ -166,7 +166,7 @@ fn calls_beyond_a_task_limit_take_no_slot() {
     let pool = kinds(3);
     let (go, jobs, reports) = hold(&pool, 5);
     assert!((0..100).all(|_| Kinds::on(&pool).plain().wait().expect("those behind go on") == 7));
-    assert_eq!(pool.queue_len(), 3);
+    assert_eq!(pool.info().queue_len, 3);
     assert!(reports.try_recv().is_err());
     for go in go {
         drop(go);
@@ -225,7 +225,8 @@ fn task_limit_holds_for_all_submitters() {
     threads.into_iter().for_each(|thread| thread.join().expect("every call ends"));
     pool.drained().wait();
     assert_eq!(gauge.most(), 3, "as many as may, and no more");
-    assert_eq!((pool.queue_len(), pool.overflow(), pool.in_flight()), (0, 0, 0));
+    let info = pool.info();
+    assert_eq!((info.queue_len, info.overflow, info.in_flight), (0, 0, 0));
 }
 
 #[test]
@@ -256,7 +257,7 @@ fn call_held_by_a_task_limit_is_cancelled_and_times_out() {
     let timed = Kinds::on(&pool).hold(begun, 9, may_go).timeout(MILLISECOND).submit();
     assert!(matches!(timed.wait(), Err(CallError::TimedOut(_))));
     jobs[2].cancel();
-    assert_eq!(pool.queue_len(), 3);
+    assert_eq!(pool.info().queue_len, 3);
     assert!(matches!(jobs.remove(2).wait(), Err(CallError::Cancelled(_))));
     drop(go);
     let begun: HashSet<_> = reports.iter().take(3).collect();
@@ -264,12 +265,12 @@ fn call_held_by_a_task_limit_is_cancelled_and_times_out() {
     assert!(late.recv().is_err(), "what ended before it began never begins");
     assert!(jobs.into_iter().all(|job| job.wait().is_ok()));
     pool.drained().wait();
-    assert_eq!(pool.in_flight(), 0);
+    assert_eq!(pool.info().in_flight, 0);
 }
 
 #[test]
 fn call_held_by_a_task_limit_counts_in_bounds_and_drain() {
-    let bounded = Pool::builder().concurrency(Concurrency::Exact(4)).max_queue(MaxQueue::Bounded(2));
+    let bounded = Pool::builder().concurrency(Concurrency::Exact(4)).max_queue(2);
     let pool = bounded.on_full(OnFull::Reject).build().expect("sound");
     let (go, jobs, _reports) = hold(&pool, 2);
     let (begun, _) = mpsc::channel();
@@ -294,7 +295,8 @@ fn shutdown_ends_calls_held_by_a_task_limit() {
     let ended = jobs.into_iter().map(Handle::wait).filter(|end| matches!(end, Err(CallError::Cancelled(_)))).count();
     assert_eq!(ended, 3);
     pool.drained().wait();
-    assert_eq!((pool.queue_len(), pool.in_flight()), (0, 0));
+    let info = pool.info();
+    assert_eq!((info.queue_len, info.in_flight), (0, 0));
 }
 
 /// Checks that the first waiting call starts as soon as one of the two calls before it is over.
@@ -317,7 +319,7 @@ fn raised_call_held_by_a_task_limit_takes_one_place() {
     pool.pause();
     drop(go);
     jobs.drain(..2).for_each(|job| assert!(job.wait().is_ok()));
-    while pool.active() > 0 {
+    while pool.info().active > 0 {
         std::thread::yield_now(); // both are counted, and the third was called in the place of each
     }
     pool.resume();
@@ -328,7 +330,7 @@ fn raised_call_held_by_a_task_limit_takes_one_place() {
 
 #[test]
 fn held_call_dropped_in_its_turn_frees_its_task_limit() {
-    let bounded = Pool::builder().concurrency(Concurrency::Exact(4)).max_queue(MaxQueue::Bounded(3));
+    let bounded = Pool::builder().concurrency(Concurrency::Exact(4)).max_queue(3);
     let pool = bounded.on_full(OnFull::DropOldest).build().expect("sound");
     let (go, mut jobs, _reports) = hold(&pool, 2);
     jobs.extend((0..2).map(|_| Kinds::on(&pool).hold(mpsc::channel().0, 9, mpsc::channel().1).submit()));
@@ -338,7 +340,7 @@ fn held_call_dropped_in_its_turn_frees_its_task_limit() {
     pool.pause();
     drop(go);
     jobs.drain(..2).for_each(|job| assert!(job.wait().is_ok()));
-    while pool.active() > 0 {
+    while pool.info().active > 0 {
         std::thread::yield_now(); // both are counted, and the last two were called
     }
     let newest = [(); 2].map(|()| Kinds::on(&pool).plain().submit());
@@ -364,7 +366,7 @@ fn shutdown_frees_the_places_of_a_task_limit() {
     pool.pause();
     drop(go);
     jobs.drain(..2).for_each(|job| assert!(job.wait().is_ok()));
-    while pool.active() > 1 {
+    while pool.info().active > 1 {
         std::thread::yield_now(); // both are counted, and the last two were called
     }
     assert_eq!(pool.terminate(), 2);
@@ -438,11 +440,11 @@ fn task_lends_its_place_to_a_later_call_of_its_kind() {
 
 #[test]
 fn held_calls_do_not_block_a_call_that_their_task_waits_for() {
-    let bounded = Pool::builder().concurrency(Concurrency::Exact(2)).max_queue(MaxQueue::Bounded(1));
+    let bounded = Pool::builder().concurrency(Concurrency::Exact(2)).max_queue(1);
     let pool = bounded.build().expect("sound");
     let desk: Arc<dyn Executor<Kinds>> = Arc::new(pool.clone());
     let first = Kinds::calls(desk.clone()).later(desk.clone(), 50 * MILLISECOND, 1).submit();
-    while pool.in_flight() - pool.queue_len() == 0 {
+    while pool.info().in_flight - pool.info().queue_len == 0 {
         std::thread::yield_now();
     }
     let fills = Kinds::calls(desk.clone()).later(desk, Duration::ZERO, 0).submit();
@@ -452,12 +454,12 @@ fn held_calls_do_not_block_a_call_that_their_task_waits_for() {
 
 #[test]
 fn full_pool_admits_calls_that_its_task_submits_via_a_layer() {
-    let bounded = Pool::builder().concurrency(Concurrency::Exact(2)).max_queue(MaxQueue::Bounded(1));
+    let bounded = Pool::builder().concurrency(Concurrency::Exact(2)).max_queue(1);
     let pool = bounded.build().expect("sound");
     let limited = layers::stack().rate_limit(RateLimit::new(1, 50 * MILLISECOND)).wrap(pool.clone());
     let desk: Arc<dyn Executor<Kinds>> = Arc::new(limited);
     let first = Kinds::calls(desk.clone()).later(desk.clone(), Duration::ZERO, 1).submit();
-    while pool.in_flight() - pool.queue_len() == 0 {
+    while pool.info().in_flight - pool.info().queue_len == 0 {
         std::thread::yield_now();
     }
     let fills = Kinds::on(&pool).later(desk, Duration::ZERO, 0).submit();
@@ -478,7 +480,7 @@ fn wait_for_another_kind_at_its_limit_ends() {
 
 #[test]
 fn caller_runs_no_call_beyond_a_task_limit() {
-    let bounded = Pool::builder().concurrency(Concurrency::Exact(2)).max_queue(MaxQueue::Bounded(2));
+    let bounded = Pool::builder().concurrency(Concurrency::Exact(2)).max_queue(2);
     let pool = bounded.on_full(OnFull::CallerRuns).build().expect("sound");
     let (go, jobs, reports) = hold(&pool, 2);
     let (begun, _) = mpsc::channel();

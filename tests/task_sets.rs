@@ -2,7 +2,7 @@
 //! hooks.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
-use nanolith::{Executor, TaskSet, prelude::*, task::Receiver, time::MILLISECOND};
+use nanolith::{Executor, TaskSet, pool::GlobalPool, prelude::*, task::Receiver, time::MILLISECOND};
 use std::{
     cell::Cell,
     fmt::Display,
@@ -134,7 +134,7 @@ fn pool_shares_a_state_among_its_tasks() {
     let jobs: Vec<_> = (0..100).map(|n| tally.add(n).submit()).collect();
     jobs.into_iter().for_each(|job| assert!(job.wait().is_ok(), "it runs"));
     assert_eq!(tally.add_later(50).wait().expect("it runs"), 5_000);
-    assert_eq!(Tally::shared(state).tasks().add(1).wait().expect("the global pool does too"), 5_001);
+    assert_eq!(Tally::shared(state).on(&GlobalPool).add(1).wait().expect("the global pool does too"), 5_001);
     let service = Tally::service(Tally(AtomicI64::new(7))).launch().wait().expect("it starts");
     assert_eq!(service.add(1).wait().expect("it runs"), 8);
 }

@@ -5,7 +5,7 @@
 use nanolith::{
     Executor, Handle, Local, TaskSet,
     call::SubmitError,
-    executor::{Job, MaxQueue, OnFull, QueuedCall},
+    executor::{Job, OnFull, QueuedCall},
     layers::{CircuitBreaker, Fallback, Retry, stack},
     mock::Mock,
     pool::Concurrency,
@@ -137,7 +137,7 @@ fn expect_runs(pool: &Pool) {
     thread::spawn(move || tell.send(work.add(4, 5).wait()));
     assert!(matches!(reports.recv_timeout(LONG), Ok(Ok(9))), "the pool runs later calls");
     pool.drained().wait();
-    assert_eq!(pool.active(), 0);
+    assert_eq!(pool.info().active, 0);
 }
 
 #[test]
@@ -272,7 +272,7 @@ fn argument_on_a_pool_delays_no_time_out() {
 fn argument_of_a_share_delays_no_time_out() {
     let (pool, (value, blocked)) = (pool(), blocking_argument());
     pool.pause();
-    assert!(Work::calls(pool.share("tenant", 1)).with(value).timeout(MILLISECOND).wait().is_err());
+    assert!(Work::calls(pool.share("tenant").build().unwrap()).with(value).timeout(MILLISECOND).wait().is_err());
     blocked.expect_others_time_out();
 }
 
@@ -420,7 +420,7 @@ fn predicate_of_a_circuit_breaker_delays_no_time_out() {
 
 #[test]
 fn call_dropped_for_a_delayed_one_delays_no_time_out() {
-    let builder = Pool::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::DropOldest);
+    let builder = Pool::builder().max_queue(1).on_full(OnFull::DropOldest);
     let pool = builder.build().expect("the settings are sound");
     pool.pause();
     let (value, blocked) = blocking_argument();
@@ -450,7 +450,7 @@ fn answer_of_a_mock_delays_no_time_out() {
 
 #[test]
 fn delayed_call_with_a_custom_order_keeps_to_the_bound() {
-    let builder = Pool::builder().order(|_: &QueuedCall<'_>| None).max_queue(MaxQueue::Bounded(1));
+    let builder = Pool::builder().order(|_: &QueuedCall<'_>| None).max_queue(1);
     let pool = builder.on_full(OnFull::Reject).build().expect("the settings are sound");
     pool.pause();
     let queued = Work::on(&pool).echo(1).submit();

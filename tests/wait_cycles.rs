@@ -118,7 +118,8 @@ impl Helper {
 /// Returns one service for each name. Each knows the next one, and each queue has capacity for one
 /// call.
 fn ring_of(names: &[&str]) -> Vec<Service<Node>> {
-    let launch = |name: &&str| Node::service(Node { other: None }).name(*name).queue(1).launch().wait().expect("sound");
+    let launch =
+        |name: &&str| Node::service(Node { other: None }).name(*name).max_queue(1).launch().wait().expect("sound");
     let nodes: Vec<_> = names.iter().map(launch).collect();
     for (at, node) in nodes.iter().enumerate() {
         node.set(nodes[(at + 1) % nodes.len()].clone()).wait().expect("it runs");

@@ -8,7 +8,6 @@
 
 use nanolith::{
     Cluster, Executor, Local, TaskSet,
-    executor::MaxQueue,
     layers::{ConcurrencyLimit, Layer, RateLimit},
     messenger::{LagPolicy, Messenger},
     pool::Concurrency,
@@ -199,7 +198,7 @@ fn hold<E: Executor<Geometry>>(geometry: &GeometryCalls<E>) -> Sender<()> {
 
 fn one_slot() -> Pool {
     let builder = Pool::builder().concurrency(Concurrency::Exact(1));
-    builder.max_queue(MaxQueue::Bounded(1)).build().unwrap()
+    builder.max_queue(1).build().unwrap()
 }
 
 // ----- executors
@@ -212,7 +211,7 @@ fn waiting_pool_call_runs_no_waker_under_lock() {
         let geometry = Geometry::on(&pool);
         geometry.add(1, 2).submit().detach();
         let owner = pool.clone();
-        let lookers = Lookers::new(move || _ = owner.queue_len());
+        let lookers = Lookers::new(move || _ = owner.info().queue_len);
         lookers.give_up(geometry.add(3, 4).submit_async());
         let job = lookers.come_in(geometry.add(3, 4).submit_async(), || pool.resume());
         assert_eq!(job.wait().unwrap(), 7);
@@ -224,10 +223,10 @@ fn waiting_share_call_runs_no_waker_under_lock() {
     within_limit(|| {
         let pool = one_slot();
         pool.pause();
-        let share = pool.share("tenant", 1).max_queue(MaxQueue::Bounded(1));
+        let share = pool.share("tenant").max_queue(1).build().unwrap();
         let geometry = Geometry::calls(share.clone());
         geometry.add(1, 2).submit().detach();
-        let lookers = Lookers::new(move || _ = share.queue_len());
+        let lookers = Lookers::new(move || _ = share.info().queue_len);
         lookers.give_up(geometry.add(3, 4).submit_async());
         let job = lookers.come_in(geometry.add(3, 4).submit_async(), || pool.resume());
         assert_eq!(job.wait().unwrap(), 7);
@@ -237,7 +236,7 @@ fn waiting_share_call_runs_no_waker_under_lock() {
 #[test]
 fn waiting_service_call_runs_no_waker_under_lock() {
     within_limit(|| {
-        let service = Geometry::service().queue(1).launch().wait().unwrap();
+        let service = Geometry::service().max_queue(1).launch().wait().unwrap();
         let release = hold(service.calls());
         service.add(1, 2).submit().detach();
         let owner = service.clone();
@@ -251,11 +250,11 @@ fn waiting_service_call_runs_no_waker_under_lock() {
 #[test]
 fn waiting_local_call_runs_no_waker_under_lock() {
     within_limit(|| {
-        let local = Local::builder().max_queue(MaxQueue::Bounded(1)).build().unwrap();
+        let local = Local::builder().max_queue(1).build().unwrap();
         let geometry = Geometry::on(&local);
         geometry.add(1, 2).submit().detach();
         let owner = local.clone();
-        let lookers = Lookers::new(move || _ = owner.queue_len());
+        let lookers = Lookers::new(move || _ = owner.info().queue_len);
         lookers.give_up(geometry.add(3, 4).submit_async());
         let job = lookers.come_in(geometry.add(3, 4).submit_async(), || assert!(local.run_one()));
         local.run_until_idle();
@@ -266,7 +265,7 @@ fn waiting_local_call_runs_no_waker_under_lock() {
 #[test]
 fn waiting_cluster_call_runs_no_waker_under_lock() {
     within_limit(|| {
-        let cluster = Cluster::launch(2, || Geometry::service().queue(1)).wait().unwrap();
+        let cluster = Cluster::launch(2, || Geometry::service().max_queue(1)).wait().unwrap();
         let members: Vec<_> = cluster.control().members().iter().map(|id| cluster.control().use_member(*id)).collect();
         let members: Vec<_> = members.into_iter().map(|member| member.unwrap()).collect();
         let releases: Vec<_> = members.iter().map(|member| hold(member.calls())).collect();

@@ -2,7 +2,7 @@
 //! plain map. For any size, bound or failure, the results are the same.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
-use nanolith::{bulk::each, executor::MaxQueue, pool::Concurrency, prelude::*};
+use nanolith::{bulk::each, pool::Concurrency, prelude::*};
 use once_cell::sync::Lazy;
 use proptest::prelude::*;
 
@@ -24,9 +24,8 @@ impl Numbers {
     }
 }
 
-static SMALL: Lazy<Pool> = Lazy::new(|| {
-    Pool::builder().concurrency(Concurrency::Exact(1)).max_queue(MaxQueue::Bounded(1)).build().expect("it starts")
-});
+static SMALL: Lazy<Pool> =
+    Lazy::new(|| Pool::builder().concurrency(Concurrency::Exact(1)).max_queue(1).build().expect("it starts"));
 static LARGE: Lazy<Pool> = Lazy::new(|| Pool::builder().concurrency(Concurrency::Exact(4)).build().expect("it starts"));
 
 /// Returns the result of a plain map: `None` where it panics.

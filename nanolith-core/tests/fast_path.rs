@@ -7,7 +7,7 @@ mod common;
 use common::{Any, AnyCalls, LONG, gate};
 use nanolith::{
     CallError, Handle, Pool, Priority, Service,
-    executor::{MaxQueue, OnFull},
+    executor::OnFull,
     pool::{Concurrency, PoolBuilder},
 };
 use std::{
@@ -117,7 +117,7 @@ fn pause_holds_back_queued_calls() {
     pool.pause();
     open.send(()).expect("it waits");
     assert_eq!(job.wait().expect("it runs"), 7);
-    assert_eq!((pool.queue_len(), order.seen().len()), (20, 0));
+    assert_eq!((pool.info().queue_len, order.seen().len()), (20, 0));
     pool.resume();
     jobs.into_iter().for_each(|job| assert!(job.wait().is_ok()));
     assert_eq!(order.seen(), (0..20).collect::<Vec<_>>());
@@ -125,11 +125,12 @@ fn pause_holds_back_queued_calls() {
 
 #[test]
 fn cancelled_call_frees_its_place_within_the_bound() {
-    let (pool, calls) = hot(threads(1).max_queue(MaxQueue::Bounded(3)).on_full(OnFull::Reject));
+    let (pool, calls) = hot(threads(1).max_queue(3).on_full(OnFull::Reject));
     let (open, job) = stuck(&calls);
     let mut jobs: Vec<_> = (0..3).map(|n| calls.run(move || n).try_submit().expect("there is room")).collect();
     assert!(calls.run(|| 9).try_submit().is_err_and(|refused| refused.is_full()));
-    assert_eq!((pool.queue_len(), pool.in_flight()), (3, 4));
+    let info = pool.info();
+    assert_eq!((info.queue_len, info.in_flight), (3, 4));
     let cancelled = jobs.remove(1);
     cancelled.cancel();
     assert!(matches!(cancelled.wait(), Err(CallError::Cancelled(_))));
@@ -143,13 +144,15 @@ fn cancelled_call_frees_its_place_within_the_bound() {
 fn drained_wait_ends_when_all_calls_have_ended() {
     let (pool, calls) = hot(threads(2));
     pool.drained().wait(); // a task that has run is counted by then
-    let before = pool.completed();
+    let before = pool.info().completed;
     let jobs: Vec<_> = (0..2_000).map(|n| calls.run(move || n).submit()).collect();
     pool.drained().wait();
     assert!(jobs.iter().all(Handle::is_finished), "nothing was left when it drained");
     // A worker that has found no work a few times is idle.
     let until = Instant::now() + LONG;
-    while (pool.completed() - before, pool.in_flight(), pool.queue_len(), pool.active()) != (2_000, 0, 0, 0) {
+    while (pool.info().completed - before, pool.info().in_flight, pool.info().queue_len, pool.info().active)
+        != (2_000, 0, 0, 0)
+    {
         assert!(Instant::now() < until, "{pool:?}");
         std::thread::yield_now();
     }

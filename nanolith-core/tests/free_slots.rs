@@ -5,16 +5,12 @@
 mod common;
 
 use common::{Any, AnyCalls, gate};
-use nanolith::{
-    CallError, Executor, Handle, Pool, TaskSet,
-    executor::{MaxQueue, OnFull},
-    pool::Concurrency,
-};
+use nanolith::{CallError, Executor, Handle, Pool, TaskSet, executor::OnFull, pool::Concurrency};
 use std::{sync::mpsc::Sender, thread};
 
 /// Returns a pool of two slots, in which one call may wait beyond them.
 fn pool() -> Pool {
-    let builder = Pool::builder().concurrency(Concurrency::Exact(2)).max_queue(MaxQueue::Bounded(1));
+    let builder = Pool::builder().concurrency(Concurrency::Exact(2)).max_queue(1);
     builder.on_full(OnFull::Reject).build().expect("the settings are sound")
 }
 
@@ -52,7 +48,7 @@ fn pool_takes_a_call_for_each_slot_after_tiny_calls() {
         // After many tiny calls, a thread takes calls without the pool's lock. It spins for a
         // while.
         (0..2_000).for_each(|_| drop(calls.run(|| 1).wait()));
-        while pool.active() > 0 {
+        while pool.info().active > 0 {
             thread::yield_now();
         }
         assert_eq!(refused_of(&calls, 2), 0, "in round {round}");
@@ -64,12 +60,12 @@ fn bound_counts_calls_beyond_taken_slots() {
     let pool = pool();
     let calls = Any::on(pool.clone());
     let (gates, running): (Vec<_>, Vec<_>) = (0..2).map(|_| hold(&calls)).unzip();
-    while pool.active() < 2 {
+    while pool.info().active < 2 {
         thread::yield_now();
     }
     let waiting = calls.run(|| 3).try_submit().expect("one call may wait");
     assert!(calls.run(|| 4).try_submit().expect_err("no slot is free").is_full());
-    assert!(pool.is_full());
+    assert!(pool.info().is_full);
     drop(gates);
     assert!(running.into_iter().all(|job| job.wait().is_ok()));
     assert_eq!(waiting.wait().expect("it runs"), 3);
@@ -88,7 +84,7 @@ fn paused_pool_has_no_free_slot() {
 
 #[test]
 fn resumed_pool_admits_callers_that_wait_for_room() {
-    let builder = Pool::builder().concurrency(Concurrency::Exact(2)).max_queue(MaxQueue::Bounded(1));
+    let builder = Pool::builder().concurrency(Concurrency::Exact(2)).max_queue(1);
     let pool = builder.build().expect("the settings are sound");
     let calls = Any::on(pool.clone());
     pool.pause();
@@ -104,7 +100,7 @@ fn resumed_pool_admits_callers_that_wait_for_room() {
 #[test]
 fn idle_pool_admits_a_call_of_each_share() {
     let pool = pool();
-    let share = pool.share("tenant", 1).max_queue(MaxQueue::Bounded(1)).on_full(OnFull::Reject);
+    let share = pool.share("tenant").max_queue(1).on_full(OnFull::Reject).build().unwrap();
     let calls = Any::calls(share);
     for round in 0..500 {
         assert_eq!(refused_of(&calls, 3), 0, "in round {round}");
@@ -119,10 +115,10 @@ fn idle_pool_admits_a_call_of_each_share() {
 
 #[test]
 fn idle_service_takes_one_call_beyond_its_bound() {
-    let service = Any::service(0).queue(1).on_full(OnFull::Reject).launch().wait().expect("it starts");
+    let service = Any::service(0).max_queue(1).on_full(OnFull::Reject).launch().wait().expect("it starts");
     for round in 0..2_000 {
         assert_eq!(refused_of(&service, 2), 0, "in round {round}");
-        while service.info().active_calls + service.info().queue_len > 0 {
+        while service.info().in_progress + service.info().queue_len > 0 {
             thread::yield_now();
         }
     }

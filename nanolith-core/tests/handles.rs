@@ -47,9 +47,9 @@ fn call_dropped_after_it_started_is_cancelled() {
     let calls = calls(&pool);
     let mut call = Box::pin(calls.run(|| 1));
     assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-    assert_eq!(pool.queue_len(), 1);
+    assert_eq!(pool.info().queue_len, 1);
     drop(call);
-    assert_eq!(pool.queue_len(), 0);
+    assert_eq!(pool.info().queue_len, 0);
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn dropped_handle_detaches_or_cancels_as_configured() {
             .submit()
             .cancel_on_drop(),
     );
-    assert_eq!(pool.queue_len(), 1);
+    assert_eq!(pool.info().queue_len, 1);
     pool.resume();
     assert_eq!(reports.into_iter().collect::<Vec<_>>(), [1]);
 }
@@ -99,7 +99,7 @@ fn cancel_stops_a_running_task_and_frees_its_caller() {
     job.cancel();
     assert!(job.is_finished());
     assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
-    assert_eq!(pool.active(), 1, "it keeps its slot until it returns");
+    assert_eq!(pool.info().active, 1, "it keeps its slot until it returns");
     open.send(()).expect("it waits");
     pool.drained().wait();
 }
@@ -117,7 +117,7 @@ fn cancelled_suspended_task_is_dropped() {
             1
         })
         .submit();
-    while pool.active() > 0 || pool.queue_len() > 0 {
+    while pool.info().active > 0 || pool.info().queue_len > 0 {
         std::thread::yield_now();
     }
     job.cancel();
@@ -153,7 +153,7 @@ fn earlier_of_time_out_and_deadline_applies() {
     assert!(matches!(calls.run(|| 1).timeout(LONG * 100).deadline(soon).wait(), Err(CallError::TimedOut(_))));
     let error = calls.run(|| 1).deadline(Instant::now()).wait().expect_err("it is too late");
     assert!(matches!(error, CallError::TimedOut(_)));
-    assert_eq!(pool.queue_len(), 0, "a queued call that timed out has left");
+    assert_eq!(pool.info().queue_len, 0, "a queued call that timed out has left");
     pool.resume();
     assert_eq!(calls.run(|| 1).timeout(Duration::MAX).wait().expect("never is far away"), 1);
 }

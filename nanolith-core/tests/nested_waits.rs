@@ -48,7 +48,7 @@ fn thousand_nested_waits_end_at_any_concurrency() {
     for concurrency in [1, 2, 4] {
         let pool = Pool::builder().name("deep").concurrency(Concurrency::Exact(concurrency)).build().expect("sound");
         assert_eq!(nest(&calls(&pool), 1_000), 1_000);
-        assert!(pool.spare_threads() <= 256);
+        assert!(pool.info().spare_threads <= 256);
         assert!(threads_named("deep") <= concurrency + 256);
     }
 }
@@ -63,7 +63,7 @@ fn ten_thousand_children_of_one_task_end() {
             children.into_iter().map(|child| child.wait().expect("it runs")).sum()
         });
         assert_eq!(sum.wait().expect("it runs"), (0..10_000).sum::<i64>());
-        assert!(pool.spare_threads() <= 256);
+        assert!(pool.info().spare_threads <= 256);
     }
 }
 
@@ -243,7 +243,7 @@ fn tasks_without_waits_need_no_spare_thread() {
         jobs.into_iter().for_each(|job| assert!(job.wait().is_ok(), "it runs"));
         pool.drained().wait();
     }
-    assert_eq!(pool.spare_threads(), 0);
+    assert_eq!(pool.info().spare_threads, 0);
 }
 
 #[test]

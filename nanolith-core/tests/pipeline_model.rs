@@ -146,7 +146,7 @@ proptest! {
     ) {
         let on = (
             Pool::builder().concurrency(Concurrency::Exact(2)).build().expect("the system gives threads"),
-            Arithmetic::service().queue(7).launch().wait().expect("the system gives a thread"),
+            Arithmetic::service().max_queue(7).launch().wait().expect("the system gives a thread"),
         );
         // After a stage has summed numbers, single numbers are not comparable. Only the stages
         // before it count.

@@ -5,11 +5,7 @@
 mod common;
 
 use common::{Any, gate};
-use nanolith::{
-    CallError, Pool, Priority,
-    executor::{MaxQueue, OnFull},
-    pool::Concurrency,
-};
+use nanolith::{CallError, Pool, Priority, executor::OnFull, pool::Concurrency};
 use std::{
     sync::{
         Arc, Mutex,
@@ -65,7 +61,8 @@ fn every_call_from_many_threads_ends_once() {
         }
     });
     pool.drained().wait();
-    assert_eq!((ran.load(Ordering::Relaxed), pool.completed(), pool.in_flight()), (20_000, 20_000, 0));
+    let info = pool.info();
+    assert_eq!((ran.load(Ordering::Relaxed), info.completed, info.in_flight), (20_000, 20_000, 0));
 }
 
 #[test]
@@ -114,19 +111,15 @@ fn panic_ends_its_own_task_alone() {
 
 #[test]
 fn cancelled_queued_call_frees_its_place() {
-    let pool = Pool::builder()
-        .concurrency(Concurrency::Exact(1))
-        .max_queue(MaxQueue::Bounded(1))
-        .on_full(OnFull::Reject)
-        .build()
-        .expect("sound");
+    let pool =
+        Pool::builder().concurrency(Concurrency::Exact(1)).max_queue(1).on_full(OnFull::Reject).build().expect("sound");
     let calls = Any::on(pool.clone());
     pool.pause();
     let job = calls.run(|| 1).submit();
     assert!(calls.run(|| 2).try_submit().is_err());
     job.cancel();
     assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
-    assert_eq!(pool.queue_len(), 0);
+    assert_eq!(pool.info().queue_len, 0);
     let other = calls.run(|| 3).try_submit().expect("there is room");
     pool.resume();
     assert_eq!(other.wait().expect("it runs"), 3);

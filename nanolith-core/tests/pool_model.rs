@@ -333,7 +333,7 @@ impl Program {
         // not active. The next step comes only after that.
         let done = || self.model.ends.iter().filter(|(_, end)| **end == End::Done);
         let begun = Instant::now();
-        while self.pool.active() != self.model.running.len()
+        while self.pool.info().active != self.model.running.len()
             || !done().all(|(id, _)| self.calls[id].handle.is_finished())
         {
             prop_assert!(begun.elapsed() < PATIENCE, "{:?} run; {:?}", self.model.running, self.pool);
@@ -352,7 +352,7 @@ impl Program {
         self.pool.drained().wait();
         let mut reports = self.reports.try_iter();
         prop_assert_eq!(reports.find(|report| !self.is_late(*report)), None, "no call begins twice, or after the end");
-        prop_assert_eq!((self.pool.queue_len(), self.pool.overflow(), self.pool.in_flight()), (0, 0, 0));
+        prop_assert_eq!((self.pool.info().queue_len, self.pool.info().overflow, self.pool.info().in_flight), (0, 0, 0));
         for (id, call) in self.calls {
             let end = match call.handle.wait() {
                 Ok(output) => {

@@ -43,7 +43,7 @@ fn builder() -> PoolBuilder {
 }
 
 fn bounded(queue: usize, on_full: OnFull) -> (Pool, AnyCalls<Pool>) {
-    let pool = builder().max_queue(MaxQueue::Bounded(queue)).on_full(on_full).build().expect("sound");
+    let pool = builder().max_queue(queue).on_full(on_full).build().expect("sound");
     (pool.clone(), Any::on(pool))
 }
 
@@ -77,10 +77,10 @@ fn caller_runs_calls_beyond_the_bound() {
     let _first = calls.run(|| 1).submit();
     let here = thread::current().id();
     assert_eq!(calls.run(move || i64::from(thread::current().id() == here)).wait().expect("it runs"), 1);
-    assert_eq!(pool.queue_len(), 1);
+    assert_eq!(pool.info().queue_len, 1);
     pool.resume();
     pool.drained().wait();
-    assert_eq!(pool.completed(), 2);
+    assert_eq!(pool.info().completed, 2);
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn drop_oldest_drops_the_oldest_of_the_lowest_priority() {
     let lower = calls.run(|| 3).priority(Priority::Low).submit();
     let newest = calls.run(|| 4).submit();
     assert!(matches!(low.wait(), Err(CallError::Dropped(_))));
-    assert_eq!(pool.queue_len(), 3);
+    assert_eq!(pool.info().queue_len, 3);
     pool.resume();
     assert_eq!([normal, lower, newest].map(|job| job.wait().expect("it runs")), [1, 3, 4]);
 }
@@ -144,7 +144,7 @@ fn waiting_submitters_never_exceed_the_bound() {
             })
             .collect();
         while submitters.iter().any(|submitter| !submitter.is_finished()) {
-            most.fetch_max(pool.queue_len(), Ordering::Relaxed);
+            most.fetch_max(pool.info().queue_len, Ordering::Relaxed);
         }
     });
     assert_eq!(done.into_inner(), 16_000);
@@ -201,10 +201,11 @@ fn time_out_includes_the_wait_for_room() {
     let limit = Duration::from_millis(10);
     assert!(matches!(calls.run(|| 2).timeout(limit).wait(), Err(CallError::TimedOut(_))));
     assert!(matches!(pollster::block_on(calls.run(|| 2).timeout(limit)), Err(CallError::TimedOut(_))));
-    assert_eq!(pool.queue_len(), 1);
+    assert_eq!(pool.info().queue_len, 1);
     pool.resume();
     pool.drained().wait();
-    assert_eq!((pool.completed(), pool.in_flight()), (1, 0));
+    let info = pool.info();
+    assert_eq!((info.completed, info.in_flight), (1, 0));
 }
 
 #[test]
@@ -230,11 +231,12 @@ fn calls_of_running_tasks_are_admitted_beyond_the_bound() {
     let (inner, watched) = (calls.clone(), pool.clone());
     let job = calls.run(move || {
         let children: Vec<_> = (0..100).map(|n| inner.run(move || n).submit()).collect();
-        assert_eq!((watched.queue_len(), watched.overflow()), (0, 100));
+        let info = watched.info();
+        assert_eq!((info.queue_len, info.overflow), (0, 100));
         children.into_iter().map(|child| child.wait().expect("it runs")).sum()
     });
     assert_eq!(job.wait().expect("it runs"), 4_950);
-    assert_eq!(pool.overflow(), 0);
+    assert_eq!(pool.info().overflow, 0);
 }
 
 #[test]
@@ -245,7 +247,7 @@ fn calls_in_flight_are_bounded_while_they_are_suspended() {
     let second = calls.later(async { 2 }).submit();
     assert_eq!(second.wait().expect("it runs"), 2);
     let third = calls.later(std::future::pending()).submit();
-    while pool.in_flight() > 2 {
+    while pool.info().in_flight > 2 {
         thread::yield_now();
     }
     assert!(calls.run(|| 4).try_submit().expect_err("two are suspended").is_full());
@@ -291,7 +293,7 @@ fn bound_follows_the_concurrency_and_evicts_nothing() {
     let jobs: Vec<_> = (0..9).map(|n| calls.run(move || n).try_submit().expect("there is room")).collect();
     assert!(calls.run(|| 0).try_submit().is_err());
     pool.set_concurrency(Concurrency::Exact(2)).expect("sound");
-    assert_eq!(pool.queue_len(), 9);
+    assert_eq!(pool.info().queue_len, 9);
     assert!(calls.run(|| 0).try_submit().is_err());
     pool.set_concurrency(Concurrency::Exact(4)).expect("sound");
     let more = calls.run(|| 9).try_submit().expect("16 fit");
@@ -334,7 +336,7 @@ fn build_errors_name_wrong_settings() {
     let named = |builder: PoolBuilder| builder.build().expect_err("it cannot work").setting();
     assert_eq!(named(Pool::builder().concurrency(Concurrency::Exact(0))), Some("concurrency"));
     assert_eq!(named(Pool::builder().concurrency(Concurrency::Exact(usize::MAX))), Some("concurrency"));
-    assert_eq!(named(Pool::builder().max_queue(MaxQueue::Bounded(0))), Some("max_queue"));
+    assert_eq!(named(Pool::builder().max_queue(0)), Some("max_queue"));
     assert_eq!(named(Pool::builder().max_in_flight(0)), Some("max_in_flight"));
     assert_eq!(named(Pool::builder().stack_size(1)), Some("stack_size"));
     assert_eq!(named(Pool::builder().spin_before_park(Duration::from_secs(1))), Some("spin_before_park"));
@@ -412,7 +414,8 @@ fn pool_without_handles_finishes_accepted_calls() {
 #[test]
 fn pool_figures_match_its_state() {
     let (pool, calls) = bounded(100, OnFull::Wait);
-    assert_eq!((pool.active(), pool.idle(), pool.is_saturated(), pool.next_task()), (0, 1, false, None));
+    let info = pool.info();
+    assert_eq!((info.active, info.idle, info.is_saturated, pool.next_task()), (0, 1, false, None));
     let (open, opened) = gate();
     let (began, begun) = mpsc::channel();
     let running = calls
@@ -423,15 +426,18 @@ fn pool_figures_match_its_state() {
         })
         .submit();
     begun.recv_timeout(LONG).expect("it runs");
-    assert_eq!((pool.active(), pool.idle(), pool.is_saturated()), (1, 0, true));
+    let info = pool.info();
+    assert_eq!((info.active, info.idle, info.is_saturated), (1, 0, true));
     let _low = calls.run(|| 1).priority(Priority::Low).submit();
     let later = calls.later(async { 1 }).submit();
     assert_eq!(pool.next_task().map(nanolith::task::TaskInfo::name), Some("later"));
     later.cancel();
     assert_eq!(pool.next_task().map(nanolith::task::TaskInfo::name), Some("run"));
-    assert_eq!((pool.queue_len(), pool.in_flight()), (1, 2));
+    let info = pool.info();
+    assert_eq!((info.queue_len, info.in_flight), (1, 2));
     open.send(()).expect("it waits");
     running.wait().expect("it runs");
     pool.drained().wait();
-    assert_eq!((pool.completed(), pool.in_flight(), pool.queue_len()), (2, 0, 0));
+    let info = pool.info();
+    assert_eq!((info.completed, info.in_flight, info.queue_len), (2, 0, 0));
 }

@@ -320,7 +320,8 @@ fn launch_returns_wrong_settings_as_errors() {
         _ => None,
     };
     let wrong = [
-        (Any::service(0).queue(0), "queue"),
+        (Any::service(0).max_queue(0), "max_queue"),
+        (Any::service(0).max_in_flight(0), "max_in_flight"),
         (Any::service(0).on_full(OnFull::CallerRuns), "on_full"),
         (Any::service(0).stack_size(7), "stack_size"),
         (Any::service(0).spin_before_park(Duration::MAX), "spin_before_park"),
@@ -333,7 +334,7 @@ fn launch_returns_wrong_settings_as_errors() {
 
 #[test]
 fn full_service_follows_its_on_full_setting() {
-    let service = Any::service(0).queue(1).on_full(OnFull::Reject).launch().wait().expect("it starts");
+    let service = Any::service(0).max_queue(1).on_full(OnFull::Reject).launch().wait().expect("it starts");
     let (open, opened) = gate();
     let (began, begun) = mpsc::channel();
     let running = service
@@ -351,7 +352,7 @@ fn full_service_follows_its_on_full_setting() {
 
 #[test]
 fn callers_wait_for_room_in_a_full_service() {
-    let service = Any::service(0).queue(1).launch().wait().expect("it starts");
+    let service = Any::service(0).max_queue(1).launch().wait().expect("it starts");
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| (0..500).for_each(|_| assert!(service.change(1).submit().wait().is_ok(), "it runs")));
@@ -360,7 +361,7 @@ fn callers_wait_for_room_in_a_full_service() {
     assert_eq!(service.look().wait().expect("it runs"), 2_000);
     service.close().wait().expect("it closes");
     let info = service.info();
-    assert_eq!((info.queue_len, info.active_calls, info.completed, info.closed), (0, 0, 2_001, true));
+    assert_eq!((info.queue_len, info.in_progress, info.completed, info.is_closed), (0, 0, 2_001, true));
 }
 
 #[test]

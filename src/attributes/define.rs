@@ -149,7 +149,7 @@
 /// under `shared`, on a pool.
 ///
 /// ```
-/// use nanolith::prelude::*;
+/// use nanolith::{pool::GlobalPool, prelude::*};
 /// use std::sync::{Arc, atomic::{AtomicI64, Ordering}};
 ///
 /// pub struct Counter { total: AtomicI64 }
@@ -159,7 +159,7 @@
 ///     pub fn bump(&self, by: i64) -> i64 { self.total.fetch_add(by, Ordering::Relaxed) + by }
 /// }
 ///
-/// let counter = Counter::shared(Arc::new(Counter { total: 10.into() })).tasks();
+/// let counter = Counter::shared(Arc::new(Counter { total: 10.into() })).on(&GlobalPool);
 /// assert_eq!(counter.bump(5).wait()?, 15);
 /// let counter = Counter::service(Counter { total: 20.into() }).launch().wait()?; // one of its own
 /// assert_eq!(counter.bump(5).wait()?, 25);

@@ -3,7 +3,7 @@
 
 use nanolith::{
     Executor, TaskSet,
-    executor::{MaxQueue, OnFull},
+    executor::OnFull,
     layers::{
         Cache, CircuitBreaker, ConcurrencyLimit, Fallback, Hedge, Layer, Layered, LoadShed, RateLimit, Retry, Timeout,
         stack,
@@ -70,7 +70,7 @@ fn pool(random: &mut fastrand::Rng) -> Pool {
     let on_full = random.choice([OnFull::Wait, OnFull::Reject, OnFull::DropOldest, OnFull::DropNewest]);
     Pool::builder()
         .concurrency(Concurrency::Exact(random.usize(1..4)))
-        .max_queue(MaxQueue::Bounded(random.usize(1..6)))
+        .max_queue(random.usize(1..6))
         .on_full(on_full.expect("there are four"))
         .build()
         .expect("sound")
@@ -194,7 +194,7 @@ fn play(seed: u64) {
     }
     callers.into_iter().for_each(|caller| caller.join().unwrap_or_else(|_| panic!("seed {seed}: a caller panicked")));
     // A detached or cancelled call runs to its end.
-    while here.in_flight() + there.in_flight() > 0 || clock.next_alarm().is_some() {
+    while here.info().in_flight + there.info().in_flight > 0 || clock.next_alarm().is_some() {
         go_on("a call is left");
     }
     for limit in &built.limits {

@@ -8,6 +8,7 @@ use super::{
     source::FromIterator,
     window::Window,
 };
+use crate::util::checked::at_least_one;
 use crate::{error::CallError, executor::Executor, meta::priority::Priority, task::TaskSet, typed::Call};
 use std::{convert::Infallible, fmt, future::Future, iter::FusedIterator, num::NonZero};
 
@@ -140,7 +141,7 @@ impl<T: Send + 'static, D: Future<Output = Infallible>> Each<T, D> {
         self
     }
 
-    /// Sets the maximum number of inputs that are taken ahead of the results; zero counts as one.
+    /// Sets the maximum number of inputs that are taken ahead of the results: at least 1.
     ///
     /// The default on a pool is a few batches for each thread, some thousand inputs. Where calls
     /// are submitted one by one, it is 4,096.
@@ -157,14 +158,19 @@ impl<T: Send + 'static, D: Future<Output = Infallible>> Each<T, D> {
     /// assert!(taken.get() <= 8);
     /// # Ok::<(), CallError>(())
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `inputs` is 0.
+    #[track_caller]
     pub fn in_flight(mut self, inputs: usize) -> Self {
-        let inputs = NonZero::new(inputs).unwrap_or(NonZero::<usize>::MIN);
-        self.driver.set(|settings| settings.wish.in_flight = Some(inputs));
+        let inputs = NonZero::new(at_least_one("in_flight", inputs));
+        self.driver.set(|settings| settings.wish.in_flight = inputs);
         self
     }
 
-    /// Sets the number of inputs in each batch; zero counts as one. With one, each input is a call
-    /// of its own. By default, the size follows the measured run time.
+    /// Sets the number of inputs in each batch: at least 1. With 1, each input is a call of its own.
+    /// By default, the size follows the measured run time.
     ///
     /// ```
     /// use nanolith::bulk::each;
@@ -175,12 +181,17 @@ impl<T: Send + 'static, D: Future<Output = Infallible>> Each<T, D> {
     /// let sums = each(&geometry, 0..100, |geometry, n| geometry.add(n, n)).batch(10);
     /// assert_eq!(sums.count(), 100);
     /// pool.drained().wait();
-    /// assert_eq!(pool.completed(), 10); // calls of the pool
+    /// assert_eq!(pool.info().completed, 10); // calls of the pool
     /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `inputs` is 0.
+    #[track_caller]
     pub fn batch(mut self, inputs: usize) -> Self {
-        let inputs = NonZero::new(inputs).unwrap_or(NonZero::<usize>::MIN);
-        self.driver.set(|settings| settings.wish.batch = Some(inputs));
+        let inputs = NonZero::new(at_least_one("batch", inputs));
+        self.driver.set(|settings| settings.wish.batch = inputs);
         self
     }
 

@@ -6,6 +6,7 @@ use super::{
     source::FromStream,
     window::Window,
 };
+use crate::util::checked::at_least_one;
 use crate::{error::CallError, executor::Executor, meta::priority::Priority, task::TaskSet, typed::Call};
 use futures_util::{Stream, stream::FusedStream};
 use std::{
@@ -94,16 +95,26 @@ impl<T: Send + 'static, D: Future<Output = Infallible>> EachStream<T, D> {
 
     /// Sets the maximum number of inputs ahead of the results: see
     /// [`Each::in_flight`](super::Each::in_flight).
+    ///
+    /// # Panics
+    ///
+    /// If `inputs` is 0.
+    #[track_caller]
     pub fn in_flight(mut self, inputs: usize) -> Self {
-        let inputs = NonZero::new(inputs).unwrap_or(NonZero::<usize>::MIN);
-        self.driver.set(|settings| settings.wish.in_flight = Some(inputs));
+        let inputs = NonZero::new(at_least_one("in_flight", inputs));
+        self.driver.set(|settings| settings.wish.in_flight = inputs);
         self
     }
 
     /// Sets the number of inputs in each batch: see [`Each::batch`](super::Each::batch).
+    ///
+    /// # Panics
+    ///
+    /// If `inputs` is 0.
+    #[track_caller]
     pub fn batch(mut self, inputs: usize) -> Self {
-        let inputs = NonZero::new(inputs).unwrap_or(NonZero::<usize>::MIN);
-        self.driver.set(|settings| settings.wish.batch = Some(inputs));
+        let inputs = NonZero::new(at_least_one("batch", inputs));
+        self.driver.set(|settings| settings.wish.batch = inputs);
         self
     }
 

@@ -17,7 +17,7 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 /// use nanolith::{Cluster, cluster::Balance, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// let counters = Cluster::builder().name("counters").balance(Balance::PowerOfTwo);
-/// let counter = counters.launch(4, || Counter::service(10).queue(1_024)).wait()?;
+/// let counter = counters.launch(4, || Counter::service(10).max_queue(1_024)).wait()?;
 /// assert_eq!(counter.total().wait()?, 10);
 /// assert_eq!(&*counter.info().members[3].service.name, "counters 3");
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -89,7 +89,7 @@ impl<S: TaskSet> Cluster<S> {
     /// ```
     /// # use nanolith::{Cluster, prelude::*};
     /// # use nanolith_doc_sets::*;
-    /// let counter = Cluster::launch(2, || Counter::service(10).queue(1_024)).wait()?; // or `.await?`
+    /// let counter = Cluster::launch(2, || Counter::service(10).max_queue(1_024)).wait()?; // or `.await?`
     /// assert_eq!(counter.total().wait()?, 10);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -229,14 +229,15 @@ impl<S: TaskSet> Cluster<S> {
         ClusterInfo {
             name: inner.name.clone().unwrap_or_else(|| S::NAME.into()),
             active_services: members.len(),
-            active_calls: members.iter().map(|member| member.service.active_calls).sum(),
+            in_progress: members.iter().map(|member| member.service.in_progress).sum(),
             queue_len: members.iter().map(|member| member.service.queue_len).sum(),
             overflow: members.iter().map(|member| member.service.overflow).sum(),
+            in_flight: members.iter().map(|member| member.service.in_flight).sum(),
             completed: members.iter().map(|member| member.service.completed).sum(),
             // ORDERING: Relaxed. A statistic that `Failover::go_on` adds to; it orders no other
             // data.
             moved: inner.forwarded.load(Ordering::Relaxed),
-            closed: inner.is_closed(),
+            is_closed: inner.is_closed(),
             members,
         }
     }
@@ -283,8 +284,8 @@ impl<S: TaskSet> fmt::Debug for Cluster<S> {
 /// use nanolith::{Cluster, cluster::ClusterInfo, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
-/// let ClusterInfo { name, active_services, active_calls, queue_len, closed, .. } = geometry.info();
-/// assert_eq!((&*name, active_services, active_calls, queue_len, closed), ("Geometry", 2, 0, 0, false));
+/// let ClusterInfo { name, active_services, in_progress, queue_len, is_closed, .. } = geometry.info();
+/// assert_eq!((&*name, active_services, in_progress, queue_len, is_closed), ("Geometry", 2, 0, 0, false));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -294,19 +295,22 @@ pub struct ClusterInfo {
     pub name: Arc<str>,
     /// The number of members that accept calls.
     pub active_services: usize,
-    /// The number of calls that have begun and are not over.
-    pub active_calls: usize,
-    /// The number of queued calls from outside.
+    /// The number of calls that were started and have not ended: running and suspended calls.
+    pub in_progress: usize,
+    /// The number of calls from outside that wait for their turn.
     pub queue_len: usize,
-    /// The number of calls that are queued beyond a member's bound: calls of the member's own
-    /// tasks, and calls that moved from an ended member.
+    /// The number of calls that wait and do not count towards a member's bound: calls of the
+    /// member's own tasks, and calls that moved from an ended member.
     pub overflow: usize,
-    /// The number of calls that have begun and are over.
+    /// The number of calls that were accepted and have not ended: queued, running and suspended
+    /// calls.
+    pub in_flight: usize,
+    /// The number of calls that were started and have ended.
     pub completed: u64,
     /// The number of times that a call moved to another member since the launch.
     pub moved: u64,
     /// Whether the cluster is closed.
-    pub closed: bool,
+    pub is_closed: bool,
     /// The counts of each member, the oldest member first.
     pub members: Vec<MemberInfo>,
 }
@@ -318,7 +322,7 @@ pub struct ClusterInfo {
 /// # use nanolith_doc_sets::*;
 /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
 /// for MemberInfo { id, service, .. } in geometry.info().members {
-///     println!("member {id}: {} calls wait, {} run", service.queue_len, service.active_calls);
+///     println!("member {id}: {} calls wait, {} run", service.queue_len, service.in_progress);
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -64,9 +64,9 @@ pub enum CallError {
     /// The executor's queue was full, and it does not wait.
     ///
     /// ```
-    /// # use nanolith::{executor::{MaxQueue, OnFull}, prelude::*};
+    /// # use nanolith::{executor::OnFull, prelude::*};
     /// # use nanolith_doc_sets::*;
-    /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::Reject).build()?;
+    /// let pool = Pool::builder().max_queue(1).on_full(OnFull::Reject).build()?;
     /// # pool.pause();
     /// let geometry = Geometry::on(&pool);
     /// geometry.add(1, 2).submit().detach(); // fills the queue of a pool that is paused
@@ -78,9 +78,9 @@ pub enum CallError {
     /// [`OnFull::DropNewest`](crate::executor::OnFull::DropNewest) ask for.
     ///
     /// ```
-    /// # use nanolith::{executor::{MaxQueue, OnFull}, prelude::*};
+    /// # use nanolith::{executor::OnFull, prelude::*};
     /// # use nanolith_doc_sets::*;
-    /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::DropOldest).build()?;
+    /// let pool = Pool::builder().max_queue(1).on_full(OnFull::DropOldest).build()?;
     /// # pool.pause();
     /// let geometry = Geometry::on(&pool);
     /// let oldest = geometry.add(1, 2).submit();

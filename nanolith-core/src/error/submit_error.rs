@@ -6,9 +6,9 @@ use std::{error::Error, fmt};
 /// A call that was not taken, given back whole with the reason.
 ///
 /// ```
-/// # use nanolith::{executor::MaxQueue, prelude::*};
+/// # use nanolith::prelude::*;
 /// # use nanolith_doc_sets::*;
-/// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).build()?;
+/// let pool = Pool::builder().max_queue(1).build()?;
 /// let geometry = Geometry::on(&pool);
 /// # pool.pause();
 /// # geometry.add(1, 2).submit().detach();

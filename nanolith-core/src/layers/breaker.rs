@@ -8,6 +8,7 @@ use super::{
     layered::{EnterResult, LayerPolicy, LayerStack, Transparent, layer},
     sliding_window::Span,
 };
+use crate::util::checked::{at_least_one, from_zero_to};
 use crate::{
     error::{CallError, SubmitError},
     executor::Executor,
@@ -103,28 +104,39 @@ impl CircuitBreaker {
         Self::with(settings, self.failure)
     }
 
-    /// Sets the part of the calls, from 0 to 1, that must fail for the breaker to open. A value
-    /// outside of that range is clamped. NaN counts as 1. At 0 one failure is enough.
+    /// Sets the part of the calls, from 0 to 1, that must fail for the breaker to open. At 0
+    /// one failure is enough.
     ///
     /// ```
     /// # use nanolith::layers::CircuitBreaker;
     /// let patient = CircuitBreaker::new().failure_rate(0.9);
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `part` is not from 0 to 1.
+    #[track_caller]
     pub fn failure_rate(self, part: f64) -> Self {
-        self.set(|settings| settings.failure_rate = clamp(part))
+        from_zero_to(1.0, "failure_rate", part);
+        self.set(|settings| settings.failure_rate = part)
     }
 
     /// Sets the part of the calls that must be slow for the breaker to open. A call is slow if it
     /// takes `slow` or longer, however it ends, counted from the moment when it is let through. The
-    /// part is clamped like that of the [failure rate](CircuitBreaker::failure_rate). With
-    /// `Duration::ZERO` every call is slow, with `Duration::MAX` none is.
+    /// part is from 0 to 1. With `Duration::ZERO` every call is slow, with `Duration::MAX` none is.
     ///
     /// ```
     /// # use nanolith::{layers::CircuitBreaker, prelude::*, time::MILLISECOND};
     /// let quick = CircuitBreaker::new().slow_rate(0.5, 200 * MILLISECOND);
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `part` is not from 0 to 1.
+    #[track_caller]
     pub fn slow_rate(self, part: f64, slow: Duration) -> Self {
-        self.set(|settings| (settings.slow_rate, settings.slow) = (clamp(part), slow))
+        from_zero_to(1.0, "slow_rate", part);
+        self.set(|settings| (settings.slow_rate, settings.slow) = (part, slow))
     }
 
     /// Sets the number of most recent calls that the breaker judges by; at least 1. If it is less
@@ -134,8 +146,14 @@ impl CircuitBreaker {
     /// # use nanolith::layers::CircuitBreaker;
     /// let nervous = CircuitBreaker::new().window_calls(20);
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `calls` is 0.
+    #[track_caller]
     pub fn window_calls(self, calls: usize) -> Self {
-        self.set(|settings| settings.window = Span::Events(calls.max(1)))
+        at_least_one("window_calls", calls);
+        self.set(|settings| settings.window = Span::Events(calls))
     }
 
     /// Sets the time span of the calls that the breaker judges by. The span has a precision of one
@@ -156,8 +174,14 @@ impl CircuitBreaker {
     /// # use nanolith::layers::CircuitBreaker;
     /// let slow_to_judge = CircuitBreaker::new().min_calls(50);
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `calls` is 0.
+    #[track_caller]
     pub fn min_calls(self, calls: u32) -> Self {
-        self.set(|settings| settings.min_calls = calls.max(1).into())
+        at_least_one("min_calls", calls);
+        self.set(|settings| settings.min_calls = calls.into())
     }
 
     /// Sets how long the breaker stays open. With `Duration::MAX` it stays open until a
@@ -177,8 +201,14 @@ impl CircuitBreaker {
     /// # use nanolith::layers::CircuitBreaker;
     /// let careful = CircuitBreaker::new().half_open_calls(1);
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `calls` is 0.
+    #[track_caller]
     pub fn half_open_calls(self, calls: u32) -> Self {
-        self.set(|settings| settings.half_open_calls = calls.max(1).into())
+        at_least_one("half_open_calls", calls);
+        self.set(|settings| settings.half_open_calls = calls.into())
     }
 
     /// Sets the time limit of a call that is let through while the breaker is half-open. After that
@@ -263,10 +293,6 @@ impl CircuitBreaker {
     pub fn reset(&self) {
         self.shared.ask(|breaker, _| breaker.close());
     }
-}
-
-fn clamp(part: f64) -> f64 {
-    if part.is_nan() { 1.0 } else { part.clamp(0.0, 1.0) }
 }
 
 impl Shared {

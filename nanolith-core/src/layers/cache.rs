@@ -48,7 +48,7 @@ use std::{
 /// let geometry = Geometry::calls(cache.layer(pool.clone()));
 /// assert_eq!((geometry.square(4).wait()?, geometry.square(4).wait()?), (16, 16));
 /// pool.drained().wait();
-/// assert_eq!(pool.completed(), 1);
+/// assert_eq!(pool.info().completed, 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///

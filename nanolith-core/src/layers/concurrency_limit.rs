@@ -3,6 +3,7 @@
 //! around an executor.
 
 use super::layered::{EnterResult, Entering, LayerPolicy, LayerStack, Transparent, layer};
+use crate::util::checked::at_least_one;
 use crate::{
     context::thread_context,
     error::SubmitError,
@@ -62,9 +63,14 @@ struct Taken {
 }
 
 impl ConcurrencyLimit {
-    /// Creates a limit of `calls` at the same time; 0 counts as 1. Any number of calls may wait.
+    /// Creates a limit of `calls` at the same time: at least 1. Any number of calls may wait.
+    ///
+    /// # Panics
+    ///
+    /// If `calls` is 0.
+    #[track_caller]
     pub fn new(calls: usize) -> Self {
-        Self::with(calls, usize::MAX)
+        Self::with(at_least_one("calls", calls), usize::MAX)
     }
 
     /// Sets the maximum number of calls that wait. Further calls are rejected. With 0 no call
@@ -82,7 +88,7 @@ impl ConcurrencyLimit {
 
     fn with(most: usize, most_waiting: usize) -> Self {
         let taken = Deferred::default();
-        Self { places: Arc::new(Places { id: LayerId::new(), most: most.max(1), most_waiting, taken }) }
+        Self { places: Arc::new(Places { id: LayerId::new(), most, most_waiting, taken }) }
     }
 
     /// Returns the number of calls that were let through and are not over.

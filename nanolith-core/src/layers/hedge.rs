@@ -6,6 +6,7 @@ use super::{
     layered::{EnterResult, LayerPolicy, LayerStack, Transparent, layer},
     resubmit,
 };
+use crate::util::checked::from_zero_to;
 use crate::{
     call::{backend, call_ref::CallRef, slot::EndReason},
     error::CallError,
@@ -72,14 +73,19 @@ impl Hedge {
     }
 
     /// Sets the delay to a percentile of the durations of recent calls. For example, 95 leads to
-    /// about one second attempt in twenty calls. The value is clamped to the range from 0 to 100.
-    /// NaN counts as 100. Until 20 calls are over, the delay of [`Hedge::after`] applies.
+    /// about one second attempt in twenty calls. Until 20 calls are over, the delay of [`Hedge::after`] applies.
     ///
     /// ```
     /// # use nanolith::{layers::Hedge, prelude::*, time::SECOND};
     /// let hedge = Hedge::after(SECOND).percentile(95.0);
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `percent` is not from 0 to 100.
+    #[track_caller]
     pub fn percentile(mut self, percent: f64) -> Self {
+        from_zero_to(100.0, "percentile", percent);
         self.latencies = Some(Arc::new(Mutex::new(Latencies::new(percent / 100.0))));
         self
     }

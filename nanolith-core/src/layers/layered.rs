@@ -23,7 +23,7 @@ use std::{
 /// # use nanolith_doc_sets::*;
 /// let guarded: Layered<CircuitBreaker, Pool> = CircuitBreaker::new().layer(Pool::builder().build()?);
 /// assert_eq!(Geometry::calls(guarded.clone()).add(4, 5).wait()?, 9);
-/// println!("{:?}, {} calls", guarded.policy().state(), guarded.inner().completed());
+/// println!("{:?}, {} calls", guarded.policy().state(), guarded.inner().info().completed);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///

@@ -11,9 +11,9 @@ use std::sync::Arc;
 /// Rejects a call at once when the inner executor is full. Without this layer the call would wait.
 ///
 /// ```
-/// use nanolith::{TaskSet, executor::MaxQueue, layers::{Layer, LoadShed}, prelude::*};
+/// use nanolith::{TaskSet, layers::{Layer, LoadShed}, prelude::*};
 /// # use nanolith_doc_sets::*;
-/// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).build()?; // calls wait for room
+/// let pool = Pool::builder().max_queue(1).build()?; // calls wait for room
 /// # pool.pause();
 /// let geometry = Geometry::calls(LoadShed::new().layer(pool.clone()));
 /// let first = geometry.add(1, 2).submit(); // fills the queue of a pool that is paused

@@ -1,6 +1,7 @@
 //! A rate limit: a [token bucket](https://en.wikipedia.org/wiki/Token_bucket) around an executor.
 
 use super::layered::{EnterResult, Entering, LayerPolicy, LayerStack, Transparent, layer};
+use crate::util::checked::at_least_one;
 use crate::{
     error::SubmitError,
     executor::Executor,
@@ -70,13 +71,18 @@ struct State {
 }
 
 impl RateLimit {
-    /// Creates a limit of `calls` per `per`, at an even rate; 0 calls count as 1. The burst is
-    /// `calls`, and any number of calls may wait.
+    /// Creates a limit of `calls` per `per`, at an even rate. `calls` is at least 1. The burst
+    /// is `calls`, and any number of calls may wait.
     ///
     /// With `Duration::ZERO` there is no limit. If the next token would come beyond the end of the
     /// clock, as with `Duration::MAX`, only the burst goes through.
+    ///
+    /// # Panics
+    ///
+    /// If `calls` is 0.
+    #[track_caller]
     pub fn new(calls: u32, per: Duration) -> Self {
-        let calls = calls.max(1);
+        let calls = at_least_one("calls", calls);
         Self::with(calls, per, calls, usize::MAX)
     }
 
@@ -89,8 +95,13 @@ impl RateLimit {
     /// # use nanolith::{layers::RateLimit, prelude::*, time::SECOND};
     /// let even = RateLimit::new(100, SECOND).burst(1); // one every 10 ms
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `tokens` is 0.
+    #[track_caller]
     pub fn burst(self, tokens: u32) -> Self {
-        Self::with(self.bucket.calls, self.bucket.per, tokens, self.bucket.most_waiting)
+        Self::with(self.bucket.calls, self.bucket.per, at_least_one("burst", tokens), self.bucket.most_waiting)
     }
 
     /// Sets the maximum number of calls that wait. Further calls are rejected. With 0 no call
@@ -107,7 +118,7 @@ impl RateLimit {
     }
 
     fn with(calls: u32, per: Duration, burst: u32, most_waiting: usize) -> Self {
-        let (burst, state) = (burst.max(1), Deferred::default());
+        let state = Deferred::default();
         Self { bucket: Arc::new(Bucket { interval: per.as_nanos(), calls, per, burst, most_waiting, state }) }
     }
 

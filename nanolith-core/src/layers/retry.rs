@@ -6,6 +6,7 @@ use super::{
     resubmit,
     retry_budget::Budget,
 };
+use crate::util::checked::{at_least_one, from_zero_to};
 use crate::{
     call::offload,
     error::{CallError, SubmitError},
@@ -69,11 +70,16 @@ pub struct Retry {
 }
 
 impl Retry {
-    /// Creates a policy that makes up to `attempts` attempts, including the first; 0 counts as 1.
-    /// The delay between attempts starts at 10 ms and doubles each time, up to 1 s.
+    /// Creates a policy that makes up to `attempts` attempts, including the first: at least 1. The
+    /// delay between attempts starts at 10 ms and doubles each time, up to 1 s.
+    ///
+    /// # Panics
+    ///
+    /// If `attempts` is 0.
+    #[track_caller]
     pub fn new(attempts: u32) -> Self {
         Self {
-            attempts: attempts.max(1),
+            attempts: at_least_one("attempts", attempts),
             backoff: Backoff::exponential(10 * MILLISECOND).max_delay(SECOND),
             when: Classifier::new(is_worth_another_try),
             budget: None,
@@ -123,13 +129,19 @@ impl Retry {
     /// Limits the retries of all calls together, so that retries do not overload an executor that
     /// is down. Over the last ten seconds, the retries are at most `part` of the calls, plus
     /// `per_second` for each second. Without a budget, or with an infinite part, there is no such
-    /// limit. A part that is negative or NaN counts as 0.
+    /// limit.
     ///
     /// ```
     /// # use nanolith::{layers::Retry, prelude::*};
     /// let modest = Retry::new(3).budget(0.2, 10); // a fifth more load at most, and ten a second
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `part` is negative or NaN.
+    #[track_caller]
     pub fn budget(mut self, part: f64, per_second: u32) -> Self {
+        from_zero_to(f64::INFINITY, "part", part);
         self.budget = Some(Arc::new(Budget::new(part, per_second)));
         self
     }

@@ -21,7 +21,6 @@ pub(super) struct Budget {
 
 impl Budget {
     pub(super) fn new(part: f64, per_second: u32) -> Self {
-        let part = if part > 0.0 { part } else { 0.0 };
         let window = Window::new(Span::Time(Duration::from_secs(LATELY.into())));
         Self { part, per_second, window: Mutex::new(window) }
     }

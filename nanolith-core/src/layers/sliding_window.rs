@@ -42,7 +42,7 @@ impl<const N: usize> Window<N> {
         }
         plus(&mut self.sum, event);
         if let Span::Events(most) = self.span {
-            while self.kept.len() > most.max(1) {
+            while self.kept.len() > most {
                 self.forget_oldest();
             }
         }

@@ -74,7 +74,7 @@ impl Backend for LocalShared {
     }
 
     fn waits_for_room(&self) -> bool {
-        self.config.on_full == OnFull::Wait
+        self.config.queue.on_full() == OnFull::Wait
     }
 
     fn on_wait_for(self: Arc<Self>, call: &CallRef<dyn ErasedCall>, blocking: bool) -> WaitAction {

@@ -2,6 +2,7 @@
 //! lock, the admission of work, and its end.
 
 use super::{
+    LocalInfo,
     builder::Config,
     notify::WorkHint,
     state::{HostNotice, LocalState, Work},
@@ -19,11 +20,7 @@ use crate::{
     executor::admission::{Admit, OnFull},
     meta::task_info::TaskInfo,
     pool::SuspendedCalls,
-    sched::{
-        injector::{Figures, Injector},
-        queue::BoundedQueue,
-        ring::Ring,
-    },
+    sched::{injector::Injector, queue::BoundedQueue, ring::Ring},
     sim_runtime,
     task::{CallSlot, TaskSet},
     time::clock,
@@ -68,9 +65,9 @@ impl LocalShared {
         unwind::install_hook();
         thread_context::mark_driver_thread();
         let inbox = Arc::new(Ring::new(1));
-        let rules = Arc::new(SchedulingPolicy::new(config.schedule.clone()));
+        let rules = Arc::new(SchedulingPolicy::new(config.queue.policy.clone()));
         let world = sim_runtime::world();
-        let front = Injector::new(BoundedQueue::ordered(config.bounds(), rules.clone()), inbox.clone());
+        let front = Injector::new(BoundedQueue::ordered(config.queue.bounds(1), rules.clone()), inbox.clone());
         let inner = Arc::new_cyclic(|me| Self {
             id: ExecutorId::new(),
             me: me.clone(),
@@ -135,12 +132,23 @@ impl LocalShared {
         (thread_context::enter_executor(self.id, self.me.clone()), clock::enter(self.clock.clone()))
     }
 
-    /// Returns the counts of the queue at this moment.
-    pub(super) fn figures(&self) -> Figures {
+    /// Returns the snapshot of [`Local::info`](super::Local::info).
+    pub(super) fn info(&self) -> LocalInfo {
         let mut core = self.lock();
         let (figures, wakes) = core.injector.figures();
+        let info = LocalInfo {
+            name: self.config.name.clone(),
+            queue_len: figures.queued_outside,
+            overflow: figures.overflow,
+            active: core.active.min(1),
+            in_flight: figures.in_flight,
+            completed: figures.completed,
+            is_full: !core.injector.has_room(),
+            is_paused: core.paused,
+            is_closed: core.closed,
+        };
         self.release(core, wakes);
-        figures
+        info
     }
 
     /// Returns the value that a wait for an empty moment compares with, or `None` if the `Local` is
@@ -235,7 +243,7 @@ impl<S: TaskSet> Admit<S> for LocalShared {
     type Item = Work;
 
     fn on_full(&self) -> OnFull {
-        self.config.on_full
+        self.config.queue.on_full()
     }
 
     fn inbox(&self) -> &Ring<Work> {

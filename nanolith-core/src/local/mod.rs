@@ -108,8 +108,8 @@ impl Local {
     /// Returns a builder with the default settings.
     ///
     /// ```
-    /// # use nanolith::{Local, executor::MaxQueue, prelude::*};
-    /// let local = Local::builder().name("frames").max_queue(MaxQueue::Bounded(100)).build()?;
+    /// # use nanolith::{Local, prelude::*};
+    /// let local = Local::builder().name("frames").max_queue(100).build()?;
     /// assert_eq!(local.name(), "frames");
     /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
@@ -153,43 +153,22 @@ impl Local {
         self.inner().set_paused(false);
     }
 
-    /// Returns whether the `Local` is paused.
-    #[must_use]
-    pub fn is_paused(&self) -> bool {
-        self.inner().lock().paused
-    }
+    // ----- what it does now
 
-    // ----- counts, each read at one moment
-
-    /// Returns the number of queued calls from outside.
+    /// Returns the counts of the `Local` at this moment.
+    ///
+    /// ```
+    /// # use nanolith::{Local, prelude::*};
+    /// # use nanolith_doc_sets::*;
+    /// let local = Local::new();
+    /// let job = Geometry::on(&local).add(4, 5).submit();
+    /// let info = local.info();
+    /// assert_eq!((info.queue_len, info.in_flight, info.completed), (1, 1, 0));
+    /// # drop(job);
+    /// ```
     #[must_use]
-    pub fn queue_len(&self) -> usize {
-        self.inner().figures().queued_outside
-    }
-
-    /// Returns the number of calls queued beyond the bound: calls that running tasks submitted, and
-    /// calls that resume.
-    #[must_use]
-    pub fn overflow(&self) -> usize {
-        self.inner().figures().overflow
-    }
-
-    /// Returns the number of running tasks: 0 or 1.
-    #[must_use]
-    pub fn active(&self) -> usize {
-        self.inner().lock().active.min(1)
-    }
-
-    /// Returns the number of accepted calls that are not over: queued, running and suspended calls.
-    #[must_use]
-    pub fn in_flight(&self) -> usize {
-        self.inner().figures().in_flight
-    }
-
-    /// Returns the number of calls that have begun and are over.
-    #[must_use]
-    pub fn completed(&self) -> u64 {
-        self.inner().figures().completed
+    pub fn info(&self) -> LocalInfo {
+        self.inner().info()
     }
 
     /// Returns the task that would run next, if no more urgent call arrived.
@@ -292,19 +271,44 @@ impl<S: TaskSet> Executor<S> for Local {
 
 impl fmt::Debug for Local {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (driven, paused, closed) = {
-            let core = self.inner().lock();
-            (core.driver.is_some(), core.paused, core.closed)
-        };
-        f.debug_struct("Local")
-            .field("name", &self.name())
-            .field("queue_len", &self.queue_len())
-            .field("overflow", &self.overflow())
-            .field("in_flight", &self.in_flight())
-            .field("completed", &self.completed())
-            .field("driven", &driven)
-            .field("paused", &paused)
-            .field("closed", &closed)
-            .finish_non_exhaustive()
+        let is_driven = self.inner().lock().driver.is_some();
+        f.debug_struct("Local").field("info", &self.info()).field("is_driven", &is_driven).finish_non_exhaustive()
     }
+}
+
+/// The name and the counts of a [`Local`] at one moment, from [`Local::info`].
+///
+/// ```
+/// use nanolith::{Local, local::LocalInfo, prelude::*};
+/// # use nanolith_doc_sets::*;
+/// let local = Local::new();
+/// assert_eq!(Geometry::on(&local).add(4, 5).wait()?, 9);
+/// let LocalInfo { queue_len, in_flight, completed, is_closed, .. } = local.info();
+/// assert_eq!((queue_len, in_flight, completed, is_closed), (0, 0, 1, false));
+/// # Ok::<(), CallError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LocalInfo {
+    /// The name, which [`current`](crate::context::current) reports.
+    pub name: Arc<str>,
+    /// The number of calls from outside that wait for their turn.
+    pub queue_len: usize,
+    /// The number of calls that wait and do not count towards the bound of the queue: calls that
+    /// running tasks submitted, and calls that resume.
+    pub overflow: usize,
+    /// The number of tasks that run now: 0 or 1. A task that waits, or whose future is pending,
+    /// does not count.
+    pub active: usize,
+    /// The number of calls that were accepted and have not ended: queued, running and suspended
+    /// calls.
+    pub in_flight: usize,
+    /// The number of calls that were started and have ended.
+    pub completed: u64,
+    /// Whether the queue has no capacity for a call from outside.
+    pub is_full: bool,
+    /// Whether the `Local` is paused: see [`Local::pause`].
+    pub is_paused: bool,
+    /// Whether the `Local` is closed. If so, it accepts only calls of its running tasks.
+    pub is_closed: bool,
 }

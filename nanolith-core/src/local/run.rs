@@ -122,7 +122,7 @@ impl Local {
     /// }
     /// ```
     pub fn run_slice(&self) -> RunReport {
-        self.run_for(self.inner().config.schedule.slice)
+        self.run_for(self.inner().config.queue.policy.slice)
     }
 
     /// Runs work until none is left, including the work that arrives meanwhile. Does not wait for

@@ -1,6 +1,8 @@
 //! [`TaskInfo`]: the description of a task: its names, its signature as text, its size and its
 //! properties.
 
+use std::num::NonZero;
+
 /// The access that a task needs to its state.
 ///
 /// ```
@@ -42,7 +44,7 @@ pub struct TaskInfo {
     asynchronous: bool,
     local: bool,
     idempotent: bool,
-    concurrency: u32,
+    concurrency: Option<NonZero<u32>>,
 }
 
 impl TaskInfo {
@@ -70,7 +72,7 @@ impl TaskInfo {
             asynchronous: false,
             local: false,
             idempotent: false,
-            concurrency: 0,
+            concurrency: None,
         }
     }
 
@@ -123,10 +125,17 @@ impl TaskInfo {
         self
     }
 
-    /// Sets the maximum number of the task's calls that run at once on a pool; zero means no limit.
+    /// Sets the maximum number of the task's calls that run at once on a pool: at least 1. Without
+    /// this setting there is no limit of the task's own.
+    ///
+    /// # Panics
+    ///
+    /// If `calls` is 0. In a constant, this is a compile error.
     #[must_use]
+    #[track_caller]
     pub const fn concurrency(mut self, calls: u32) -> Self {
-        self.concurrency = calls;
+        self.concurrency = NonZero::new(calls);
+        assert!(self.concurrency.is_some(), "`concurrency` must be at least 1");
         self
     }
 
@@ -208,7 +217,10 @@ impl TaskInfo {
     /// ```
     #[must_use]
     pub const fn max_concurrency(&self) -> Option<usize> {
-        if self.concurrency == 0 { None } else { Some(self.concurrency as usize) }
+        match self.concurrency {
+            Some(calls) => Some(calls.get() as usize),
+            None => None,
+        }
     }
 }
 
@@ -217,7 +229,7 @@ impl TaskInfo {
 pub(crate) const fn any_limited(tasks: &[TaskInfo]) -> bool {
     let mut at = 0;
     while at < tasks.len() {
-        if tasks[at].concurrency > 0 {
+        if tasks[at].concurrency.is_some() {
             return true;
         }
         at += 1;

@@ -16,8 +16,8 @@ pub(super) struct Size {
 impl Size {
     /// Starts with the smallest size.
     pub(super) fn new(sizes: &RangeInclusive<usize>, target: u64) -> Self {
-        let least = (*sizes.start()).max(1);
-        Self { least, most: (*sizes.end()).max(least), target: target.max(1), now: least }
+        let least = *sizes.start();
+        Self { least, most: *sizes.end(), target: target.max(1), now: least }
     }
 
     pub(super) fn least(&self) -> usize {

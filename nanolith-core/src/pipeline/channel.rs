@@ -52,8 +52,7 @@ pub(super) fn link<T>(places: usize, gauge: Arc<StageMetrics>) -> (Writer<T>, Re
         asleep: [QueueWaiters::default(), QueueWaiters::default()],
         looked: DepthSample::default(),
     };
-    let link =
-        Arc::new(StageQueue { state: Deferred::new(state), places: places.max(1), gauge, total: Arc::default() });
+    let link = Arc::new(StageQueue { state: Deferred::new(state), places, gauge, total: Arc::default() });
     (Writer { link: link.clone(), id: 0 }, Reader { link, id: 1 })
 }
 

@@ -3,6 +3,7 @@
 
 use super::{Pipeline, batch_size::Size, stage_stats::StageMetrics};
 use crate::time::MILLISECOND;
+use crate::util::checked::at_least_one;
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 /// The kind of a [`Pipeline`] without a stage: its input.
@@ -63,7 +64,7 @@ impl Settings {
     /// batch.
     pub(super) fn places(&self) -> usize {
         let size = self.sizes.start().max(self.sizes.end());
-        self.buffer.unwrap_or(BUFFER.max(*size)).max(*self.sizes.start()).max(1)
+        self.buffer.unwrap_or(BUFFER.max(*size)).max(*self.sizes.start())
     }
 
     pub(super) fn size(&self) -> Size {
@@ -78,7 +79,7 @@ impl<T, K: Stage> Pipeline<T, K> {
     }
 
     /// Sets how many calls of this stage are in flight at once at most; for a function, the number
-    /// of pool threads. The default is one; zero counts as one. For a function, the greatest value
+    /// of pool threads. At least one, which is the default. For a function, the greatest value
     /// is 1,024 or the number of the pool's threads, whichever is more.
     ///
     /// ```
@@ -92,8 +93,14 @@ impl<T, K: Stage> Pipeline<T, K> {
     /// assert_eq!(sums.items[99], 198); // still in order
     /// # Ok::<(), nanolith::pipeline::ItemError>(())
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `calls` is 0.
+    #[track_caller]
     pub fn concurrency(self, calls: usize) -> Self {
-        self.with(|settings| settings.concurrency = calls.max(1))
+        at_least_one("concurrency", calls);
+        self.with(|settings| settings.concurrency = calls)
     }
 
     /// Passes on results in the order of their inputs. This is the default. An item that takes long
@@ -121,8 +128,8 @@ impl<T, K: Stage> Pipeline<T, K> {
         self.with(|settings| settings.ordered = false)
     }
 
-    /// Sets how many items wait before this stage at most. The default is 16, or the size of the
-    /// largest batch if that is more; zero counts as one.
+    /// Sets how many items wait before this stage at most: at least 1. The default is 16, or the
+    /// size of the largest batch if that is more.
     ///
     /// Together with the concurrency of each stage, this bounds the memory. If there is no room
     /// before a stage, the stage before it collects at most as many results as it may have calls in
@@ -140,7 +147,13 @@ impl<T, K: Stage> Pipeline<T, K> {
     /// assert_eq!(sums.items[99], 101);
     /// # Ok::<(), nanolith::pipeline::ItemError>(())
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `items` is 0.
+    #[track_caller]
     pub fn buffer(self, items: usize) -> Self {
+        at_least_one("buffer", items);
         self.with(|settings| settings.buffer = Some(items))
     }
 
@@ -166,8 +179,7 @@ impl<T> Pipeline<T, Batches> {
     ///
     /// Fewer items than the least are processed together once they have waited for the
     /// [`latency`](Pipeline::latency), or when no more follow. The queue before the stage has room
-    /// for at least one batch of the least size. Zero counts as one, and an upper bound below the
-    /// lower bound counts as the lower bound.
+    /// for at least one batch of the least size.
     ///
     /// ```
     /// use nanolith::{pipeline::Pipeline, prelude::*, time::MINUTE};
@@ -181,7 +193,14 @@ impl<T> Pipeline<T, Batches> {
     /// assert_eq!(sums.items, [6, 15, 24]);
     /// # Ok::<(), nanolith::pipeline::ItemError>(())
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the range is empty, or starts at 0.
+    #[track_caller]
     pub fn sizes(self, sizes: RangeInclusive<usize>) -> Self {
+        at_least_one("sizes", *sizes.start());
+        assert!(!sizes.is_empty(), "`sizes` must not be an empty range");
         self.with(|settings| settings.sizes = sizes)
     }
 

@@ -37,6 +37,7 @@ pub use stats::{End, PipelineStats, Report, StageStats};
 pub use stop_handle::StopHandle;
 
 use self::{plan::Plan, source::Streaming};
+use crate::util::checked::at_least_one;
 use futures_util::Stream;
 use std::{fmt, marker::PhantomData};
 
@@ -143,7 +144,7 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
         self
     }
 
-    /// Sets how many results wait for the consumer at most. The default is 16; zero counts as one.
+    /// Sets how many results wait for the consumer at most: at least 1. The default is 16.
     ///
     /// ```
     /// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
@@ -151,8 +152,13 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
     /// assert_eq!(squares.collect().wait()?.len(), 10_000);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `results` is 0.
+    #[track_caller]
     pub fn output(mut self, results: usize) -> Self {
-        self.plan.output = results;
+        self.plan.output = at_least_one("output", results);
         self
     }
 

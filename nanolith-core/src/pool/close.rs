@@ -93,7 +93,7 @@ impl Pool {
     /// }
     /// # let pool = Pool::builder().build()?;
     /// let endless = Geometry::on(&pool).count().submit();
-    /// # while pool.queue_len() > 0 { std::thread::yield_now() }
+    /// # while pool.info().queue_len > 0 { std::thread::yield_now() }
     /// let unfinished = pool.close_timeout(10 * MILLISECOND).wait().unwrap_err();
     /// assert_eq!((unfinished.cancelled(), unfinished.running()), (0, 1));
     /// assert!(endless.wait()? > 0); // it was asked to stop

@@ -1,10 +1,8 @@
 //! [`Config`]: the settings of a pool, and their validation. [`BuildError`] is the error of an
 //! invalid setting.
 
-use crate::{
-    call::policy::PolicyConfig, error::CallError, executor::admission::OnFull, park::parker, sched::queue::Limits,
-    sim_runtime, wake::extensions::Extensions,
-};
+use super::queue_config::QueueConfig;
+use crate::{error::CallError, park::parker, sim_runtime, wake::extensions::Extensions};
 use std::{error::Error, fmt, io, num::NonZero, sync::Arc, thread, time::Duration};
 
 /// The number of tasks that a pool runs at once, relative to the number of the machine's cores.
@@ -68,52 +66,6 @@ impl Concurrency {
     }
 }
 
-/// The number of calls from outside a pool that may wait, in addition to the calls that free slots
-/// will run. The default is 65,536.
-///
-/// ```
-/// use nanolith::{executor::MaxQueue, pool::Concurrency, prelude::*};
-/// assert_eq!(MaxQueue::default(), MaxQueue::Bounded(65_536));
-/// // four tasks at once, and at most sixteen calls that wait for them
-/// let pool = Pool::builder().concurrency(Concurrency::Exact(4)).max_queue(MaxQueue::Auto).build()?;
-/// # Ok::<(), nanolith::pool::BuildError>(())
-/// ```
-///
-/// A free slot counts as capacity: an idle pool with a concurrency of 2 and `Bounded(1)` accepts 3
-/// calls at once. A slot is free while its thread runs no task. A paused pool has no free slot.
-/// `PoolBuilder::max_in_flight` also bounds the calls that run.
-///
-/// Calls that running tasks submit to their own pool are always accepted, and are counted
-/// separately: [`Pool::overflow`].
-///
-/// [`Pool::overflow`]: crate::pool::Pool::overflow
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum MaxQueue {
-    /// No bound except memory.
-    Unbounded,
-    /// The square of the concurrency. The bound changes with the concurrency.
-    Auto,
-    /// This number of calls, at least one.
-    Bounded(usize),
-}
-
-impl Default for MaxQueue {
-    /// Returns `Bounded(65_536)`.
-    fn default() -> Self {
-        Self::Bounded(65_536)
-    }
-}
-
-impl MaxQueue {
-    pub(crate) fn calls(self, concurrency: usize) -> usize {
-        match self {
-            Self::Unbounded => usize::MAX,
-            Self::Auto => concurrency.saturating_mul(concurrency),
-            Self::Bounded(calls) => calls,
-        }
-    }
-}
-
 /// A function that a thread of a pool or a service runs when it starts or exits.
 pub(crate) type ThreadHandler = Arc<dyn Fn() + Send + Sync>;
 
@@ -132,10 +84,7 @@ pub(crate) struct Config {
     pub(crate) min_concurrency: Option<Concurrency>,
     /// How long a thread that the pool does not keep stays without work before it ends.
     pub(crate) idle_timeout: Duration,
-    pub(crate) max_queue: MaxQueue,
-    pub(crate) max_in_flight: usize,
-    pub(crate) on_full: OnFull,
-    pub(crate) schedule: PolicyConfig,
+    pub(crate) queue: QueueConfig,
     pub(crate) spin: Duration,
     pub(crate) thread_name: Option<ThreadName>,
     pub(crate) stack_size: Option<usize>,
@@ -154,10 +103,7 @@ impl Default for Config {
             concurrency: Concurrency::default(),
             min_concurrency: None,
             idle_timeout: IDLE,
-            max_queue: MaxQueue::default(),
-            max_in_flight: usize::MAX,
-            on_full: OnFull::default(),
-            schedule: PolicyConfig::default(),
+            queue: QueueConfig::default(),
             spin: parker::IDLE_SPIN,
             thread_name: None,
             stack_size: None,
@@ -198,10 +144,6 @@ impl Config {
         self.max_spares.saturating_add(concurrency.saturating_sub(self.kept(concurrency)))
     }
 
-    pub(crate) fn bounds(&self, concurrency: usize) -> Limits {
-        Limits { queued: self.max_queue.calls(concurrency), in_flight: self.max_in_flight }
-    }
-
     /// Checks every setting and returns the concurrency. The error names an invalid setting.
     pub(crate) fn validate(&self) -> Result<usize, BuildError> {
         let tasks = Self::tasks(self.concurrency)?;
@@ -212,12 +154,7 @@ impl Config {
             }
             _ => {}
         }
-        if self.max_queue == MaxQueue::Bounded(0) {
-            return Err(BuildError::bad("max_queue", "must be at least 1, or no call would ever be taken"));
-        }
-        if self.max_in_flight == 0 {
-            return Err(BuildError::bad("max_in_flight", "must be at least 1, or no call would ever be taken"));
-        }
+        self.queue.validate()?;
         if self.stack_size.is_some_and(|bytes| bytes < MIN_STACK) {
             return Err(BuildError::bad("stack_size", "must be at least 65,536 bytes"));
         }

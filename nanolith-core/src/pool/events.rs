@@ -19,9 +19,9 @@ use std::{
 /// An event of a pool's queue.
 ///
 /// ```
-/// use nanolith::{executor::{MaxQueue, OnFull}, pool::PoolEvent, prelude::*};
+/// use nanolith::{executor::OnFull, pool::PoolEvent, prelude::*};
 /// # use nanolith_doc_sets::*;
-/// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::Reject).build()?;
+/// let pool = Pool::builder().max_queue(1).on_full(OnFull::Reject).build()?;
 /// let mut events = pool.events();
 /// pool.pause();
 /// let first = Geometry::on(&pool).add(1, 2).submit(); // fills the queue
@@ -38,7 +38,7 @@ pub enum PoolEvent {
     /// A call found the queue full. [`OnFull`](crate::executor::OnFull) decides what happens to the call.
     Full,
     /// A task of this kind has run far beyond its time-out: by as long as it ran until then, and by
-    /// at least a second. The task keeps its slot. [`Pool::overrunning`](super::Pool::overrunning)
+    /// at least a second. The task keeps its slot. [`PoolInfo::overrunning`](super::PoolInfo::overrunning)
     /// says what can be done.
     Overrun(&'static TaskInfo),
     /// No call is queued, running or suspended, after there was at least one.

@@ -41,7 +41,7 @@ impl GlobalPool {
     /// # let _ =
     /// Geometry::tasks().add(4, 5).submit();
     /// GlobalPool.get()?.drained().wait();
-    /// assert_eq!(GlobalPool.get()?.completed(), 1);
+    /// assert_eq!(GlobalPool.get()?.info().completed, 1);
     /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     ///

@@ -1,7 +1,7 @@
 //! The thread pool: a priority queue of calls, and workers on rayon threads that run them.
 //!
 //! `config` holds a pool's settings, and `pool_state` is the pool's state under one lock.
-//! `pool_shared` is what all handles share. Further methods of a handle are in `figures`, `close`
+//! `pool_shared` is what all handles share. Further methods of a handle are in `info`, `close`
 //! and `spawn`. `closed_future` and `drained` have the futures that wait for a pool's end, and
 //! until it is empty. `worker` runs queued calls, and says what a thread does that waits. `threads`
 //! holds the rayon threads, the spare threads and the simulated threads. `limits` holds the limits
@@ -14,15 +14,16 @@ mod closed_future;
 mod config;
 mod drained;
 mod events;
-mod figures;
 mod global;
 mod global_spawner;
 pub(super) mod handlers;
+mod info;
 mod limits;
 pub(crate) mod parallel;
 mod pool_item;
 mod pool_shared;
 mod pool_state;
+pub(crate) mod queue_config;
 mod resize;
 mod shared_state;
 mod shutdown;
@@ -32,7 +33,7 @@ mod worker;
 
 pub use builder::PoolBuilder;
 pub use closed_future::Closed;
-pub use config::{BuildError, Concurrency, MaxQueue};
+pub use config::{BuildError, Concurrency};
 pub(crate) use config::{MIN_STACK, ThreadHandler, check_name, check_spin};
 pub use drained::Drained;
 pub use events::{NextPoolEvent, PoolEvent, PoolEvents};
@@ -40,8 +41,13 @@ pub use global::GlobalPool;
 pub(crate) use global_spawner::GlobalSpawner;
 pub use handlers::subscription::Subscription;
 pub(crate) use handlers::subscription::{Source, subscribe};
-pub use limits::share::Share;
-pub use shared_state::{SharedPool, SharedState};
+pub use info::PoolInfo;
+pub use limits::{
+    share::{Share, ShareInfo},
+    share_builder::ShareBuilder,
+};
+pub use queue_config::MaxQueue;
+pub use shared_state::{PoolExecutor, SharedPool, SharedState};
 pub(crate) use shutdown::{AtWork, SuspendedCalls, end_suspended};
 pub use shutdown::{CloseTimeout, CloseTimeoutError};
 pub(crate) use spawn::spawn;
@@ -67,8 +73,9 @@ use std::{fmt, sync::Arc};
 /// let pool = Pool::builder().name("pictures").concurrency(Concurrency::Half).build()?;
 /// assert_eq!(Geometry::on(&pool).add(4, 5).wait()?, 9);
 /// pool.drained().wait();
-/// assert_eq!((pool.queue_len(), pool.overflow(), pool.in_flight(), pool.completed()), (0, 0, 0, 1));
-/// assert_eq!((pool.active(), pool.idle(), pool.is_saturated()), (0, pool.max_concurrency(), false));
+/// let info = pool.info();
+/// assert_eq!((info.queue_len, info.overflow, info.in_flight, info.completed), (0, 0, 0, 1));
+/// assert_eq!((info.active, info.idle, info.is_saturated), (0, pool.max_concurrency(), false));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
@@ -151,7 +158,7 @@ impl Pool {
     /// # let pool = Pool::builder().build()?;
     /// pool.pause();
     /// let job = Geometry::on(&pool).add(4, 5).submit();
-    /// assert_eq!(pool.queue_len(), 1);
+    /// assert_eq!(pool.info().queue_len, 1);
     /// pool.resume();
     /// assert_eq!(job.wait()?, 9);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -167,17 +174,11 @@ impl Pool {
     /// # let pool = Pool::builder().build()?;
     /// pool.pause();
     /// pool.resume();
-    /// assert!(!pool.is_paused());
+    /// assert!(!pool.info().is_paused);
     /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn resume(&self) {
         self.inner().set_paused(false);
-    }
-
-    /// Returns whether the pool is paused.
-    #[must_use]
-    pub fn is_paused(&self) -> bool {
-        self.inner().lock().paused
     }
 
     /// Runs `run` once on each of the pool's threads, for example to set up thread-locals. Idle
@@ -216,10 +217,10 @@ impl Pool {
         Broadcast::begin(self.inner().clone(), run)
     }
 
-    /// Returns a share of the pool, which is an executor. While several shares have calls waiting,
-    /// each share gets run time in proportion to its weight. So a burst of calls in one share does
-    /// not delay the other shares. A weight of zero counts as one. The same name returns the same
-    /// share, and sets its weight from now on.
+    /// Returns a builder for a share of the pool, which is an executor. While several shares have
+    /// calls waiting, each share gets run time in proportion to its weight. So a burst of calls in
+    /// one share does not delay the other shares. The same name builds the same share, and changes
+    /// its settings from now on.
     ///
     /// Within a share, calls run by priority, and in order of arrival within a priority.
     /// `.serve_within(..)` and the pool's own order have no effect within a share, until a call is
@@ -229,13 +230,12 @@ impl Pool {
     /// # use nanolith::{TaskSet, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// # let pool = Pool::builder().build()?;
-    /// let tenant = pool.share("tenant-a", 3);
+    /// let tenant = pool.share("tenant-a").weight(3).build()?;
     /// assert_eq!(Geometry::calls(tenant).add(4, 5).wait()?, 9);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use = "a share is an executor: give it to `calls`"]
-    pub fn share(&self, name: impl Into<Arc<str>>, weight: u32) -> Share {
-        Share::new(self, name.into(), weight)
+    pub fn share(&self, name: impl Into<Arc<str>>) -> ShareBuilder {
+        ShareBuilder::new(self, name.into())
     }
 
     /// Returns a stream of what happens to the pool's queue from now on: for example that it was

@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_waits_is_two_words() {
+    fn pool_item_is_two_words() {
         assert_eq!(size_of::<PoolItem>(), 2 * size_of::<usize>());
     }
 }

@@ -107,8 +107,8 @@ impl PoolShared {
         GlobalSpawner::take_offloaded_work();
         let world = sim_runtime::world();
         let inbox = Arc::new(Ring::new(if world.is_some() { 1 } else { CELLS }));
-        let rules = Arc::new(SchedulingPolicy::new(config.schedule.clone()));
-        let queue = BoundedQueue::ordered(config.bounds(tasks), rules.clone());
+        let rules = Arc::new(SchedulingPolicy::new(config.queue.policy.clone()));
+        let queue = BoundedQueue::ordered(config.queue.bounds(tasks), rules.clone());
         let inner = Arc::new_cyclic(|me| Self {
             id: ExecutorId::new(),
             me: me.clone(),
@@ -288,7 +288,7 @@ impl<S: TaskSet> Admit<S> for PoolShared {
     type Item = PoolItem;
 
     fn on_full(&self) -> OnFull {
-        self.config.on_full
+        self.config.queue.on_full()
     }
 
     fn inbox(&self) -> &Ring<PoolItem> {

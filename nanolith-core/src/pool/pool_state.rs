@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_that_no_thread_can_take_up_is_not_relied_on() {
+    fn start_sent_to_a_blocked_thread_is_replaced() {
         let mut core = core(1);
         assert_eq!(core.next_start(), Some(WorkerStart::Rayon(0)));
         let _permit = core.claim_start(None).expect("a spare thread was first");

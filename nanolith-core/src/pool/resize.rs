@@ -32,7 +32,7 @@ impl PoolShared {
         let mut core = self.lock();
         core.limit = tasks;
         core.injector.close_ring();
-        let wakes = core.count_free_slots().and(core.injector.queue.set_bounds(self.config.bounds(tasks)));
+        let wakes = core.count_free_slots().and(core.injector.queue.set_bounds(self.config.queue.bounds(tasks)));
         let wakes = wakes.and(core.limits.shares.set_bounds(tasks));
         self.release(core, wakes);
         Ok(())

@@ -1,7 +1,7 @@
 //! [`SharedState`]: the state that tasks of a `#[define(shared)]` set share on a pool.
 //! [`SharedPool`]: a pool with that state, as an executor.
 
-use super::{GlobalPool, Pool};
+use super::{GlobalPool, Pool, Share};
 use crate::{
     call::backend::ExecutorId,
     error::SubmitError,
@@ -14,14 +14,14 @@ use std::{fmt, sync::Arc};
 /// `#[define(shared)]` generates.
 ///
 /// ```
-/// use nanolith::prelude::*;
+/// use nanolith::{pool::GlobalPool, prelude::*};
 /// use std::sync::{Arc, atomic::{AtomicI64, Ordering}};
 /// pub struct Counter { total: AtomicI64 }
 /// #[define(shared)]
 /// impl Counter {
 ///     pub fn bump(&self, by: i64) -> i64 { self.total.fetch_add(by, Ordering::Relaxed) + by }
 /// }
-/// let counter = Counter::shared(Arc::new(Counter { total: 10.into() })).tasks();
+/// let counter = Counter::shared(Arc::new(Counter { total: 10.into() })).on(&GlobalPool);
 /// assert_eq!(counter.bump(5).wait()?, 15);
 /// # Ok::<(), CallError>(())
 /// ```
@@ -35,10 +35,11 @@ impl<S: TaskSet<Shared = Arc<S>>> SharedState<S> {
         Self(state)
     }
 
-    /// Returns the typed calls, which run on `pool` with this state.
+    /// Returns the typed calls, which run on `pool` with this state: on a [`Pool`], a
+    /// [`Share`](super::Share) of one, or the [`GlobalPool`].
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{pool::GlobalPool, prelude::*};
     /// # use std::sync::{Arc, atomic::{AtomicI64, Ordering}};
     /// # pub struct Counter { total: AtomicI64 }
     /// # #[define(shared)] impl Counter {
@@ -46,30 +47,16 @@ impl<S: TaskSet<Shared = Arc<S>>> SharedState<S> {
     /// # }
     /// # let pool = Pool::builder().build()?;
     /// let state = Arc::new(Counter { total: 10.into() });
-    /// let counter = Counter::shared(state.clone()).on(&pool);
-    /// assert_eq!(counter.bump(5).wait()?, 15);
-    /// assert_eq!(state.total.load(Ordering::Relaxed), 15); // shared with the tasks
+    /// let counter = Counter::shared(state.clone());
+    /// assert_eq!(counter.clone().on(&pool).bump(5).wait()?, 15);
+    /// assert_eq!(counter.on(&GlobalPool).bump(5).wait()?, 20); // the same state
+    /// assert_eq!(state.total.load(Ordering::Relaxed), 20); // shared with the tasks
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn on(self, pool: &Pool) -> S::Calls<SharedPool<S>> {
-        S::calls(SharedPool { pool: pool.clone(), state: self.0 })
-    }
-
-    /// Returns the typed calls, which run on the global pool with this state.
     ///
-    /// ```
-    /// # use nanolith::prelude::*;
-    /// # use std::sync::{Arc, atomic::{AtomicI64, Ordering}};
-    /// # pub struct Counter { total: AtomicI64 }
-    /// # #[define(shared)] impl Counter {
-    /// #     pub fn bump(&self, by: i64) -> i64 { self.total.fetch_add(by, Ordering::Relaxed) + by }
-    /// # }
-    /// let counter = Counter::shared(Arc::new(Counter { total: 10.into() })).tasks();
-    /// assert_eq!(counter.bump(5).wait()?, 15);
-    /// # Ok::<(), CallError>(())
-    /// ```
-    pub fn tasks(self) -> S::Calls<SharedPool<S, GlobalPool>> {
-        S::calls(SharedPool { pool: GlobalPool, state: self.0 })
+    /// A layer goes around [`SharedPool`].
+    pub fn on<P: PoolExecutor + Executor<S>>(self, pool: &P) -> S::Calls<SharedPool<S, P>> {
+        S::calls(SharedPool::new(pool.clone(), self.0))
     }
 }
 
@@ -86,45 +73,65 @@ impl<S> fmt::Debug for SharedState<S> {
     }
 }
 
-/// A pool with a state that its tasks of `S` share. The calls of [`SharedState::on`] run on it.
+/// An executor whose tasks run on the threads of a pool, and that passes on each call as it came: a
+/// [`Pool`], a [`Share`](super::Share) of one, or the [`GlobalPool`]. No other type implements this
+/// trait. A layer does not, since the calls that it makes would be without the state:
 ///
-/// ```
-/// use nanolith::{Executor, pool::{GlobalPool, SharedPool}, prelude::*};
+/// ```compile_fail,E0277
+/// use nanolith::{layers::{Layer, Retry}, prelude::*};
 /// # use std::sync::{Arc, atomic::{AtomicI64, Ordering}};
 /// # pub struct Counter { total: AtomicI64 }
 /// # #[define(shared)] impl Counter {
 /// #     pub fn bump(&self, by: i64) -> i64 { self.total.fetch_add(by, Ordering::Relaxed) + by }
 /// # }
-/// fn twice<P>(counter: &CounterCalls<SharedPool<Counter, P>>) -> Result<i64, CallError>
-/// where
-///     P: Executor<Counter>,
-/// {
-///     counter.bump(1).wait()?;
-///     counter.bump(1).wait()
-/// }
-/// assert_eq!(twice(&Counter::shared(Arc::new(Counter { total: 10.into() })).tasks())?, 12);
-/// # Ok::<(), CallError>(())
+/// let retrying = Retry::new(3).around(Pool::builder().build()?);
+/// let counter = Counter::shared(Arc::new(Counter { total: 10.into() })).on(&retrying);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither a pool nor a share of one",
+    note = "put a layer around the state: `layer.around(SharedPool::new(pool, state))`"
+)]
+pub trait PoolExecutor: Clone + sealed::Sealed {}
+
+impl PoolExecutor for Pool {}
+impl PoolExecutor for GlobalPool {}
+impl PoolExecutor for Share {}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Pool {}
+    impl Sealed for super::GlobalPool {}
+    impl Sealed for super::Share {}
+}
+
+/// A pool with a state that its tasks of `S` share: the executor of the calls that
+/// [`SharedState::on`] returns.
+///
+/// A layer makes new calls, for example for a second attempt, and these need the state too. So the
+/// layer goes around this type:
+///
+/// ```
+/// use nanolith::{TaskSet, layers::{Layer, Retry}, pool::SharedPool, prelude::*};
+/// # use std::sync::{Arc, atomic::{AtomicI64, Ordering}};
+/// # pub struct Counter { total: AtomicI64 }
+/// # #[define(shared)] impl Counter {
+/// #     #[task(idempotent)]
+/// #     pub fn bump(&self, by: i64) -> i64 { self.total.fetch_add(by, Ordering::Relaxed) + by }
+/// # }
+/// let state = Arc::new(Counter { total: 10.into() });
+/// let pool = SharedPool::new(Pool::builder().build()?, state);
+/// assert_eq!(Counter::calls(Retry::new(3).around(pool)).bump(5).wait()?, 15);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct SharedPool<S, P = Pool> {
     pool: P,
     state: Arc<S>,
 }
 
-impl<S, P> SharedPool<S, P> {
-    /// Creates an executor, for example to put a layer around it. [`SharedState::on`] returns the
-    /// typed calls directly.
-    ///
-    /// ```
-    /// use nanolith::{TaskSet, pool::SharedPool, prelude::*};
-    /// # use std::sync::{Arc, atomic::{AtomicI64, Ordering}};
-    /// # pub struct Counter { total: AtomicI64 }
-    /// # #[define(shared)] impl Counter {
-    /// #     pub fn bump(&self, by: i64) -> i64 { self.total.fetch_add(by, Ordering::Relaxed) + by }
-    /// # }
-    /// let executor = SharedPool::new(Pool::builder().build()?, Arc::new(Counter { total: 10.into() }));
-    /// assert_eq!(Counter::calls(executor).bump(5).wait()?, 15);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+impl<S, P: PoolExecutor> SharedPool<S, P> {
+    /// Creates an executor to put a layer around. [`SharedState::on`] returns the typed calls
+    /// directly.
     pub fn new(pool: P, state: Arc<S>) -> Self {
         Self { pool, state }
     }

@@ -160,7 +160,7 @@ impl PoolShared {
 /// # #[define] impl Geometry { pub async fn wait_then_add(x: i64, y: i64) -> i64 { nanolith::time::sleep(MINUTE).await; x + y } }
 /// let pool = Pool::builder().build()?;
 /// let slow = Geometry::on(&pool).wait_then_add(4, 5).submit(); // waits a minute
-/// # while pool.queue_len() > 0 { std::thread::yield_now() }
+/// # while pool.info().queue_len > 0 { std::thread::yield_now() }
 /// let unfinished = pool.close_timeout(MILLISECOND).wait().unwrap_err();
 /// assert_eq!((unfinished.cancelled(), unfinished.running()), (0, 1));
 /// assert!(matches!(slow.wait(), Err(CallError::Cancelled(_))));

@@ -37,12 +37,14 @@ pub struct Schedule {
 pub struct ScheduleInfo {
     /// The number of runs that have started.
     pub runs: u64,
-    /// The number of runs in progress.
-    pub running: u64,
+    /// The number of runs in progress: they have started and have not ended.
+    pub in_progress: u64,
     /// The number of ticks without a run, because the schedule was late for them.
     pub missed: u64,
     /// The number of runs without an output: their calls ended with errors, or could not be made.
     pub errors: u64,
+    /// Whether the schedule is paused: see [`Schedule::pause`].
+    pub is_paused: bool,
     /// Why no more runs start; `None` while some may. Runs in progress continue.
     pub end: Option<ScheduleEnd>,
 }
@@ -101,9 +103,10 @@ impl Schedule {
             let beats = &state.beats;
             ScheduleInfo {
                 runs: beats.runs,
-                running: beats.running,
+                in_progress: beats.running,
                 missed: beats.skipped,
                 errors: state.errors,
+                is_paused: beats.is_paused,
                 end: beats.end,
             }
         })

@@ -80,7 +80,7 @@ const SHORTEST: Duration = Duration::from_micros(1);
 /// are closed, the next run detects it and ends the schedule with [`ScheduleEnd::Closed`]. The
 /// outcome of that run is the matching error.
 ///
-/// A period shorter than a microsecond counts as a microsecond. A period that lies beyond the end
+/// The period is at least a microsecond, or [`Plan::start`] fails. A period that lies beyond the end
 /// of the clock, such as `Duration::MAX`, makes a schedule that never ticks and does not end.
 pub fn every<C, S, E, T, F>(period: Duration, calls: C, call: F) -> Plan<T>
 where
@@ -90,13 +90,16 @@ where
     T: Send + 'static,
     F: for<'c> Fn(&'c C) -> Call<'c, S, E, T> + Send + Sync + 'static,
 {
-    Plan::new(Box::new(FixedInterval(period.max(SHORTEST))), calls, call)
+    let is_valid = period >= SHORTEST;
+    Plan { is_valid, ..Plan::new(Box::new(FixedInterval(period)), calls, call) }
 }
 
 /// A schedule that has not started. Made by [`every`], run by [`start`](Plan::start).
 #[must_use = "nothing is done until `.start()`"]
 pub struct Plan<T> {
     beats: Ticks,
+    /// Whether the period is long enough.
+    is_valid: bool,
     starting: Option<Instant>,
     run: Box<Run<T>>,
     handler: Option<Box<Handler<T>>>,
@@ -137,7 +140,7 @@ impl<T: Send + 'static> Plan<T> {
             is_put_off: false,
             is_paused: false,
         };
-        Self { beats, starting: None, run: Box::new(run), handler: None }
+        Self { beats, is_valid: true, starting: None, run: Box::new(run), handler: None }
     }
 
     /// Sets when the first run starts. A past moment counts as the start of the schedule. The
@@ -200,9 +203,13 @@ impl<T: Send + 'static> Plan<T> {
     ///
     /// # Errors
     ///
-    /// [`BuildError`] if the global pool cannot be started.
+    /// [`BuildError`] names the `period` if it is shorter than a microsecond. The global pool may
+    /// also fail to start.
     pub fn start(self) -> Result<Schedule, BuildError> {
-        let Self { beats, starting, run, handler } = self;
+        let Self { beats, is_valid, starting, run, handler } = self;
+        if !is_valid {
+            return Err(BuildError::bad("period", "must be at least a microsecond"));
+        }
         Ok(Schedule::new(Inner::start(beats, starting, run, handler, GlobalSpawner::start()?)))
     }
 }

@@ -8,10 +8,7 @@ use super::{
     service_thread,
     settings::Settings,
 };
-use crate::{
-    call::policy::QueueOrder, error::CallError, executor::admission::OnFull, meta::priority::Priority, task::TaskSet,
-    util::unwind,
-};
+use crate::{error::CallError, pool::queue_config::queue_settings, task::TaskSet, util::unwind};
 use std::{fmt, sync::Arc, time::Duration};
 
 /// The settings of a service. Made by `Counter::service(..)`, whose arguments are those of the
@@ -20,7 +17,7 @@ use std::{fmt, sync::Arc, time::Duration};
 /// ```
 /// use nanolith::prelude::*;
 /// # use nanolith_doc_sets::*;
-/// let counter = Counter::service(10).name("counter").queue(1_024).launch().wait()?;
+/// let counter = Counter::service(10).name("counter").max_queue(1_024).launch().wait()?;
 /// assert_eq!(&*counter.info().name, "counter");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -49,37 +46,8 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         self
     }
 
-    /// Sets how many calls from outside may be queued: at least 1. The default is 65,536. A service
-    /// that runs no call accepts one more, which begins at once.
-    ///
-    /// ```
-    /// # use nanolith::prelude::*;
-    /// # use nanolith_doc_sets::*;
-    /// let counter = Counter::service(10).queue(16).launch().wait()?;
-    /// # assert_eq!(counter.total().wait()?, 10);
-    /// assert!(Counter::service(10).queue(0).launch().wait().is_err());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn queue(mut self, calls: usize) -> Self {
-        self.settings.max_queue = calls;
-        self
-    }
-
-    /// Sets what happens to a call that arrives when the queue is full. The default is to wait.
-    /// `CallerRuns` is for pools only.
-    ///
-    /// ```
-    /// # use nanolith::{executor::OnFull, prelude::*};
-    /// # use nanolith_doc_sets::*;
-    /// let counter = Counter::service(10).queue(16).on_full(OnFull::Reject).launch().wait()?;
-    /// # assert_eq!(counter.total().wait()?, 10);
-    /// assert!(Counter::service(10).on_full(OnFull::CallerRuns).launch().wait().is_err());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn on_full(mut self, on_full: OnFull) -> Self {
-        self.settings.on_full = on_full;
-        self
-    }
+    queue_settings!(bounds: settings.queue);
+    queue_settings!(order: settings.queue);
 
     /// Sets how long the thread spins for more work before it sleeps. The default is 30 µs; the
     /// maximum is 10 ms. See
@@ -98,38 +66,6 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         self
     }
 
-    /// Sets how long work of this priority may be overtaken by other work on this service, instead
-    /// of [`Priority::max_wait`]. The earliest expiration runs first. For [`Priority::Immediate`],
-    /// zero counts as expired one millisecond before the call arrives.
-    ///
-    /// ```
-    /// # use nanolith::{prelude::*, time::SECOND};
-    /// # use nanolith_doc_sets::*;
-    /// let geometry = Geometry::service().max_wait(Priority::Low, 2 * SECOND).launch().wait()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn max_wait(mut self, priority: Priority, timeout: Duration) -> Self {
-        self.settings.schedule.expirations.set(priority, timeout);
-        self
-    }
-
-    /// Sets a custom order, which takes precedence over the order of priorities: see [`QueueOrder`].
-    /// Each call then takes the service's lock, and `O(log n)` time to be queued. If a full queue
-    /// drops the oldest call, it takes `O(n)`.
-    ///
-    /// ```
-    /// # use nanolith::prelude::*;
-    /// # use nanolith_doc_sets::*;
-    /// use nanolith::executor::QueuedCall;
-    /// let by_name = |call: &QueuedCall<'_>| call.task().name().len().try_into().ok(); // short names first
-    /// let geometry = Geometry::service().order(by_name).launch().wait()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn order(mut self, order: impl QueueOrder + 'static) -> Self {
-        self.settings.schedule.order = Some(Arc::new(order));
-        self
-    }
-
     /// Sets how long a task may run before it should yield
     /// ([`Context::should_yield`](crate::task::Context::should_yield)). The default is 5 ms. With
     /// `Duration::ZERO` a task should always yield.
@@ -141,7 +77,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn slice(mut self, slice: Duration) -> Self {
-        self.settings.schedule.slice = slice;
+        self.settings.queue.policy.slice = slice;
         self
     }
 

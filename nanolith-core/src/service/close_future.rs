@@ -30,7 +30,7 @@ use std::{
 /// # pollster::block_on(async {
 /// counter.close().await?;
 /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
-/// assert!(counter.info().closed);
+/// assert!(counter.info().is_closed);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///

@@ -247,8 +247,8 @@ pub enum LaunchError<E> {
     /// ```
     /// use nanolith::{prelude::*, service::LaunchError};
     /// # use nanolith_doc_sets::*;
-    /// match Counter::service(10).queue(0).launch().wait() {
-    ///     Err(LaunchError::Build(error)) => assert_eq!(error.setting(), Some("queue")),
+    /// match Counter::service(10).max_queue(0).launch().wait() {
+    ///     Err(LaunchError::Build(error)) => assert_eq!(error.setting(), Some("max_queue")),
     ///     other => unreachable!("not {other:?}"),
     /// }
     /// ```

@@ -210,7 +210,7 @@ impl<S: TaskSet> Service<S> {
     /// # use nanolith_doc_sets::*;
     /// let counter = Counter::service(10).launch().wait()?;
     /// let info = counter.info();
-    /// assert_eq!((&*info.name, info.queue_len, info.closed), ("Counter", 0, false));
+    /// assert_eq!((&*info.name, info.queue_len, info.is_closed), ("Counter", 0, false));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -260,8 +260,8 @@ impl<S: TaskSet> fmt::Debug for Service<S> {
 /// let counter = Counter::service(10).launch().wait()?;
 /// counter.bump(5).wait()?;
 /// counter.close().wait()?;
-/// let ServiceInfo { active_calls, queue_len, overflow, completed, closed, .. } = counter.info();
-/// assert_eq!((active_calls, queue_len, overflow, completed, closed), (0, 0, 0, 1, true));
+/// let ServiceInfo { in_progress, queue_len, overflow, completed, is_closed, .. } = counter.info();
+/// assert_eq!((in_progress, queue_len, overflow, completed, is_closed), (0, 0, 0, 1, true));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -271,9 +271,9 @@ pub struct ServiceInfo {
     pub name: Arc<str>,
     /// The id of the service's thread.
     pub thread_id: ThreadId,
-    /// The number of calls that have begun and are not over: the running call, and the calls whose
-    /// futures are pending.
-    pub active_calls: usize,
+    /// The number of calls that were started and have not ended: the running call, and the calls
+    /// whose futures are pending.
+    pub in_progress: usize,
     /// The number of tasks that still run after their calls timed out. The service runs no other
     /// call until they return.
     ///
@@ -282,15 +282,18 @@ pub struct ServiceInfo {
     /// asynchronous task is dropped at its next `.await`. A task that blocks in foreign code cannot
     /// ask; only another service can take over its calls. [`LifeEvent::Overrun`] names the task.
     pub overrunning: usize,
-    /// The number of queued calls from outside.
+    /// The number of calls from outside that wait for their turn.
     pub queue_len: usize,
-    /// The number of calls that are queued beyond the bound, because tasks of the service submitted
-    /// them.
+    /// The number of calls that wait and do not count towards the bound of the queue: calls that
+    /// tasks of the service submitted.
     pub overflow: usize,
-    /// The number of calls that have begun and are over.
+    /// The number of calls that were accepted and have not ended: queued, running and suspended
+    /// calls.
+    pub in_flight: usize,
+    /// The number of calls that were started and have ended.
     pub completed: u64,
     /// Whether the service is closing or closed. If so, it accepts no calls from outside.
-    pub closed: bool,
+    pub is_closed: bool,
     /// The number of restarts after a crash.
     pub restarts: u64,
 }

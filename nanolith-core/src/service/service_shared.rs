@@ -26,7 +26,7 @@ use crate::{
     pool::SuspendedCalls,
     sched::{
         injector::{DepthHint, Injector},
-        queue::{BoundedQueue, Limits},
+        queue::BoundedQueue,
         ring::Ring,
     },
     sim_runtime,
@@ -89,14 +89,14 @@ const CELLS: usize = 4_096;
 impl<S: TaskSet> ServiceShared<S> {
     /// Creates the shared data. The calling thread becomes the service's thread.
     pub(super) fn new(settings: &Settings) -> Arc<Self> {
-        let (max_queue, world) = (settings.max_queue, sim_runtime::world());
-        let inbox = Arc::new(Ring::new(max_queue.min(CELLS)));
-        let rules = Arc::new(SchedulingPolicy::new(settings.schedule.clone()));
-        let queue = BoundedQueue::ordered(Limits { queued: max_queue, in_flight: usize::MAX }, rules.clone());
+        let (bounds, world) = (settings.queue.bounds(1), sim_runtime::world());
+        let inbox = Arc::new(Ring::new(bounds.queued.min(CELLS)));
+        let rules = Arc::new(SchedulingPolicy::new(settings.queue.policy.clone()));
+        let queue = BoundedQueue::ordered(bounds, rules.clone());
         let inner = Arc::new(Self {
             id: ExecutorId::new(),
             name: settings.name.clone(),
-            on_full: settings.on_full,
+            on_full: settings.queue.on_full(),
             data: settings.data.clone(),
             rules: rules.clone(),
             core: Mutex::new(ServiceState::new(Injector::new(queue, inbox.clone()), &rules)),
@@ -180,16 +180,18 @@ impl<S: TaskSet> ServiceShared<S> {
         // orders no other data.
         let served = self.served.load(Ordering::Relaxed);
         let (figures, wakes) = core.injector.figures();
-        let serving = self.at_work(&core);
+        // The thread in its loop counts as in flight, and `serving` is the call that it runs there.
+        let (consumers, serving) = (core.injector.queue.ring_consumers(), self.at_work(&core));
         let info = ServiceInfo {
             name: self.name.clone(),
             thread_id: self.thread.id(),
-            active_calls: core.active + serving,
+            in_progress: core.active + serving,
             overrunning: self.overruns.count(),
             queue_len: figures.queued_outside,
             overflow: figures.overflow,
+            in_flight: figures.in_flight.saturating_sub(consumers) + serving,
             completed: figures.completed + served,
-            closed: core.phase > Phase::Open,
+            is_closed: core.phase > Phase::Open,
             restarts: core.restarts,
         };
         self.release(core, wakes);

@@ -2,11 +2,9 @@
 
 use super::{on_panic::PanicHandler, restart::Restart};
 use crate::{
-    call::policy::PolicyConfig,
     channel::messenger::LagPolicy,
-    executor::admission::OnFull,
     park::parker,
-    pool::{BuildError, MIN_STACK, ThreadHandler, check_name, check_spin},
+    pool::{BuildError, MIN_STACK, ThreadHandler, check_name, check_spin, queue_config::QueueConfig},
     wake::extensions::Extensions,
 };
 use std::{sync::Arc, time::Duration};
@@ -14,9 +12,7 @@ use std::{sync::Arc, time::Duration};
 /// The settings, which move to the service's thread.
 pub(super) struct Settings {
     pub(super) name: Arc<str>,
-    pub(super) max_queue: usize,
-    pub(super) on_full: OnFull,
-    pub(super) schedule: PolicyConfig,
+    pub(super) queue: QueueConfig,
     pub(super) spin: Duration,
     pub(super) stack_size: Option<usize>,
     pub(super) data: Extensions,
@@ -35,9 +31,7 @@ impl Settings {
     pub(super) fn new(name: &str) -> Self {
         Self {
             name: name.into(),
-            max_queue: 65_536,
-            on_full: OnFull::default(),
-            schedule: PolicyConfig::default(),
+            queue: QueueConfig::default(),
             spin: parker::IDLE_SPIN,
             stack_size: None,
             data: Extensions::default(),
@@ -54,12 +48,7 @@ impl Settings {
 
     /// Returns the error of the first invalid setting.
     pub(super) fn validate(&self) -> Result<(), BuildError> {
-        if self.max_queue == 0 {
-            return Err(BuildError::bad("queue", "must be at least 1, or no call would ever be taken"));
-        }
-        if self.on_full == OnFull::CallerRuns {
-            return Err(BuildError::bad("on_full", "cannot be `CallerRuns`: a service's tasks run on its own thread"));
-        }
+        self.queue.validate_one_thread()?;
         if self.stack_size.is_some_and(|bytes| bytes < MIN_STACK) {
             return Err(BuildError::bad("stack_size", "must be at least 65,536 bytes"));
         }

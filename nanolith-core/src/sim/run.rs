@@ -2,6 +2,7 @@
 //! its first threads.
 
 use super::error::{SimError, Why};
+use crate::util::checked::at_least_one;
 use crate::{
     error::Panic,
     sim_runtime::{Failure, Rules, Scheduler, Trace},
@@ -129,9 +130,14 @@ impl Simulation {
     }
 
     /// Sets how many cores the machine appears to have, so that a seed has the same result on each
-    /// machine. The default is 4, the least value 1.
+    /// machine: at least 1. The default is 4.
+    ///
+    /// # Panics
+    ///
+    /// If `cores` is 0.
+    #[track_caller]
     pub fn cores(mut self, cores: usize) -> Self {
-        self.rules.cores = cores.max(1);
+        self.rules.cores = at_least_one("cores", cores);
         self
     }
 

@@ -70,8 +70,7 @@ impl Backoff {
     /// Sets the part by which a wait is randomly longer or shorter, so that tries that failed
     /// together are not repeated together.
     ///
-    /// The part is from 0 (exact) to 1 (from nothing to double). A value outside of this range
-    /// counts as the nearer of the two, and NaN counts as 0. No wait is longer than the
+    /// The part is from 0 (exact) to 1 (from nothing to double). No wait is longer than the
     /// [longest](Backoff::max_delay). Near that limit, the waits are spread over the range that is left
     /// below it.
     ///
@@ -79,9 +78,15 @@ impl Backoff {
     /// # use nanolith::{prelude::*, sync::Backoff, time::MILLISECOND};
     /// let exact = Backoff::exponential(10 * MILLISECOND).jitter(0.0);
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `part` is not from 0 to 1.
     #[must_use]
+    #[track_caller]
     pub const fn jitter(mut self, part: f64) -> Self {
-        self.jitter = if part > 0.0 { part.min(1.0) } else { 0.0 };
+        assert!(part >= 0.0 && part <= 1.0, "`jitter` must be from 0 to 1");
+        self.jitter = part;
         self
     }
 

@@ -1,6 +1,8 @@
-//! Small tools: the switch to loom, an ordered map, thread-local values, prefetching, stack depth,
+//! Small tools: checks of settings, the switch to loom, an ordered map, thread-local values, prefetching, stack depth,
 //! caught panics.
 
+#[cfg_attr(not(all(feature = "layers", feature = "bulk", feature = "pipeline")), allow(dead_code))]
+pub(crate) mod checked;
 pub(crate) mod loom;
 #[allow(dead_code)]
 pub(crate) mod ordered_map;

@@ -72,7 +72,7 @@ fn on(set: &Set) -> TokenStream {
 /// Generates `shared`, for a set with `#[define(shared)]`.
 fn shared(set: &Set) -> Option<TokenStream> {
     let (vis, krate) = (set.vis(), set.krate());
-    let doc = doc("A state to share between the tasks of a pool: `.on(&pool)` or `.tasks()` gives the typed calls.");
+    let doc = doc("A state to share between the tasks of a pool: `.on(&pool)` gives the typed calls.");
     (set.is_shared() && !set.is_module()).then(|| {
         quote! {
             #doc

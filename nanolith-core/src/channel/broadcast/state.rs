@@ -68,7 +68,7 @@ pub(super) struct LogState<T> {
 
 impl<T> LogState<T> {
     pub(super) fn new(policy: LagPolicy, keep_for_first: bool, wanted: Arc<SenderWaiting>) -> Self {
-        let bound = policy.bound().map(|bound| bound.max(1));
+        let bound = policy.bound();
         let most = bound.map_or(MAX_BLOCK, |bound| (bound / 16).clamp(1, MAX_BLOCK));
         let mut core = Self {
             policy,

@@ -233,7 +233,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// let heard = right.subscribe();
     /// left.send(9).wait()?;
     /// let info = left.info();
-    /// assert_eq!((info.endpoints, info.receivers, info.lag, info.closed), (2, 1, 1, false));
+    /// assert_eq!((info.endpoints, info.receivers, info.lag, info.is_closed), (2, 1, 1, false));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -247,7 +247,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
             receivers,
             lag,
             waiting,
-            closed: hub.log.is_ended(),
+            is_closed: hub.log.is_ended(),
         }
     }
 
@@ -309,6 +309,6 @@ pub struct MessengerInfo {
     pub lag: u64,
     /// The number of senders that wait for capacity.
     pub waiting: usize,
-    /// `true` if the messenger is closed.
-    pub closed: bool,
+    /// Whether the messenger is closed.
+    pub is_closed: bool,
 }

@@ -40,7 +40,8 @@
 //!   and handlers end. Sends to a closed port return the message; so do sends that wait for queue
 //!   capacity. Messages that a closed port had not received are dropped by the thread that closes
 //!   it.
-//! - **Bounds**: [`bounded`] sets how many messages may wait for a port. Senders that wait for
+//! - **Bounds**: [`bounded`] sets how many messages may wait for a port, and between the ports of
+//!   [`rendezvous`] none waits. Senders that wait for
 //!   queue capacity are served in the order of their arrival.
 //! - **One owner**: a port cannot be cloned, so each message has one receiver. A port cannot be
 //!   sent through itself: that does not compile, because its own `send` borrows it. A port that is
@@ -70,6 +71,7 @@ pub use self::{
     wait_for::WaitFor,
 };
 
+use crate::util::checked::at_least_one;
 use std::sync::Arc;
 
 /// Creates two connected ports without a bound.
@@ -87,11 +89,10 @@ pub fn pair<A, B>() -> (Port<A, B>, Port<B, A>) {
 }
 
 /// Creates two connected ports. At most `bound` messages wait for each of them; a sender of a
-/// further message waits for queue capacity.
+/// further message waits for queue capacity. The bound is at least 1; [`rendezvous`] makes ports for
+/// which no message waits.
 ///
-/// A large bound costs no memory: memory is allocated for messages that are there. With a bound of
-/// zero no message waits: a send completes when the other port has received the message, and
-/// [`Port::try_send`] succeeds only while a receiver waits.
+/// A large bound costs no memory: memory is allocated for messages that are there.
 ///
 /// ```
 /// use nanolith::port::{self, TrySendError};
@@ -101,15 +102,30 @@ pub fn pair<A, B>() -> (Port<A, B>, Port<B, A>) {
 /// assert_eq!(ours.try_send(3), Err(TrySendError::Full(3)));
 /// assert_eq!(theirs.recv().wait(), Ok(1));
 /// ours.try_send(3)?;
+/// # Ok::<(), TrySendError<i64>>(())
+/// ```
 ///
-/// let (ours, theirs) = port::bounded::<i64, ()>(0);
+/// # Panics
+///
+/// If `bound` is 0.
+#[track_caller]
+pub fn bounded<A, B>(bound: usize) -> (Port<A, B>, Port<B, A>) {
+    connected(Some(at_least_one("bound", bound)))
+}
+
+/// Creates two connected ports that hand each message over: a send completes when the other port
+/// has received the message. [`Port::try_send`] succeeds only while a receiver waits.
+///
+/// ```
+/// use nanolith::port;
+/// let (ours, theirs) = port::rendezvous::<i64, ()>();
+/// assert!(ours.try_send(3).is_err()); // no receiver waits
 /// let hand_off = std::thread::spawn(move || ours.send(4).wait());
 /// assert_eq!(theirs.recv().wait(), Ok(4));
 /// assert_eq!(hand_off.join().unwrap(), Ok(()));
-/// # Ok::<(), TrySendError<i64>>(())
 /// ```
-pub fn bounded<A, B>(bound: usize) -> (Port<A, B>, Port<B, A>) {
-    connected(Some(bound))
+pub fn rendezvous<A, B>() -> (Port<A, B>, Port<B, A>) {
+    connected(Some(0))
 }
 
 fn connected<A, B>(bound: Option<usize>) -> (Port<A, B>, Port<B, A>) {

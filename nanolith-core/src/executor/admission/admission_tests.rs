@@ -4,7 +4,7 @@
 use crate::{
     call::slot::EndReason,
     meta::task_info::TaskInfo,
-    pool::{Concurrency, MaxQueue, Pool},
+    pool::{Concurrency, Pool},
     task::{Job, NoState, Run, Scope, TaskSet},
 };
 use std::{
@@ -57,8 +57,7 @@ impl std::task::Wake for Called {
 /// the turn of the call comes.
 #[test]
 fn place_of_an_ending_call_goes_to_the_next_in_line() {
-    let pool =
-        Pool::builder().concurrency(Concurrency::Exact(1)).max_queue(MaxQueue::Bounded(1)).build().expect("threads");
+    let pool = Pool::builder().concurrency(Concurrency::Exact(1)).max_queue(1).build().expect("threads");
     pool.pause();
     let held = job();
     let first_in = held.slot().clone();

@@ -14,9 +14,9 @@ use crate::{
 /// What happens to a call that is submitted while the queue is full.
 ///
 /// ```
-/// # use nanolith::{executor::{MaxQueue, OnFull}, prelude::*};
+/// # use nanolith::{executor::OnFull, prelude::*};
 /// # use nanolith_doc_sets::*;
-/// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::DropNewest).build()?;
+/// let pool = Pool::builder().max_queue(1).on_full(OnFull::DropNewest).build()?;
 /// # pool.pause();
 /// let geometry = Geometry::on(&pool);
 /// let first = geometry.add(1, 2).submit(); // fills the queue of a pool that is paused
@@ -39,7 +39,7 @@ pub enum OnFull {
     /// (`#[task(concurrency = 2)]`) is refused.
     ///
     /// ```
-    /// # use nanolith::{executor::{MaxQueue, OnFull}, prelude::*};
+    /// # use nanolith::{executor::OnFull, prelude::*};
     /// # pub struct Geometry;
     /// # #[define]
     /// impl Geometry {
@@ -47,7 +47,7 @@ pub enum OnFull {
     ///         std::thread::current().id()
     ///     }
     /// }
-    /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::CallerRuns).build()?;
+    /// let pool = Pool::builder().max_queue(1).on_full(OnFull::CallerRuns).build()?;
     /// # pool.pause();
     /// let geometry = Geometry::on(&pool);
     /// geometry.whereabouts().submit().detach(); // fills the queue of a pool that is paused

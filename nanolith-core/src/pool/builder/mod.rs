@@ -2,8 +2,8 @@
 
 mod threads;
 
-use super::{BuildError, Concurrency, MaxQueue, Pool, config::Config, global::build_global};
-use crate::{call::policy::QueueOrder, error::CallError, executor::admission::OnFull, meta::priority::Priority};
+use super::{BuildError, Concurrency, Pool, config::Config, global::build_global, queue_config::queue_settings};
+use crate::error::CallError;
 use std::{fmt, sync::Arc, time::Duration};
 
 /// A builder for a [`Pool`], made by [`Pool::builder`].
@@ -67,101 +67,8 @@ impl PoolBuilder {
         self
     }
 
-    /// Sets how many calls from outside the pool may wait, in addition to the calls that free slots
-    /// will run: at least 1. The default is 65,536.
-    ///
-    /// A free slot counts as capacity. So a call is not rejected while a slot runs no task, even if
-    /// no thread has taken the earlier calls yet. A slot is free once its thread has counted its
-    /// last call, which is a moment after that call's outcome is available.
-    /// [`max_in_flight`](Self::max_in_flight) also bounds the calls that run.
-    ///
-    /// ```
-    /// # use nanolith::{executor::MaxQueue, prelude::*};
-    /// # use nanolith_doc_sets::*;
-    /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).build()?;
-    /// # pool.pause();
-    /// let geometry = Geometry::on(&pool);
-    /// geometry.add(1, 2).submit().detach(); // fills the queue of a pool that is paused
-    /// assert!(geometry.add(4, 5).try_submit().is_err_and(|refused| refused.is_full()));
-    /// # Ok::<(), nanolith::pool::BuildError>(())
-    /// ```
-    pub fn max_queue(mut self, max_queue: MaxQueue) -> Self {
-        self.config.max_queue = max_queue;
-        self
-    }
-
-    /// Sets how many calls from outside the pool may be queued, running and suspended together. The
-    /// bound is at least 1. By default there is no such bound.
-    ///
-    /// ```
-    /// # use nanolith::prelude::*;
-    /// # use std::sync::mpsc::{Receiver, channel};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry {
-    /// #     pub fn add_received(x: i64, from: Receiver<i64>) -> i64 { x + from.recv().unwrap_or(0) }
-    /// # }
-    /// let pool = Pool::builder().max_in_flight(1).build()?;
-    /// let geometry = Geometry::on(&pool);
-    /// # let ((give, take), (_never, nothing)) = (channel(), channel());
-    /// let job = geometry.add_received(4, take).submit(); // queued or running, it counts
-    /// assert!(geometry.add_received(4, nothing).try_submit().is_err());
-    /// # give.send(5)?;
-    /// assert_eq!(job.wait()?, 9);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn max_in_flight(mut self, calls: usize) -> Self {
-        self.config.max_in_flight = calls;
-        self
-    }
-
-    /// Sets what happens to a call that arrives when the queue is full. The default is to wait.
-    ///
-    /// ```
-    /// # use nanolith::{executor::{MaxQueue, OnFull}, prelude::*};
-    /// # use nanolith_doc_sets::*;
-    /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::Reject).build()?;
-    /// # pool.pause();
-    /// let geometry = Geometry::on(&pool);
-    /// geometry.add(1, 2).submit().detach(); // fills the queue of a pool that is paused
-    /// assert!(matches!(geometry.add(4, 5).wait(), Err(CallError::Full(_))));
-    /// # Ok::<(), nanolith::pool::BuildError>(())
-    /// ```
-    pub fn on_full(mut self, on_full: OnFull) -> Self {
-        self.config.on_full = on_full;
-        self
-    }
-
-    /// Sets how long calls of this priority may be kept waiting by other calls on this pool,
-    /// instead of
-    /// [`Priority::max_wait`]: the call with the earliest expiration goes first. For
-    /// [`Priority::Immediate`], zero counts as expired one millisecond before the call arrives.
-    /// With `Duration::MAX` a call goes after all calls that expire.
-    ///
-    /// ```
-    /// # use nanolith::{prelude::*, time::SECOND};
-    /// let pool = Pool::builder().max_wait(Priority::Low, 2 * SECOND).build()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn max_wait(mut self, priority: Priority, timeout: Duration) -> Self {
-        self.config.schedule.expirations.set(priority, timeout);
-        self
-    }
-
-    /// Sets an order of the program's own, which takes precedence over that of the priorities: see
-    /// [`QueueOrder`]. Each call then passes the pool's lock, and queueing it takes `O(log n)`. Dropping
-    /// the oldest call of a full queue takes `O(n)`.
-    ///
-    /// ```
-    /// # use nanolith::prelude::*;
-    /// use nanolith::executor::QueuedCall;
-    /// let by_name = |call: &QueuedCall<'_>| call.task().name().len().try_into().ok(); // short names first
-    /// let pool = Pool::builder().order(by_name).build()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn order(mut self, order: impl QueueOrder + 'static) -> Self {
-        self.config.schedule.order = Some(Arc::new(order));
-        self
-    }
+    queue_settings!(bounds: config.queue);
+    queue_settings!(order: config.queue);
 
     /// Sets how long a task may run before it should yield
     /// ([`Context::should_yield`](crate::task::Context::should_yield)). The default is 5 ms. With
@@ -173,7 +80,7 @@ impl PoolBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn slice(mut self, slice: Duration) -> Self {
-        self.config.schedule.slice = slice;
+        self.config.queue.policy.slice = slice;
         self
     }
 
@@ -262,8 +169,8 @@ impl fmt::Debug for PoolBuilder {
         f.debug_struct("PoolBuilder")
             .field("name", &self.config.name)
             .field("concurrency", &self.config.concurrency)
-            .field("max_queue", &self.config.max_queue)
-            .field("on_full", &self.config.on_full)
+            .field("max_queue", &self.config.queue.max_queue())
+            .field("on_full", &self.config.queue.on_full())
             .finish_non_exhaustive()
     }
 }

@@ -20,7 +20,7 @@ impl PoolBuilder {
     ///     .min_concurrency(Concurrency::Exact(1))
     ///     .concurrency(Concurrency::Exact(8))
     ///     .build()?;
-    /// assert_eq!((pool.threads(), pool.max_concurrency()), (1, 8));
+    /// assert_eq!((pool.info().threads, pool.max_concurrency()), (1, 8));
     /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn min_concurrency(mut self, concurrency: Concurrency) -> Self {
@@ -75,7 +75,7 @@ impl PoolBuilder {
     /// ```
     /// # use nanolith::prelude::*;
     /// let pool = Pool::builder().max_spare_threads(16).build()?;
-    /// assert_eq!(pool.spare_threads(), 0); // they start when they are needed
+    /// assert_eq!(pool.info().spare_threads, 0); // they start when they are needed
     /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn max_spare_threads(mut self, threads: usize) -> Self {

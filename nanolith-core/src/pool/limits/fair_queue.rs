@@ -47,15 +47,7 @@ pub(in crate::pool) struct ShareClock {
 impl ShareClock {
     pub(in crate::pool) fn new(weight: u32) -> Self {
         let waiting = Waiting::default();
-        Self {
-            weight: weight.max(1),
-            consumed: 0,
-            running: 0,
-            estimate: LEAST,
-            served: 0,
-            waiting,
-            is_held_back: false,
-        }
+        Self { weight, consumed: 0, running: 0, estimate: LEAST, served: 0, waiting, is_held_back: false }
     }
 
     pub(in crate::pool) fn weight(&self) -> u32 {
@@ -138,7 +130,7 @@ impl FairQueue {
     }
 
     pub(in crate::pool) fn set_weight(&mut self, id: ShareId, account: &mut ShareClock, weight: u32) {
-        self.change(id, account, |account| account.weight = weight.max(1));
+        self.change(id, account, |account| account.weight = weight);
     }
 
     // ----- tickets

@@ -5,6 +5,7 @@
 pub(super) mod fair_queue;
 pub(super) mod share;
 mod share_admission;
+pub(super) mod share_builder;
 pub(super) mod share_limit;
 pub(super) mod share_table;
 pub(super) mod task_limit;

@@ -4,6 +4,7 @@
 use super::{
     fair_queue::{FairQueue, ShareClock, ShareId},
     share_admission::ShareAdmission,
+    share_builder::{ShareBuilder, check_weight},
     share_limit::ShareLimit,
     share_table::{ShareState, ShareTable},
 };
@@ -11,16 +12,9 @@ use crate::{
     call::backend::ExecutorId,
     context::thread_context,
     error::SubmitError,
-    executor::{
-        Admission, Executor,
-        admission::{self, OnFull},
-    },
-    pool::{Pool, config::MaxQueue},
-    sched::{
-        injector::Injector,
-        queue::{BoundedQueue, Limits},
-        ring::Ring,
-    },
+    executor::{Admission, Executor, admission},
+    pool::{BuildError, Pool, queue_config::QueueConfig},
+    sched::{injector::Injector, queue::BoundedQueue, ring::Ring},
     task::{Job, TaskSet},
     wake::{AfterUnlock, WakeList},
 };
@@ -54,16 +48,16 @@ impl Drop for ShareHandle {
 /// other shares do not use: no thread is idle while a call waits. A share without calls does not
 /// save up time, and its next call is served next.
 ///
-/// The bounds of its calls are its own [`max_queue`](Share::max_queue) and
-/// [`on_full`](Share::on_full). Its calls do not count towards the pool's bounds:
-/// [`Pool::overflow`] counts those that wait. In every other respect they are calls of the pool.
+/// The bounds of its calls are its own [`max_queue`](ShareBuilder::max_queue) and
+/// [`on_full`](ShareBuilder::on_full). Its calls do not count towards the pool's bounds:
+/// [`PoolInfo::overflow`](crate::pool::PoolInfo::overflow) counts those that wait. In every other respect they are calls of the pool.
 ///
 /// ```
-/// use nanolith::{TaskSet, executor::{MaxQueue, OnFull}, prelude::*};
+/// use nanolith::{TaskSet, executor::OnFull, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// let pool = Pool::builder().build()?;
-/// let paying = Geometry::calls(pool.share("paying", 3));
-/// let free = Geometry::calls(pool.share("free", 1).max_queue(MaxQueue::Bounded(100)).on_full(OnFull::Reject));
+/// let paying = Geometry::calls(pool.share("paying").weight(3).build()?);
+/// let free = Geometry::calls(pool.share("free").max_queue(100).on_full(OnFull::Reject).build()?);
 /// let flood: Vec<_> = (0..100).map(|n| free.add(n, n).submit()).collect();
 /// assert_eq!(paying.add(4, 5).wait()?, 9); // it does not wait for all of them
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -78,38 +72,40 @@ pub struct Share {
 }
 
 impl Share {
-    pub(in crate::pool) fn new(pool: &Pool, name: Arc<str>, weight: u32) -> Self {
+    /// Opens the share of this name, and applies the valid settings of `builder` to it.
+    pub(super) fn open(pool: &Pool, name: Arc<str>, builder: &ShareBuilder) -> Self {
         pool.inner().look_at_rules();
+        if builder.max_concurrency.is_some() {
+            thread_context::some_share_is_limited();
+        }
         let mut core = pool.inner().lock();
-        let limit = core.limit;
-        let ShareTable { of, names, order, last, .. } = &mut core.limits.shares;
+        let concurrency = core.limit;
+        let ShareTable { of, names, last, .. } = &mut core.limits.shares;
         let number = *names.entry(name.clone()).or_insert_with(|| {
             *last += 1;
             *last
         });
         let entry = of.entry(number).or_insert_with(|| {
             let inbox = Arc::new(Ring::new(1));
-            let queue = BoundedQueue::ordered(Limits { queued: 1, in_flight: usize::MAX }, pool.inner().rules.clone());
-            let mut entry = ShareState {
+            let settings = QueueConfig::default();
+            let queue = BoundedQueue::ordered(settings.bounds(concurrency), pool.inner().rules.clone());
+            ShareState {
                 pool: pool.inner().id(),
                 name,
                 front: Injector::new(queue, inbox),
-                account: ShareClock::new(weight),
-                max_queue: MaxQueue::default(),
-                on_full: OnFull::default(),
+                account: ShareClock::new(1),
+                settings,
                 ran: 0,
                 limit: None,
                 handles: Weak::new(),
-            };
-            let bounds = entry.bounds(limit);
-            entry.front.queue.set_bounds(bounds).wake(); // no caller waits yet
-            entry
+            }
         });
-        order.set_weight(number, &mut entry.account, weight);
         let handles = entry.handles.upgrade();
         let handles = handles.unwrap_or_else(|| Arc::new(ShareHandle { pool: pool.clone(), number }));
         entry.handles = Arc::downgrade(&handles);
-        pool.inner().release(core, WakeList::default());
+        let applied = core.with_share(number, |order, number, entry| entry.apply(builder, order, number, concurrency));
+        let wakes = applied.map(|(mine, pools)| mine.and(pools)).unwrap_or_default();
+        pool.inner().release(core, wakes);
         Self { place: ShareAdmission::new(pool.inner().clone(), number), handles }
     }
 
@@ -121,112 +117,29 @@ impl Share {
         self.pool().inner().lock().limits.shares.of.get(&self.place.number).map_or(gone, look)
     }
 
-    fn change(&self, change: impl FnOnce(&mut FairQueue, ShareId, &mut ShareState, usize) -> WakeList) {
-        let mut core = self.pool().inner().lock();
-        let limit = core.limit;
-        let changed = core.with_share(self.place.number, |order, number, entry| change(order, number, entry, limit));
-        let wakes = changed.map(|(mine, pools)| mine.and(pools)).unwrap_or_default();
-        self.pool().inner().release(core, wakes);
-    }
-
-    /// Sets how many of the share's calls from outside the pool may wait. The calls that free slots
-    /// of the pool will run do not count towards this bound. The default is 65,536; `Bounded(0)`
-    /// counts as one. The bound holds from now on for every handle of the share, and evicts no
-    /// call.
-    ///
-    /// ```
-    /// # use nanolith::{TaskSet, executor::MaxQueue, prelude::*};
-    /// # use nanolith_doc_sets::*;
-    /// # let pool = Pool::builder().build()?;
-    /// # pool.pause();
-    /// let tenant = Geometry::calls(pool.share("tenant", 1).max_queue(MaxQueue::Bounded(1)));
-    /// tenant.add(1, 2).submit().detach(); // fills the queue of a pool that is paused
-    /// assert!(tenant.add(4, 5).try_submit().is_err_and(|refused| refused.is_full()));
-    /// assert!(Geometry::on(&pool).add(4, 5).try_submit().is_ok()); // others have room
-    /// # Ok::<(), nanolith::pool::BuildError>(())
-    /// ```
-    #[must_use = "a share is an executor: give it to `calls`"]
-    pub fn max_queue(self, max_queue: MaxQueue) -> Self {
-        self.change(|_, _, entry, concurrency| {
-            entry.max_queue = max_queue;
-            let bounds = entry.bounds(concurrency);
-            entry.front.queue.set_bounds(bounds)
-        });
-        self
-    }
-
-    /// Sets what happens to a call that arrives when the share's queue is full. The default is to
-    /// wait. The setting holds from now on for every handle of the share.
-    #[must_use = "a share is an executor: give it to `calls`"]
-    pub fn on_full(self, on_full: OnFull) -> Self {
-        self.change(|_, _, entry, _| {
-            entry.on_full = on_full;
-            WakeList::default()
-        });
-        self
-    }
-
-    /// Sets how many of the share's calls run at once at most, even if the pool is idle. By default
-    /// there is no such limit; 0 counts as 1. The limit holds from now on for every handle of the
-    /// share, and for calls that start from now on.
-    ///
-    /// The limit counts like the pool's [concurrency](Pool::max_concurrency). A task that waits, or
-    /// whose future is pending, leaves its slot to other calls. A woken future waits until a slot
-    /// is free, and goes before calls that have not started. A synchronous task continues after a
-    /// wait without waiting for a slot. So the share may exceed its limit until another of its
-    /// calls ends or waits.
-    ///
-    /// While the share is at its limit, the other shares have the pool to themselves, and the share
-    /// does not save up time. A [raised](crate::typed::Handle::raise) call is the next to start. With
-    /// [`OnFull::CallerRuns`], a caller waits for a slot too.
-    ///
-    /// ```
-    /// use nanolith::{TaskSet, pool::Concurrency, prelude::*};
-    /// use std::sync::atomic::{AtomicUsize, Ordering};
-    /// # pub struct Report;
-    /// static RUNNING: AtomicUsize = AtomicUsize::new(0);
-    /// #[define]
-    /// impl Report {
-    ///     pub fn write() {
-    ///         assert!(RUNNING.fetch_add(1, Ordering::SeqCst) < 2);
-    ///         std::thread::yield_now();
-    ///         RUNNING.fetch_sub(1, Ordering::SeqCst);
-    ///     }
-    /// }
-    /// let pool = Pool::builder().concurrency(Concurrency::Exact(4)).build()?;
-    /// let reports = Report::calls(pool.share("reports", 1).max_concurrency(2));
-    /// let jobs: Vec<_> = (0..100).map(|_| reports.write().submit()).collect();
-    /// for job in jobs {
-    ///     job.wait()?;
-    /// }
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use = "a share is an executor: give it to `calls`"]
-    pub fn max_concurrency(self, calls: usize) -> Self {
-        thread_context::some_share_is_limited();
-        self.change(|_, _, entry, _| {
-            let mut after: AfterUnlock = AfterUnlock::default();
-            entry.limit.get_or_insert_with(|| ShareLimit::new(calls)).set_slots(calls, &mut after);
-            after.take_wakes()
-        });
-        self
-    }
-
-    /// Sets the share's weight, from the next call on. Zero counts as one.
+    /// Sets the share's weight, from the next call on: at least 1.
     ///
     /// ```
     /// # use nanolith::prelude::*;
     /// # let pool = Pool::builder().build()?;
-    /// let tenant = pool.share("tenant", 1);
-    /// tenant.set_weight(5);
+    /// let tenant = pool.share("tenant").build()?;
+    /// tenant.set_weight(5)?;
     /// assert_eq!(tenant.weight(), 5);
     /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
-    pub fn set_weight(&self, weight: u32) {
-        self.change(|order, number, entry, _| {
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] if the weight is 0. The share is unchanged then.
+    pub fn set_weight(&self, weight: u32) -> Result<(), BuildError> {
+        check_weight(weight)?;
+        let mut core = self.pool().inner().lock();
+        let changed = core.with_share(self.place.number, |order, number, entry| {
             order.set_weight(number, &mut entry.account, weight);
-            WakeList::default()
         });
+        let wakes = changed.map(|((), wakes)| wakes).unwrap_or_default();
+        self.pool().inner().release(core, wakes);
+        Ok(())
     }
 
     /// Returns the share's name.
@@ -241,42 +154,82 @@ impl Share {
         self.look(|entry| entry.account.weight(), 1)
     }
 
-    /// Returns the number of the share's calls that wait for their turn.
-    #[must_use]
-    pub fn queue_len(&self) -> usize {
-        self.look(|entry| entry.front.queue.tally().queued, 0)
-    }
-
-    /// Returns the number of the share's calls that were started and have not ended: running and
-    /// suspended calls.
+    /// Returns the counts of the share's calls at this moment.
     ///
     /// ```
     /// # use nanolith::{TaskSet, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// # let pool = Pool::builder().build()?;
-    /// let tenant = pool.share("tenant", 1);
+    /// let tenant = pool.share("tenant").build()?;
     /// let sum = Geometry::calls(&tenant).add(4, 5).wait()?;
     /// pool.drained().wait();
-    /// assert_eq!((tenant.queue_len(), tenant.running(), tenant.completed()), (0, 0, 1));
+    /// let info = tenant.info();
+    /// assert_eq!((info.queue_len, info.in_progress, info.completed), (0, 0, 1));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn running(&self) -> usize {
-        self.look(|entry| entry.front.queue.in_flight() - entry.front.queue.tally().queued, 0)
+    pub fn info(&self) -> ShareInfo {
+        self.look(ShareState::info, ShareInfo::default())
+    }
+}
+
+impl ShareState {
+    /// Applies the settings that `builder` has. Returns the callers for which there is room now.
+    fn apply(
+        &mut self,
+        builder: &ShareBuilder,
+        order: &mut FairQueue,
+        number: ShareId,
+        concurrency: usize,
+    ) -> WakeList {
+        if let Some(weight) = builder.weight {
+            order.set_weight(number, &mut self.account, weight);
+        }
+        self.settings.update(&builder.queue);
+        let mut after: AfterUnlock = AfterUnlock::default();
+        if let Some(calls) = builder.max_concurrency {
+            self.limit.get_or_insert_with(|| ShareLimit::new(calls)).set_slots(calls, &mut after);
+        }
+        self.front.queue.set_bounds(self.settings.bounds(concurrency)).and(after.take_wakes())
     }
 
-    /// Returns the number of the share's calls that were started and have ended.
-    #[must_use]
-    pub fn completed(&self) -> u64 {
-        self.look(|entry| entry.front.queue.completed(), 0)
+    fn info(&self) -> ShareInfo {
+        let (in_flight, queue_len) = (self.front.queue.in_flight(), self.front.queue.tally().queued);
+        ShareInfo {
+            queue_len,
+            in_progress: in_flight - queue_len,
+            in_flight,
+            completed: self.front.queue.completed(),
+            run_time: Duration::from_nanos(self.ran),
+        }
     }
+}
 
-    /// Returns the total run time of the share's calls that have ended, by which the share is
-    /// served. Waits of a synchronous task are included, waits of an asynchronous task are not.
-    #[must_use]
-    pub fn run_time(&self) -> Duration {
-        self.look(|entry| Duration::from_nanos(entry.ran), Duration::ZERO)
-    }
+/// The counts of a share's calls at one moment, from [`Share::info`].
+///
+/// ```
+/// use nanolith::{pool::ShareInfo, prelude::*};
+/// # let pool = Pool::builder().build()?;
+/// let ShareInfo { queue_len, in_progress, completed, .. } = pool.share("tenant").build()?.info();
+/// assert_eq!((queue_len, in_progress, completed), (0, 0, 0));
+/// # Ok::<(), nanolith::pool::BuildError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShareInfo {
+    /// The number of the share's calls that wait for their turn.
+    pub queue_len: usize,
+    /// The number of the share's calls that were started and have not ended: running and suspended
+    /// calls.
+    pub in_progress: usize,
+    /// The number of the share's calls that were accepted and have not ended: queued, running and
+    /// suspended calls.
+    pub in_flight: usize,
+    /// The number of the share's calls that were started and have ended.
+    pub completed: u64,
+    /// The total run time of the share's calls that have ended, by which the share is served. Waits
+    /// of a synchronous task are included, waits of an asynchronous task are not.
+    pub run_time: Duration,
 }
 
 impl<S: TaskSet> Executor<S> for Share {
@@ -318,9 +271,7 @@ impl fmt::Debug for Share {
         f.debug_struct("Share")
             .field("name", &self.name())
             .field("weight", &self.weight())
-            .field("queue_len", &self.queue_len())
-            .field("running", &self.running())
-            .field("completed", &self.completed())
+            .field("info", &self.info())
             .finish_non_exhaustive()
     }
 }

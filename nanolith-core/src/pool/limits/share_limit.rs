@@ -20,7 +20,7 @@ pub(in crate::pool) struct ShareLimit {
 
 impl ShareLimit {
     pub(in crate::pool) fn new(slots: usize) -> Self {
-        Self { slots: slots.max(1), taken: 0, line: WaitQueue::default() }
+        Self { slots, taken: 0, line: WaitQueue::default() }
     }
 
     /// Returns the number of slots that no call holds and that are granted to no future.
@@ -46,7 +46,7 @@ impl ShareLimit {
     }
 
     pub(in crate::pool) fn set_slots(&mut self, slots: usize, after: &mut AfterUnlock) {
-        self.slots = slots.max(1);
+        self.slots = slots;
         self.grant(after);
     }
 

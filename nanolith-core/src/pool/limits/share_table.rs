@@ -14,12 +14,11 @@ use crate::{
         header::Header,
         policy::SchedulingPolicy,
     },
-    executor::admission::OnFull,
     meta::{priority::Priority, task_info::TaskInfo},
     pool::{
-        config::MaxQueue,
         pool_item::{OtherItem, PoolItem},
         pool_state::PoolState,
+        queue_config::QueueConfig,
     },
     sched::{injector::Injector, queue::Limits},
     time::clock,
@@ -37,8 +36,7 @@ pub(in crate::pool) struct ShareState {
     pub(in crate::pool) name: Arc<str>,
     pub(in crate::pool) front: Injector<PoolItem>,
     pub(in crate::pool) account: ShareClock,
-    pub(in crate::pool) max_queue: MaxQueue,
-    pub(in crate::pool) on_full: OnFull,
+    pub(in crate::pool) settings: QueueConfig,
     /// The total run time of the share's calls, in nanoseconds.
     pub(in crate::pool) ran: u64,
     /// The limit for the share's calls at work, if there is one.
@@ -95,7 +93,7 @@ impl ShareState {
     }
 
     pub(in crate::pool) fn bounds(&self, concurrency: usize) -> Limits {
-        Limits { queued: self.max_queue.calls(concurrency).max(1), in_flight: usize::MAX }
+        self.settings.bounds(concurrency)
     }
 }
 

@@ -133,7 +133,7 @@ impl Backend for PoolShared {
     }
 
     fn waits_for_room(&self) -> bool {
-        self.config.on_full == OnFull::Wait
+        self.config.queue.on_full() == OnFull::Wait
     }
 
     fn take_back(&self, loan: LentPermits) -> PermitState {

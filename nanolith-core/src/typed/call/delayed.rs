@@ -40,7 +40,7 @@ where
     ///     let pool = Pool::builder().build()?;
     ///     let sum = Geometry::on(&pool).add(4, 5).after(HOUR).submit();
     ///     clock.advance(HOUR - MILLISECOND);
-    ///     assert_eq!(pool.in_flight(), 0);
+    ///     assert_eq!(pool.info().in_flight, 0);
     ///     clock.advance(MILLISECOND);
     ///     assert_eq!(sum.wait()?, 9);
     ///     Ok::<(), Box<dyn std::error::Error>>(())

@@ -157,9 +157,9 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// caller's own thread (`CallerRuns`). This method does not change that.
     ///
     /// ```
-    /// # use nanolith::{executor::MaxQueue, prelude::*};
+    /// # use nanolith::prelude::*;
     /// # use nanolith_doc_sets::*;
-    /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).build()?;
+    /// let pool = Pool::builder().max_queue(1).build()?;
     /// let geometry = Geometry::on(&pool);
     /// # pool.pause();
     /// let first = geometry.add(1, 2).try_submit().expect("there is room");

@@ -249,7 +249,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     /// # let pool = Pool::builder().build()?;
     /// Geometry::on(&pool).add(4, 5).submit().detach();
     /// pool.drained().wait();
-    /// assert_eq!(pool.completed(), 1);
+    /// assert_eq!(pool.info().completed, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn detach(self) {}
@@ -262,7 +262,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     /// # let pool = Pool::builder().build()?;
     /// pool.pause();
     /// drop(Geometry::on(&pool).add(4, 5).submit().cancel_on_drop());
-    /// assert_eq!(pool.in_flight(), 0);
+    /// assert_eq!(pool.info().in_flight, 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn cancel_on_drop(mut self) -> Self {

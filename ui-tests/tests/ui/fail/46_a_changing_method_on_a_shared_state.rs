@@ -18,5 +18,5 @@ impl Counter {
 
 fn main() {
     let counter = Counter::shared(std::sync::Arc::new(Counter { total: 0 }));
-    drop(counter.tasks().bump(1).wait());
+    drop(counter.on(&nanolith::pool::GlobalPool).bump(1).wait());
 }

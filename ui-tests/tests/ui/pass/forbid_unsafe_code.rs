@@ -53,6 +53,6 @@ fn main() {
     let counter = Counter::service(1).launch().wait().unwrap();
     assert_eq!((counter.bump(1).wait().unwrap(), counter.later().wait().unwrap()), (2, 2));
     let tally = Tally::shared(std::sync::Arc::new(Tally(7.into())));
-    assert_eq!(tally.tasks().total().wait().unwrap(), 7);
+    assert_eq!(tally.on(&nanolith::pool::GlobalPool).total().wait().unwrap(), 7);
     assert_eq!(geometry::tasks().add(1, 2).wait().unwrap(), 3);
 }

@@ -123,5 +123,5 @@ fn main() {
     assert_eq!(Counter::<i64>::service(Counter(1)).launch().wait().unwrap().bump(1).wait().unwrap(), 2);
     assert_eq!(Narrow::<u8>::service(Narrow(1)).launch().wait().unwrap().bump(1).wait().unwrap(), 2);
     let bag = Bag::shared(std::sync::Arc::new(Bag(vec![1, 2])));
-    assert_eq!(bag.tasks().first().wait().unwrap(), Some(1));
+    assert_eq!(bag.on(&nanolith::pool::GlobalPool).first().wait().unwrap(), Some(1));
 }

@@ -130,7 +130,7 @@ fn main() {
     counter.local().wait().unwrap();
     ::std::assert_eq!(Shapes::tasks().option(Some(1)).wait().unwrap().0, 1);
     let stack = Stack::shared(::std::sync::Arc::new(Stack(::std::vec![1])));
-    ::std::assert_eq!(stack.tasks().all().wait().unwrap(), [1]);
+    ::std::assert_eq!(stack.on(&::nanolith::pool::GlobalPool).all().wait().unwrap(), [1]);
     ::std::mem::drop(shapes::tasks().result(shapes::Some(1)).wait().unwrap());
     ::std::mem::drop(shapes::service().launch().wait().unwrap().option().wait().unwrap());
 }
