@@ -97,7 +97,7 @@ pub use nanolith_core::pipeline;
 pub use nanolith_core::schedule;
 pub use nanolith_core::{
     channel::{messenger, port},
-    deadlock, local, time,
+    deadlock, event, local, time,
 };
 #[cfg(feature = "test-util")]
 pub use nanolith_core::{
@@ -207,8 +207,8 @@ pub mod task {
 pub mod pool {
     pub use nanolith_core::pool::{
         Broadcast, BroadcastError, BuildError, CloseTimeout, CloseTimeoutError, Closed, Concurrency, Drained,
-        GlobalPool, NextPoolEvent, Pool, PoolBuilder, PoolEvent, PoolEvents, PoolExecutor, PoolInfo, Share,
-        ShareBuilder, ShareInfo, SharedPool, SharedState, Subscription,
+        GlobalPool, Pool, PoolBuilder, PoolEvent, PoolExecutor, PoolInfo, Share, ShareBuilder, ShareInfo, SharedPool,
+        SharedState, Subscription,
     };
 }
 
@@ -234,8 +234,8 @@ pub mod pool {
 pub mod service {
     pub use nanolith_core::service::{
         AttachError, Close, CloseError, CloseTimeout, Crash, CreateStream, CreateStreamError, GroupError, InitError,
-        Launch, LaunchError, LifeEvent, LifeEvents, NextEvent, OnPanic, RecvStream, Restart, RestartError,
-        RestartGroup, Service, ServiceBuilder, ServiceControl, ServiceInfo, ServiceRef, WaitForEvent,
+        Launch, LaunchError, LifeEvent, OnPanic, RecvStream, Restart, RestartError, RestartGroup, Service,
+        ServiceBuilder, ServiceControl, ServiceInfo, ServiceRef, WaitForEvent,
     };
 }
 

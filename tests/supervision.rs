@@ -3,10 +3,9 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
+    event::Events,
     prelude::*,
-    service::{
-        CloseError, Crash, GroupError, LaunchError, LifeEvent, LifeEvents, OnPanic, Restart, RestartError, RestartGroup,
-    },
+    service::{CloseError, Crash, GroupError, LaunchError, LifeEvent, OnPanic, Restart, RestartError, RestartGroup},
     sync::Backoff,
     task::CallInfo,
     time::MINUTE,
@@ -98,14 +97,14 @@ fn launch(restart: Restart, starts: &Arc<Starts>) -> Service<Counter> {
     builder.launch().wait().expect("it starts")
 }
 
-fn restarted(life: &mut LifeEvents) -> (Crash, u64) {
+fn restarted(life: &mut Events<LifeEvent>) -> (Crash, u64) {
     match life.recv().wait() {
         Some(LifeEvent::Restarted { crash, restarts }) => (crash, restarts),
         other => panic!("not {other:?}"),
     }
 }
 
-fn started(service: &Service<Counter>) -> LifeEvents {
+fn started(service: &Service<Counter>) -> Events<LifeEvent> {
     let mut life = service.control().life();
     assert!(matches!(life.recv().wait(), Some(LifeEvent::Started)));
     life

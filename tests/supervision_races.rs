@@ -4,9 +4,10 @@
 
 use nanolith::{
     Cluster,
+    event::Events,
     executor::OnFull,
     prelude::*,
-    service::{Crash, LifeEvent, LifeEvents, OnPanic, Restart, RestartGroup},
+    service::{Crash, LifeEvent, OnPanic, Restart, RestartGroup},
     sync::Backoff,
     time::{MILLISECOND, MINUTE},
 };
@@ -130,13 +131,13 @@ fn launch(restart: Restart, starts: &Starts) -> Service<Counter> {
     Counter::service(10, starts.clone()).restart(restart).launch().wait().expect("it starts")
 }
 
-fn started(service: &Service<Counter>) -> LifeEvents {
+fn started(service: &Service<Counter>) -> Events<LifeEvent> {
     let mut life = service.control().life();
     assert!(matches!(life.recv().wait(), Some(LifeEvent::Started)));
     life
 }
 
-fn restarted(life: &mut LifeEvents) -> Crash {
+fn restarted(life: &mut Events<LifeEvent>) -> Crash {
     match life.recv().wait() {
         Some(LifeEvent::Restarted { crash, .. }) => crash,
         other => panic!("not {other:?}"),

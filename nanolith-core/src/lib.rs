@@ -18,6 +18,7 @@ pub mod cluster;
 pub mod context;
 pub mod deadlock;
 pub mod error;
+pub mod event;
 pub mod executor;
 pub mod group;
 #[cfg(feature = "layers")]

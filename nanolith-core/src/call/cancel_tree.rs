@@ -13,9 +13,11 @@ use super::{
     end_batch::EndBatch,
     slot::EndReason,
 };
-use crate::wake::{AfterUnlock, Deferred, Registration, WaiterHome, WaiterSet, WakeList};
+use crate::{
+    util::ordered_map::OrderedMap,
+    wake::{AfterUnlock, Deferred, Registration, WaiterHome, WaiterSet, WakeList},
+};
 use std::{
-    collections::BTreeMap,
     mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
@@ -38,7 +40,7 @@ pub(crate) struct CancelNode {
 
 #[derive(Default)]
 pub(crate) struct List {
-    members: BTreeMap<LinkId, Member>,
+    members: OrderedMap<LinkId, Member>,
     /// The number of members that are calls.
     calls: usize,
     last: LinkId,
@@ -90,7 +92,7 @@ impl CancelNode {
     /// Like [`CancelNode::remove`], but leaves user code to `batch`.
     pub(crate) fn remove_into(&self, place: LinkId, batch: &mut EndBatch) {
         let (member, wakes) = self.list.with(|list, after| {
-            let member = list.members.remove(&place);
+            let member = list.members.remove(place);
             let is_call = matches!(member, Some(Member::Call(..)));
             list.calls -= usize::from(is_call);
             if is_call && list.calls == 0 {
@@ -170,8 +172,8 @@ impl CancelNode {
     ) -> Option<(LinkId, CallRef<dyn ErasedCall>, Option<ExecutorId>)> {
         // Cloning an owner runs no user code: it adds to a count.
         self.list.with(|list, _| {
-            let calls = list.members.range(place + 1..).filter_map(|(place, member)| match member {
-                Member::Call(call, host) => Some((*place, call, *host)),
+            let calls = list.members.iter_from(place + 1).filter_map(|(place, member)| match member {
+                Member::Call(call, host) => Some((place, call, *host)),
                 Member::Stop(_) => None,
             });
             let mut calls = calls.filter(|(_, call, _)| !call.is_over());

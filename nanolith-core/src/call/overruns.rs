@@ -8,9 +8,9 @@ use crate::{
         clock,
         timer::{self, TimerAction},
     },
+    util::ordered_map::OrderedMap,
 };
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -25,7 +25,7 @@ pub(crate) struct Overruns(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     /// The tasks by the addresses of their calls.
-    running: BTreeMap<usize, Overrun>,
+    running: OrderedMap<usize, Overrun>,
     last_number: u64,
 }
 
@@ -77,7 +77,7 @@ impl Overruns {
 
     /// Removes the task of the call at this address: it has returned.
     pub(crate) fn remove(&self, address: usize) {
-        let overrun = self.lock().running.remove(&address);
+        let overrun = self.lock().running.remove(address);
         if let Some(alarm) = overrun.and_then(|overrun| overrun.alarm) {
             timer::disarm(alarm);
         }
@@ -87,7 +87,7 @@ impl Overruns {
 impl State {
     /// Returns this entry, if the task still runs.
     fn get(&mut self, address: usize, number: u64) -> Option<&mut Overrun> {
-        self.running.get_mut(&address).filter(|overrun| overrun.number == number)
+        self.running.get_mut(address).filter(|overrun| overrun.number == number)
     }
 }
 

@@ -91,6 +91,7 @@ impl<T: RefCounted> Published<'_, T> {
 }
 
 impl<T: RefCounted> Drop for Published<'_, T> {
+    #[inline]
     fn drop(&mut self) {
         drop(self.take());
     }

@@ -88,4 +88,4 @@ mod suspected;
 pub use crate::error::wait_cycle::{WaitCycle, WaitStep};
 pub(crate) use blocked::BlockedWait;
 pub(crate) use probe::{Keeper, also_keeps, pending, pending_elsewhere, poll};
-pub use suspected::{NextSuspected, Suspected, suspected};
+pub use suspected::suspected;

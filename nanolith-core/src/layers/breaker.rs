@@ -2,8 +2,8 @@
 //! calls while its executor fails.
 
 use super::{
-    breaker_events::{Transitions, Watchers},
-    breaker_state::{Breaker, BreakerState, Ended, Generation, Settings},
+    breaker_events::Watchers,
+    breaker_state::{Breaker, BreakerState, Ended, Generation, Settings, Transition},
     classify::Classifier,
     layered::{EnterResult, LayerPolicy, LayerStack, Transparent, layer},
     sliding_window::Span,
@@ -11,6 +11,7 @@ use super::{
 use crate::util::checked::{at_least_one, from_zero_to};
 use crate::{
     error::{CallError, SubmitError},
+    event::Events,
     executor::Executor,
     task::{Job, Reply, TaskSet},
     time::{MINUTE, clock},
@@ -279,8 +280,23 @@ impl CircuitBreaker {
         self.shared.ask(Breaker::state)
     }
 
-    /// Returns the stream of transitions from now on.
-    pub fn transitions(&self) -> Transitions {
+    /// Returns the stream of transitions from now on. It keeps all transitions until they are read,
+    /// and never ends.
+    ///
+    /// After its open time, a breaker turns half-open when the first call comes or the state is
+    /// read. It checks the time limit of half-open calls at the same moments. So both transitions
+    /// are published only then.
+    ///
+    /// ```
+    /// use nanolith::layers::{BreakerState, CircuitBreaker};
+    /// let breaker = CircuitBreaker::new();
+    /// let mut transitions = breaker.transitions();
+    /// breaker.trip();
+    /// breaker.reset();
+    /// let states: Vec<_> = transitions.by_ref().take(2).map(|transition| transition.to).collect();
+    /// assert_eq!(states, [BreakerState::Open, BreakerState::Closed]);
+    /// ```
+    pub fn transitions(&self) -> Events<Transition> {
         self.shared.watchers.join()
     }
 

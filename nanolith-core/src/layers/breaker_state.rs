@@ -29,7 +29,7 @@ pub enum BreakerState {
 /// let mut transitions = breaker.transitions();
 /// breaker.trip();
 /// let open = Transition { from: BreakerState::Closed, to: BreakerState::Open };
-/// assert_eq!(transitions.recv().wait(), open);
+/// assert_eq!(transitions.recv().wait(), Some(open));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Transition {

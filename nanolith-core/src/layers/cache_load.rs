@@ -3,9 +3,10 @@
 
 use crate::{
     task::{Job, Reply, TaskSet},
+    util::ordered_map::OrderedMap,
     wake::Deferred,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 /// A load in progress. A call that waits for it has a delegate that no executor holds. So an end of
 /// the call ends the delegate, which drops the arguments at once.
@@ -16,12 +17,12 @@ pub(super) struct Load<S: TaskSet> {
 struct Waiters<S: TaskSet> {
     is_over: bool,
     last: u64,
-    jobs: BTreeMap<u64, Job<S>>,
+    jobs: OrderedMap<u64, Job<S>>,
 }
 
 impl<S: TaskSet> Load<S> {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { waiters: Deferred::new(Waiters { is_over: false, last: 0, jobs: BTreeMap::new() }) })
+        Arc::new(Self { waiters: Deferred::new(Waiters { is_over: false, last: 0, jobs: OrderedMap::new() }) })
     }
 
     /// Adds the call to the waiters of the load.
@@ -43,8 +44,8 @@ impl<S: TaskSet> Load<S> {
         let call = job.slot().clone();
         let mut job = Some(job);
         self.waiters.with(|waiters, _| {
-            if !waiters.is_over {
-                waiters.jobs.extend(job.take().map(|job| (number, job)));
+            if let Some(job) = job.take_if(|_| !waiters.is_over) {
+                waiters.jobs.insert(number, job);
             }
         });
         match job {
@@ -60,7 +61,7 @@ impl<S: TaskSet> Load<S> {
 
     /// Removes a waiter.
     fn leave(&self, number: u64) {
-        let job = self.waiters.with(|waiters, _| waiters.jobs.remove(&number));
+        let job = self.waiters.with(|waiters, _| waiters.jobs.remove(number));
         drop(job);
     }
 

@@ -7,8 +7,11 @@
 //! compares their keys while it does not hold the lock. After that an entry is known by its
 //! [`EntryId`].
 
-use crate::time::clock;
-use std::{collections::BTreeMap, mem, sync::Arc, time::Duration};
+use crate::{
+    time::clock,
+    util::ordered_map::{NumericKey, OrderedMap},
+};
+use std::{mem, sync::Arc, time::Duration};
 
 /// The id of an entry of a [`Table`]. Ids are ordered by hash. Of two entries with one hash the
 /// later has the greater number.
@@ -22,6 +25,17 @@ impl EntryId {
     /// Returns the id before all entries with this hash.
     pub(super) const fn before(hash: u64) -> Self {
         Self { hash, number: 0 }
+    }
+}
+
+impl NumericKey for EntryId {
+    fn to_number(self) -> u128 {
+        (self.hash, self.number).to_number()
+    }
+
+    fn from_number(number: u128) -> Self {
+        let (hash, number) = NumericKey::from_number(number);
+        Self { hash, number }
     }
 }
 
@@ -57,16 +71,16 @@ pub(super) struct Finished<K, V, L> {
 pub(super) struct Table<K, V, L> {
     capacity: usize,
     time_to_live: Option<Duration>,
-    entries: BTreeMap<EntryId, Entry<K, V, L>>,
+    entries: OrderedMap<EntryId, Entry<K, V, L>>,
     /// The loaded entries by their last use.
-    by_use: BTreeMap<u64, EntryId>,
+    by_use: OrderedMap<u64, EntryId>,
     last_use: u64,
     last_number: u64,
 }
 
 impl<K, V, L> Table<K, V, L> {
     pub(super) fn new(capacity: usize, time_to_live: Option<Duration>) -> Self {
-        let (entries, by_use) = (BTreeMap::new(), BTreeMap::new());
+        let (entries, by_use) = (OrderedMap::new(), OrderedMap::new());
         Self { capacity, time_to_live, entries, by_use, last_use: 0, last_number: 0 }
     }
 
@@ -85,16 +99,16 @@ impl<K, V, L> Table<K, V, L> {
 
     /// Takes all entries out. Later calls do not find the loads among them.
     #[must_use = "the owner drops these entries after its lock's release"]
-    pub(super) fn clear(&mut self) -> BTreeMap<EntryId, Entry<K, V, L>> {
-        self.by_use.clear();
+    pub(super) fn clear(&mut self) -> OrderedMap<EntryId, Entry<K, V, L>> {
+        self.by_use = OrderedMap::new();
         mem::take(&mut self.entries)
     }
 
     /// Returns the next entry with the hash of `after`, and its key to compare.
     pub(super) fn next(&self, after: EntryId) -> Option<(EntryId, Arc<K>)> {
         let first = EntryId { number: after.number + 1, ..after };
-        let last = EntryId { number: u64::MAX, ..after };
-        self.entries.range(first..=last).next().map(|(id, entry)| (*id, entry.key.clone()))
+        let next = self.entries.iter_from(first).next().filter(|(id, _)| id.hash == after.hash);
+        next.map(|(id, entry)| (id, entry.key.clone()))
     }
 
     /// Adds a load for a key. The caller has compared all entries up to `after`. Returns `None` if
@@ -112,9 +126,9 @@ impl<K, V, L> Table<K, V, L> {
     /// Takes an entry out.
     #[must_use = "the owner drops this entry after its lock's release"]
     pub(super) fn remove(&mut self, id: EntryId) -> Option<Entry<K, V, L>> {
-        let entry = self.entries.remove(&id)?;
+        let entry = self.entries.remove(id)?;
         if let Content::Loaded { used, .. } = entry.content {
-            self.by_use.remove(&used);
+            self.by_use.remove(used);
         }
         Some(entry)
     }
@@ -123,13 +137,13 @@ impl<K, V, L> Table<K, V, L> {
 impl<K, V: Clone, L: Clone> Table<K, V, L> {
     /// Returns the content at `now`. For a value this counts as a use.
     pub(super) fn get(&mut self, id: EntryId, now: u64) -> Found<V, L> {
-        let Some(entry) = self.entries.get_mut(&id) else { return Found::Nothing };
+        let Some(entry) = self.entries.get_mut(id) else { return Found::Nothing };
         match &mut entry.content {
             Content::Loading(load) => Found::Loading(load.clone()),
             Content::Loaded { until, .. } if *until <= now => Found::Nothing,
             Content::Loaded { value, used, .. } => {
                 self.last_use += 1;
-                self.by_use.remove(used);
+                self.by_use.remove(*used);
                 self.by_use.insert(self.last_use, id);
                 *used = self.last_use;
                 Found::Value(value.clone())
@@ -139,7 +153,7 @@ impl<K, V: Clone, L: Clone> Table<K, V, L> {
 
     /// Replaces a load by its value. Does nothing if the load is no longer in the table.
     pub(super) fn finish(&mut self, id: EntryId, value: V, now: u64) -> Finished<K, V, L> {
-        let Some(load) = self.entries.remove(&id) else {
+        let Some(load) = self.entries.remove(id) else {
             return Finished { gone: [None, None], unused: Some(value) };
         };
         if self.capacity == 0 {
@@ -151,7 +165,7 @@ impl<K, V: Clone, L: Clone> Table<K, V, L> {
         self.entries.insert(id, Entry { key: load.key.clone(), content });
         self.by_use.insert(self.last_use, id);
         let evicted = if self.by_use.len() > self.capacity { self.by_use.pop_first() } else { None };
-        let evicted = evicted.and_then(|(_, oldest)| self.entries.remove(&oldest));
+        let evicted = evicted.and_then(|(_, oldest)| self.entries.remove(oldest));
         Finished { gone: [Some(load), evicted], unused: None }
     }
 }

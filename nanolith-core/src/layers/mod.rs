@@ -64,7 +64,6 @@ mod stack;
 mod timeout;
 
 pub use breaker::CircuitBreaker;
-pub use breaker_events::{NextTransition, Transitions};
 pub use breaker_state::{BreakerState, Transition};
 pub use cache::Cache;
 pub use concurrency_limit::ConcurrencyLimit;

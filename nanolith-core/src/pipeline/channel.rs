@@ -12,11 +12,11 @@
 use super::stage_stats::StageMetrics;
 use crate::{
     time::clock,
-    util::unwind,
+    util::{ordered_map::OrderedMap, unwind},
     wake::{AfterUnlock, Deferred, NewWaker, WaiterKey, WaiterSet},
 };
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -93,7 +93,7 @@ struct DepthSample {
 #[derive(Default)]
 struct QueueWaiters {
     waiting: WaiterSet,
-    keys: BTreeMap<usize, WaiterKey>,
+    keys: OrderedMap<usize, WaiterKey>,
 }
 
 /// A queue with at least this number of places is made for many items in a row.
@@ -105,21 +105,23 @@ const WRITERS: usize = 1;
 impl QueueWaiters {
     /// Registers the waiting end `id`.
     fn add(&mut self, id: usize, waker: NewWaker, after: &mut AfterUnlock) {
-        let mut key = self.keys.get(&id).copied();
+        let mut key = self.keys.get(id).copied();
         self.waiting.register(&mut key, waker, after);
-        self.keys.extend(key.map(|key| (id, key)));
+        if let Some(key) = key {
+            self.keys.insert(id, key);
+        }
     }
 
     /// Removes the end `id`. If it leaves a notification unused, the next waiter gets it.
     fn remove(&mut self, id: usize, after: &mut AfterUnlock) {
-        if self.waiting.remove(&mut self.keys.remove(&id), after) {
+        if self.waiting.remove(&mut self.keys.remove(id), after) {
             self.waiting.notify_one(after);
         }
     }
 
     /// Removes the end `id`, which has what it waited for.
     fn finish(&mut self, id: usize, after: &mut AfterUnlock) {
-        if let Some(key) = self.keys.remove(&id) {
+        if let Some(key) = self.keys.remove(id) {
             self.waiting.remove(&mut Some(key), after);
         }
     }

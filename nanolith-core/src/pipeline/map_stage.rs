@@ -10,11 +10,11 @@ use super::{
 };
 use crate::{
     time::clock,
-    util::unwind,
+    util::{ordered_map::OrderedMap, unwind},
     wake::{Deferred, NewWaker, SingleWaiter},
 };
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     ops::RangeInclusive,
     sync::Arc,
     task::{Context, Poll},
@@ -41,7 +41,7 @@ pub(super) struct OrderGate(Deferred<Turn>);
 struct Turn {
     next: u64,
     /// The waiting futures, by the number of their batch.
-    waiting: BTreeMap<u64, SingleWaiter>,
+    waiting: OrderedMap<u64, SingleWaiter>,
 }
 
 impl OrderGate {
@@ -51,7 +51,7 @@ impl OrderGate {
         self.0.with(|turn, after| {
             let has_come = turn.next == batch;
             if let Some(waker) = new.take_if(|_| !has_come) {
-                turn.waiting.entry(batch).or_default().register(waker, after);
+                turn.waiting.get_or_insert_with(batch, Default::default).register(waker, after);
             }
             has_come
         })
@@ -60,7 +60,7 @@ impl OrderGate {
     fn pass(&self, batch: u64) {
         self.0.with(|turn, after| {
             turn.next = batch + 1;
-            turn.waiting.remove(&turn.next).into_iter().for_each(|mut next| next.notify(after));
+            turn.waiting.remove(turn.next).into_iter().for_each(|mut next| next.notify(after));
         });
     }
 }

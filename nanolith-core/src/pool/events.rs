@@ -2,16 +2,12 @@
 
 use super::{drained::Emptied, pool_shared::PoolShared, pool_state::PoolState};
 use crate::{
-    call::backend::Backend,
-    context::block_on,
+    call::backend::{Backend, ExecutorId},
+    event::EventSource,
     meta::task_info::TaskInfo,
     wake::{AfterUnlock, Registration, WaiterHome, WaiterSet, WakeList},
 };
-use futures_util::Stream;
 use std::{
-    fmt,
-    future::Future,
-    pin::Pin,
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
 };
@@ -141,32 +137,10 @@ impl Waits {
     }
 }
 
-/// A stream of what happens to a pool's queue, made by [`Pool::events`](super::Pool::events). The
-/// stream ends when the pool is closed and its last call has ended.
-///
-/// This is a `Stream` and a blocking iterator. An event that happens several times between two
-/// reads is returned once; for overruns, the last one is returned. Different events between two
-/// reads are returned in the order of [`PoolEvent`].
-///
-/// While a `PoolEvents` exists, every call passes the pool's lock. That lowers the rate of short
-/// calls.
-///
-/// ```
-/// use nanolith::{pool::PoolEvent, prelude::*};
-/// # use nanolith_doc_sets::*;
-/// # let pool = Pool::builder().build()?;
-/// let events = pool.events();
-/// let job = Geometry::on(&pool).add(4, 5).submit();
-/// pool.close();
-/// assert_eq!(events.collect::<Vec<_>>(), [PoolEvent::Drained]);
-/// assert_eq!(job.wait()?, 9);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[must_use = "it tells what happens when it is iterated, polled or asked"]
-pub struct PoolEvents {
+/// The source of a pool's [`Events`](crate::event::Events).
+pub(super) struct PoolEvents {
     inner: Arc<PoolShared>,
     seen: Seen,
-    /// The wait of the stream's last poll.
     waits: Waits,
 }
 
@@ -185,43 +159,24 @@ impl PoolEvents {
         inner.release(core, WakeList::default());
         Self { waits: Waits::new(&inner), inner, seen }
     }
-
-    /// Returns the next event, or `None` after the last event.
-    ///
-    /// ```
-    /// # use nanolith::{pool::PoolEvent, prelude::*};
-    /// # use nanolith_doc_sets::*;
-    /// # let pool = Pool::builder().build()?;
-    /// # pollster::block_on(async {
-    /// let mut events = pool.events();
-    /// Geometry::on(&pool).add(4, 5).await?;
-    /// assert_eq!(events.recv().await, Some(PoolEvent::Drained));
-    /// # Ok::<(), CallError>(()) }).unwrap();
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Cancel safety
-    ///
-    /// No event is lost.
-    pub fn recv(&mut self) -> NextPoolEvent<'_> {
-        NextPoolEvent { waits: Waits::new(&self.inner), events: self }
-    }
 }
 
-impl Stream for PoolEvents {
-    type Item = PoolEvent;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<PoolEvent>> {
-        let this = &mut *self;
-        this.waits.poll_next(&mut this.seen, cx)
+impl EventSource<PoolEvent> for PoolEvents {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<PoolEvent>> {
+        self.waits.poll_next(&mut self.seen, cx)
     }
-}
 
-impl Iterator for PoolEvents {
-    type Item = PoolEvent;
+    fn try_next(&mut self) -> Poll<Option<PoolEvent>> {
+        let next = self.inner.with_waiters(|core, _| self.seen.next(core));
+        next.map_or(Poll::Pending, Poll::Ready)
+    }
 
-    fn next(&mut self) -> Option<PoolEvent> {
-        self.recv().wait()
+    fn forget_waker(&mut self) {
+        self.waits = Waits::new(&self.inner);
+    }
+
+    fn executor(&self) -> Option<ExecutorId> {
+        Some(Backend::id(&*self.inner))
     }
 }
 
@@ -229,53 +184,5 @@ impl Drop for PoolEvents {
     fn drop(&mut self) {
         self.inner.watched.fetch_sub(1, Ordering::Relaxed);
         self.inner.lock().injector.release_exact();
-    }
-}
-
-impl fmt::Debug for PoolEvents {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PoolEvents").finish_non_exhaustive()
-    }
-}
-
-/// The future that waits for the next event, made by [`PoolEvents::recv`].
-#[must_use = "does nothing until awaited or waited on"]
-pub struct NextPoolEvent<'a> {
-    events: &'a mut PoolEvents,
-    waits: Waits,
-}
-
-impl NextPoolEvent<'_> {
-    /// Blocks the thread until the next event has happened.
-    ///
-    /// ```
-    /// # use nanolith::prelude::*;
-    /// # let pool = Pool::builder().build()?;
-    /// let mut events = pool.events();
-    /// pool.close();
-    /// assert_eq!(events.recv().wait(), None);
-    /// # Ok::<(), nanolith::pool::BuildError>(())
-    /// ```
-    #[must_use]
-    pub fn wait(self) -> Option<PoolEvent> {
-        let host = Backend::id(&*self.events.inner);
-        // A wait that blocks the pool's last free thread would prevent the event. It returns
-        // `None`.
-        block_on::block_on(self, Some(host)).ok().flatten()
-    }
-}
-
-impl Future for NextPoolEvent<'_> {
-    type Output = Option<PoolEvent>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        this.waits.poll_next(&mut this.events.seen, cx)
-    }
-}
-
-impl fmt::Debug for NextPoolEvent<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NextPoolEvent").finish_non_exhaustive()
     }
 }

@@ -36,7 +36,7 @@ pub use closed_future::Closed;
 pub use config::{BuildError, Concurrency};
 pub(crate) use config::{MIN_STACK, ThreadHandler, check_name, check_spin};
 pub use drained::Drained;
-pub use events::{NextPoolEvent, PoolEvent, PoolEvents};
+pub use events::PoolEvent;
 pub use global::GlobalPool;
 pub(crate) use global_spawner::GlobalSpawner;
 pub use handlers::subscription::Subscription;
@@ -53,10 +53,11 @@ pub use shutdown::{CloseTimeout, CloseTimeoutError};
 pub(crate) use spawn::spawn;
 pub use threads::broadcast::{Broadcast, BroadcastError};
 
-use self::{config::Config, pool_shared::PoolShared};
+use self::{config::Config, events::PoolEvents, pool_shared::PoolShared};
 use crate::{
     call::backend::ExecutorId,
     error::SubmitError,
+    event::Events,
     executor::{Admission, Crew, Executor, admission},
     task::{Job, TaskSet},
 };
@@ -239,7 +240,15 @@ impl Pool {
     }
 
     /// Returns a stream of what happens to the pool's queue from now on: for example that it was
-    /// full, or that it became empty.
+    /// full, or that it became empty. The stream ends when the pool is closed and its last call has
+    /// ended.
+    ///
+    /// An event that happens several times between two reads is returned once; for overruns, the
+    /// last one is returned. Different events between two reads are returned in the order of
+    /// [`PoolEvent`].
+    ///
+    /// While the stream exists, every call passes the pool's lock. That lowers the rate of short
+    /// calls.
     ///
     /// ```
     /// # use nanolith::{pool::PoolEvent, prelude::*};
@@ -250,8 +259,8 @@ impl Pool {
     /// assert_eq!(events.recv().wait(), Some(PoolEvent::Drained));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn events(&self) -> PoolEvents {
-        PoolEvents::new(self.inner().clone())
+    pub fn events(&self) -> Events<PoolEvent> {
+        Events::new(PoolEvents::new(self.inner().clone()))
     }
 }
 

@@ -92,7 +92,7 @@ pub(super) struct PoolShared {
     pub(super) roster: Arc<Roster>,
     /// Whether work found no thread while every thread waits for this pool.
     is_stranded: AtomicBool,
-    /// The number of [`PoolEvents`](super::PoolEvents) that watch this pool.
+    /// The number of [`PoolEvents`](super::events::PoolEvents) that watch this pool.
     pub(super) watched: AtomicUsize,
     /// The measurements, if the pool was built to measure.
     pub(super) recorder: Recorder,
@@ -165,6 +165,7 @@ impl PoolShared {
     }
 
     /// Locks the state. No user code runs, and no waker is called, while the lock is held.
+    #[inline]
     pub(super) fn lock(&self) -> MutexGuard<'_, PoolState> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }

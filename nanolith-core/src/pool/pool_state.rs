@@ -16,9 +16,10 @@ use super::{
 use crate::{
     call::backend::{LentPermits, Permit, PermitState},
     sched::injector::Injector,
+    util::ordered_map::OrderedMap,
     wake::WakeList,
 };
-use std::{collections::BTreeMap, fmt, sync::Arc, task::Waker};
+use std::{fmt, sync::Arc, task::Waker};
 
 /// The kind of thread that a permit is sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +64,7 @@ pub(super) struct PoolState {
     /// Threads that block in a wait.
     pub(super) blocking: usize,
     /// The wakers of those threads that wait for this pool, by the address of the waker's data.
-    own_waits: BTreeMap<usize, Waker>,
+    own_waits: OrderedMap<usize, Waker>,
     /// Claimed calls that were sent to a thread of their own and have not started.
     pub(super) sent_apart: usize,
     /// Permits beyond the concurrency, for the threads in `blocking`.
@@ -114,7 +115,7 @@ impl PoolState {
             active: 0,
             callers: 0,
             blocking: 0,
-            own_waits: BTreeMap::new(),
+            own_waits: OrderedMap::new(),
             sent_apart: 0,
             extra_permits: 0,
             rayon: RayonThreads { total: kept, occupied: 0, coming: 0, generation: 0 },
@@ -311,7 +312,7 @@ impl PoolState {
     /// Removes a thread that waits for this pool. The caller drops the waker after the lock's
     /// release.
     pub(super) fn remove_own_wait(&mut self, waker: &Waker) -> Option<Waker> {
-        if self.own_waits.is_empty() { None } else { self.own_waits.remove(&waker.data().addr()) }
+        if self.own_waits.is_empty() { None } else { self.own_waits.remove(waker.data().addr()) }
     }
 
     /// Returns whether work waits that no thread will run: all threads wait for this pool, and none

@@ -3,10 +3,14 @@
 //!
 //! This is pure data without a lock. The code that shares it provides the lock.
 
-use crate::{call::aging::AgingTable, meta::priority::Priority};
+use crate::{
+    call::aging::AgingTable,
+    meta::priority::Priority,
+    util::ordered_map::{NumericKey, OrderedMap},
+};
 use std::{
     cmp,
-    collections::{BTreeMap, BinaryHeap, VecDeque},
+    collections::{BinaryHeap, VecDeque},
     mem,
 };
 
@@ -15,6 +19,17 @@ use std::{
 pub(crate) struct Rank {
     expires: u64,
     sequence: u64,
+}
+
+impl NumericKey for Rank {
+    fn to_number(self) -> u128 {
+        (self.expires, self.sequence).to_number()
+    }
+
+    fn from_number(number: u128) -> Self {
+        let (expires, sequence) = NumericKey::from_number(number);
+        Self { expires, sequence }
+    }
 }
 
 struct Entry<T> {
@@ -51,7 +66,7 @@ pub(crate) struct Lanes<T> {
     lanes: [VecDeque<Entry<T>>; PRIORITIES],
     /// Items whose position is not the end of a lane, with their priority: raised items, and those
     /// of a custom order.
-    placed: BTreeMap<Rank, (Priority, T)>,
+    placed: OrderedMap<Rank, (Priority, T)>,
     resumed: BinaryHeap<Entry<T>>,
     /// The sequence numbers of the last item at the end of a queue, and of the last at the front of
     /// a lane.
@@ -113,7 +128,7 @@ impl<T> Lanes<T> {
         Self {
             expirations,
             lanes: Default::default(),
-            placed: BTreeMap::new(),
+            placed: OrderedMap::new(),
             resumed: BinaryHeap::new(),
             sequence: FIRST,
             front_sequence: FIRST,
@@ -149,7 +164,7 @@ impl<T> Lanes<T> {
         self.placed.insert(rank, (priority, item));
         let index = &mut self.unfit[priority as usize].others_placed;
         if index.len() > 2 * self.placed.len() + SLACK {
-            index.retain(|rank| self.placed.contains_key(rank));
+            index.retain(|rank| self.placed.get(*rank).is_some());
         }
         index.push_back(rank);
     }
@@ -195,7 +210,7 @@ impl<T> Lanes<T> {
     /// Returns the item that expires first among those that do not resume.
     pub(crate) fn first_newcomer(&self) -> Option<&T> {
         match self.choose(self.filled & !(1 << RESUMED))? {
-            PLACED => self.placed.first_key_value().map(|(_, (_, item))| item),
+            PLACED => self.placed.first().map(|(_, (_, item))| item),
             lane => self.lanes[lane].front().map(|entry| &entry.item),
         }
     }
@@ -251,7 +266,7 @@ impl<T> Lanes<T> {
     fn fitting_placed(&mut self, priority: Priority, fits: &mut impl FnMut(&T, Priority) -> bool) -> Option<Rank> {
         let index = &mut self.unfit[priority as usize].others_placed;
         while let Some(rank) = index.front() {
-            if self.placed.get(rank).is_some_and(|(_, item)| fits(item, priority)) {
+            if self.placed.get(*rank).is_some_and(|(_, item)| fits(item, priority)) {
                 return Some(*rank);
             }
             index.pop_front();
@@ -270,7 +285,7 @@ impl<T> Lanes<T> {
 
     fn evict_placed(&mut self, priority: Priority, rank: Rank) -> Option<Evicted<'_, T>> {
         self.unfit[priority as usize].others_placed.pop_front();
-        let (_, item) = self.placed.remove(&rank)?;
+        let (_, item) = self.placed.remove(rank)?;
         self.len -= 1;
         self.note_filled();
         Some(Evicted::Out(item))
@@ -287,13 +302,7 @@ impl<T> Lanes<T> {
                 if stay(&entry.item) { lane.push_back(entry) } else { gone.push(entry.item) }
             }
         }
-        for (rank, (priority, item)) in mem::take(&mut self.placed) {
-            if stay(&item) {
-                self.placed.insert(rank, (priority, item));
-            } else {
-                gone.push(item);
-            }
-        }
+        gone.extend(self.placed.remove_unless(|(_, item)| stay(item)).into_iter().map(|(_, item)| item));
         for entry in mem::take(&mut self.resumed) {
             if stay(&entry.item) { self.resumed.push(entry) } else { gone.push(entry.item) }
         }
@@ -335,7 +344,7 @@ impl<T> Lanes<T> {
     #[inline]
     fn first_rank(&self, queue: usize) -> Option<Rank> {
         match queue {
-            PLACED => self.placed.first_key_value().map(|(rank, _)| *rank),
+            PLACED => self.placed.first().map(|(rank, _)| rank),
             RESUMED => self.resumed.peek().map(|entry| entry.rank),
             lane => self.lanes[lane].front().map(|entry| entry.rank),
         }

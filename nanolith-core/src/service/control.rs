@@ -3,10 +3,10 @@
 
 use super::{
     Close,
-    events::{Crash, LifeEvents},
+    events::{Crash, LifeEvent},
     service_shared::ServiceShared,
 };
-use crate::task::TaskSet;
+use crate::{event::Events, task::TaskSet};
 use std::{fmt, sync::Arc, thread::Thread};
 
 /// Less common operations of a service, from [`Service::control`](super::Service::control).
@@ -72,7 +72,8 @@ impl<S: TaskSet> ServiceControl<'_, S> {
     }
 
     /// Returns the stream of the service's life events. It begins with the latest start, restart or
-    /// end.
+    /// end. It keeps all events until they are read, and ends after [`LifeEvent::Closed`] or
+    /// [`LifeEvent::GaveUp`].
     ///
     /// ```
     /// # use nanolith::{prelude::*, service::LifeEvent};
@@ -85,7 +86,7 @@ impl<S: TaskSet> ServiceControl<'_, S> {
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn life(&self) -> LifeEvents {
+    pub fn life(&self) -> Events<LifeEvent> {
         self.inner.watchers.join()
     }
 

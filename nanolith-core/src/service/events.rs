@@ -2,20 +2,12 @@
 
 use super::InitError;
 use crate::{
-    context::block_on,
     error::{CallError, CrashReason, Panic},
+    event::Events,
     meta::task_info::TaskInfo,
-    wake::subscribers::{Subscribers, Subscription},
+    wake::subscribers::Subscribers,
 };
-use futures_util::Stream;
-use std::{
-    error::Error,
-    fmt,
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{error::Error, fmt, sync::Arc};
 
 /// The reason of a service's crash or restart.
 ///
@@ -124,114 +116,6 @@ pub enum LifeEvent {
     Closed,
 }
 
-/// The life events of a service, beginning with the latest start, restart or end. Made by
-/// [`ServiceControl::life`](super::ServiceControl::life). It ends after [`LifeEvent::Closed`] or
-/// [`LifeEvent::GaveUp`].
-///
-/// `LifeEvents` is a `Stream` and a blocking iterator.
-///
-/// ```
-/// use nanolith::{prelude::*, service::LifeEvent};
-/// # use nanolith_doc_sets::*;
-/// let counter = Counter::service(10).launch().wait()?;
-/// let mut life = counter.control().life();
-/// assert!(matches!(life.recv().wait(), Some(LifeEvent::Started)));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[must_use = "it tells what happens when it is iterated, polled or asked"]
-pub struct LifeEvents {
-    events: Subscription<LifeEvent>,
-}
-
-impl LifeEvents {
-    /// Waits for the next event. Yields `None` after the last event.
-    ///
-    /// ```
-    /// # use nanolith::{prelude::*, service::LifeEvent};
-    /// # use nanolith_doc_sets::*;
-    /// # pollster::block_on(async {
-    /// let geometry = Geometry::service().launch().await?;
-    /// let mut life = geometry.control().life();
-    /// geometry.close().await?;
-    /// assert!(matches!(life.recv().await, Some(LifeEvent::Started)));
-    /// assert!(matches!(life.recv().await, Some(LifeEvent::Closed)));
-    /// assert!(life.recv().await.is_none());
-    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
-    /// ```
-    ///
-    /// # Cancel safety
-    ///
-    /// If the future is dropped, no event is lost.
-    pub fn recv(&mut self) -> NextEvent<'_> {
-        NextEvent { life: self }
-    }
-}
-
-impl Stream for LifeEvents {
-    type Item = LifeEvent;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<LifeEvent>> {
-        Pin::new(&mut self.events).poll_next(cx)
-    }
-}
-
-impl Iterator for LifeEvents {
-    type Item = LifeEvent;
-
-    fn next(&mut self) -> Option<LifeEvent> {
-        self.recv().wait()
-    }
-}
-
-impl fmt::Debug for LifeEvents {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LifeEvents").finish_non_exhaustive()
-    }
-}
-
-/// A future that waits for an event, from [`LifeEvents::recv`].
-#[must_use = "does nothing until awaited or waited on"]
-pub struct NextEvent<'a> {
-    life: &'a mut LifeEvents,
-}
-
-impl NextEvent<'_> {
-    /// Blocks until there is an event.
-    ///
-    /// ```
-    /// # use nanolith::{prelude::*, service::LifeEvent};
-    /// # use nanolith_doc_sets::*;
-    /// let geometry = Geometry::service().launch().wait()?;
-    /// assert!(matches!(geometry.control().life().recv().wait(), Some(LifeEvent::Started)));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn wait(self) -> Option<LifeEvent> {
-        block_on::block_on(self, None).ok().flatten()
-    }
-}
-
-/// Removes the waker from the subscription.
-impl Drop for NextEvent<'_> {
-    fn drop(&mut self) {
-        self.life.events.forget_waker();
-    }
-}
-
-impl Future for NextEvent<'_> {
-    type Output = Option<LifeEvent>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut *self.life).poll_next(cx)
-    }
-}
-
-impl fmt::Debug for NextEvent<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NextEvent").finish_non_exhaustive()
-    }
-}
-
 /// The publisher of a service's life events. A new subscriber first receives the latest start,
 /// restart or end.
 pub(super) struct Watchers(Subscribers<LifeEvent>);
@@ -241,8 +125,8 @@ impl Watchers {
         Self(Subscribers::replaying(LifeEvent::Started))
     }
 
-    pub(super) fn join(&self) -> LifeEvents {
-        LifeEvents { events: self.0.subscribe() }
+    pub(super) fn join(&self) -> Events<LifeEvent> {
+        Events::of(&self.0)
     }
 
     pub(super) fn publish(&self, event: &LifeEvent) {

@@ -47,7 +47,7 @@ pub use builder::ServiceBuilder;
 pub use close_future::{Close, CloseError};
 pub use close_timeout::CloseTimeout;
 pub use control::{RestartError, ServiceControl};
-pub use events::{Crash, LifeEvent, LifeEvents, NextEvent};
+pub use events::{Crash, LifeEvent};
 pub use init::{InitOutput, init_output};
 pub use init_error::InitError;
 pub use launch_future::{Launch, LaunchError};

@@ -10,10 +10,9 @@
 //! An alarm on a virtual clock ([`clock::VirtualClock`]) fires on the thread that moves that clock.
 
 use super::clock;
-use crate::util::per_thread::per_thread;
+use crate::util::{ordered_map::OrderedMap, per_thread::per_thread};
 use std::{
     cell::Cell,
-    collections::{BTreeMap, btree_map::OccupiedEntry},
     io, mem,
     sync::{
         Condvar, Mutex, MutexGuard, PoisonError,
@@ -83,11 +82,11 @@ pub(crate) fn on_timer_thread() -> bool {
     RINGING.get()
 }
 
-/// The key of an alarm: unique, and in order of time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// The key of an alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
-    due: Instant,
-    number: u64,
+    /// The due moment in nanoseconds, and a unique number.
+    order: (u64, u64),
     /// The number of the alarm's clock; zero for the system's.
     source: u64,
 }
@@ -96,13 +95,19 @@ impl Key {
     fn new(due: Instant, source: u64) -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
         // ORDERING: Relaxed, the number is unique and publishes nothing else.
-        Self { due, number: LAST.fetch_add(1, Ordering::Relaxed), source }
+        Self { order: (clock::at(due), LAST.fetch_add(1, Ordering::Relaxed)), source }
     }
 }
 
 #[derive(Default)]
 struct Timers {
-    armed: BTreeMap<Key, TimerAction>,
+    /// The alarms by their due moments.
+    armed: OrderedMap<(u64, u64), Alarm>,
+}
+
+struct Alarm {
+    due: Instant,
+    action: TimerAction,
 }
 
 struct Timer {
@@ -110,7 +115,7 @@ struct Timer {
     earlier: Condvar,
 }
 
-static TIMER: Timer = Timer { timers: Mutex::new(Timers { armed: BTreeMap::new() }), earlier: Condvar::new() };
+static TIMER: Timer = Timer { timers: Mutex::new(Timers { armed: OrderedMap::new() }), earlier: Condvar::new() };
 
 /// Whether the timer's thread was started.
 static IS_STARTED: AtomicBool = AtomicBool::new(false);
@@ -137,11 +142,11 @@ pub(crate) fn ring_without_thread() -> Option<Instant> {
     while !IS_STARTED.load(Ordering::Relaxed) {
         let due = {
             let mut timers = TIMER.lock();
-            let first = timers.armed.first_entry()?;
-            if first.key().due > Instant::now() {
-                return Some(first.key().due);
+            let due = timers.first_due()?;
+            if due > Instant::now() {
+                return Some(due);
             }
-            first.remove()
+            timers.pop_first()?
         };
         due.fire();
     }
@@ -160,15 +165,15 @@ impl Timer {
         let mut timers = self.lock();
         loop {
             let now = Instant::now();
-            match timers.armed.first_key_value().map(|(key, _)| *key) {
-                Some(key) if key.due <= now => {
-                    let alarm = timers.armed.remove(&key);
+            match timers.first_due() {
+                Some(due) if due <= now => {
+                    let alarm = timers.pop_first();
                     drop(timers);
                     alarm.into_iter().for_each(TimerAction::fire);
                     timers = self.lock();
                 }
-                Some(key) => {
-                    let wait = key.due - now;
+                Some(due) => {
+                    let wait = due - now;
                     timers = self.earlier.wait_timeout(timers, wait).unwrap_or_else(PoisonError::into_inner).0;
                 }
                 None => timers = self.earlier.wait(timers).unwrap_or_else(PoisonError::into_inner),
@@ -178,10 +183,19 @@ impl Timer {
 }
 
 impl Timers {
-    fn arm(&mut self, due: Instant, source: u64, alarm: TimerAction) -> Key {
+    fn arm(&mut self, due: Instant, source: u64, action: TimerAction) -> Key {
         let key = Key::new(due, source);
-        self.armed.insert(key, alarm);
+        self.armed.insert(key.order, Alarm { due, action });
         key
+    }
+
+    /// Returns when the first alarm is due.
+    fn first_due(&self) -> Option<Instant> {
+        self.armed.first().map(|(_, alarm)| alarm.due)
+    }
+
+    fn pop_first(&mut self) -> Option<TimerAction> {
+        self.armed.pop_first().map(|(_, alarm)| alarm.action)
     }
 }
 
@@ -200,7 +214,7 @@ pub(crate) fn arm_by(source: Option<&clock::VirtualClock>, due: Instant, alarm: 
         alarm.give_up();
         return Key::new(due, source.number());
     }
-    mocked.entry(source.number()).or_default().arm(due, source.number(), alarm)
+    mocked.get_or_insert_with(source.number(), Default::default).arm(due, source.number(), alarm)
 }
 
 /// Like [`arm`], by the system's clock.
@@ -208,7 +222,7 @@ pub(crate) fn arm_system(due: Instant, alarm: TimerAction) -> Key {
     let _ = start(); // every executor has started it; else see the head of this file
     let mut timers = TIMER.lock();
     let key = timers.arm(due, 0, alarm);
-    if timers.armed.first_key_value().is_some_and(|(first, _)| *first == key) {
+    if timers.armed.first().is_some_and(|(first, _)| first == key.order) {
         TIMER.earlier.notify_one();
     }
     key
@@ -222,19 +236,20 @@ pub(crate) fn disarm(key: Key) {
 
 /// Like [`disarm`], but returns the alarm, because dropping it may run user code.
 pub(crate) fn take(key: Key) -> Option<TimerAction> {
-    with(key, |timers| timers.armed.remove(&key))
+    with(key, |timers| timers.armed.remove(key.order)).map(|alarm| alarm.action)
 }
 
 /// Sets the waker of the alarm `key`. Returns false if the alarm has fired.
 pub(crate) fn set_waker(key: Key, waker: &Waker) -> bool {
-    let is_known = with(key, |timers| match timers.armed.get(&key)? {
+    let is_known = with(key, |timers| match &timers.armed.get(key.order)?.action {
         TimerAction::Wake(known) => Some(known.will_wake(waker)),
         TimerAction::Run(_) | TimerAction::RunAlways(_) => None,
     });
     match is_known {
         Some(false) => {
             let mut other = TimerAction::Wake(waker.clone()); // the earlier waker drops with it, after the lock is released
-            with(key, |timers| timers.armed.get_mut(&key).map(|known| mem::swap(known, &mut other))).is_some()
+            with(key, |timers| timers.armed.get_mut(key.order).map(|known| mem::swap(&mut known.action, &mut other)))
+                .is_some()
         }
         is_known => is_known.is_some(),
     }
@@ -251,16 +266,16 @@ fn with<R>(key: Key, f: impl FnOnce(&mut Timers) -> Option<R>) -> Option<R> {
 pub(crate) fn next() -> Option<Instant> {
     match clock::source() {
         Some(source) => next_due(&source),
-        None => TIMER.lock().armed.first_key_value().map(|(key, _)| key.due),
+        None => TIMER.lock().first_due(),
     }
 }
 
 // ----- virtual clocks
 
 /// The armed alarms of each virtual clock, by the clock's number.
-static MOCKED: Mutex<BTreeMap<u64, Timers>> = Mutex::new(BTreeMap::new());
+static MOCKED: Mutex<OrderedMap<u64, Timers>> = Mutex::new(OrderedMap::new());
 
-fn mocked() -> MutexGuard<'static, BTreeMap<u64, Timers>> {
+fn mocked() -> MutexGuard<'static, OrderedMap<u64, Timers>> {
     MOCKED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -268,17 +283,17 @@ fn mocked() -> MutexGuard<'static, BTreeMap<u64, Timers>> {
 /// also after its last handle was dropped.
 fn with_mocked<R>(source: u64, f: impl FnOnce(&mut Timers) -> Option<R>) -> Option<R> {
     let mut mocked = mocked();
-    let timers = mocked.get_mut(&source)?;
+    let timers = mocked.get_mut(source)?;
     let result = f(timers);
     if timers.armed.is_empty() {
-        mocked.remove(&source);
+        mocked.remove(source);
     }
     result
 }
 
 /// Returns when the next alarm of a virtual clock is due, unless it lies beyond the clock's end.
 pub(crate) fn next_due(source: &clock::VirtualClock) -> Option<Instant> {
-    let due = mocked().get(&source.number())?.armed.first_key_value().map(|(key, _)| key.due);
+    let due = mocked().get(source.number())?.first_due();
     due.filter(|due| clock::reaches(*due))
 }
 
@@ -289,13 +304,12 @@ pub(crate) fn next_due(source: &clock::VirtualClock) -> Option<Instant> {
 /// that was disarmed meanwhile. No lock is held while the alarm fires.
 pub(crate) fn move_to_next(source: &clock::VirtualClock, end: Option<Instant>) -> bool {
     let first = with_mocked(source.number(), |timers| {
-        let first = timers.armed.first_entry()?;
-        let due = first.key().due;
+        let due = timers.first_due()?;
         if !clock::reaches(due) || end.is_some_and(|end| end < due) {
             return None;
         }
         source.move_to(due);
-        Some(first.remove())
+        timers.pop_first()
     });
     first.map(TimerAction::fire).is_some()
 }
@@ -305,7 +319,7 @@ pub(crate) fn move_to_next(source: &clock::VirtualClock, end: Option<Instant>) -
 pub(crate) fn ring_next(source: &clock::VirtualClock) -> bool {
     let now = source.instant();
     let first = with_mocked(source.number(), |timers| {
-        timers.armed.first_entry().filter(|first| first.key().due <= now).map(OccupiedEntry::remove)
+        timers.first_due().filter(|due| *due <= now).and_then(|_| timers.pop_first())
     });
     first.map(TimerAction::fire).is_some()
 }
@@ -316,14 +330,14 @@ pub(crate) fn end(source: &clock::VirtualClock) {
     let armed = {
         let mut mocked = mocked();
         source.mark_over();
-        mocked.remove(&source.number())
+        mocked.remove(source.number())
     };
-    armed.into_iter().flat_map(|timers| timers.armed.into_values()).for_each(TimerAction::give_up);
+    armed.into_iter().flat_map(|timers| timers.armed.into_values()).for_each(|alarm| alarm.action.give_up());
 }
 
 /// Drops the alarms of a virtual clock that no handle can move any more.
 pub(crate) fn forget(source: &clock::VirtualClock) {
-    let forgotten = mocked().remove(&source.number());
+    let forgotten = mocked().remove(source.number());
     drop(forgotten);
 }
 

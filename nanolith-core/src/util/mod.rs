@@ -4,7 +4,6 @@
 #[cfg_attr(not(all(feature = "layers", feature = "bulk", feature = "pipeline")), allow(dead_code))]
 pub(crate) mod checked;
 pub(crate) mod loom;
-#[allow(dead_code)]
 pub(crate) mod ordered_map;
 pub(crate) mod per_thread;
 pub(crate) mod prefetch;

@@ -97,19 +97,28 @@ fn take_place(payload: &(dyn Any + Send)) -> Option<Place> {
 ///
 /// Unwind safety: the values that `f` touched belong to the task, or are the state of a service,
 /// whose owner gets the panic.
+#[inline]
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
-    panic::catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
-        let place = take_place(&*payload);
-        Panic::new(payload, place)
-    })
+    panic::catch_unwind(AssertUnwindSafe(f)).map_err(with_place)
+}
+
+#[cold]
+fn with_place(payload: Box<dyn Any + Send>) -> Panic {
+    let place = take_place(&*payload);
+    Panic::new(payload, place)
 }
 
 /// Runs code of the program whose panics have no receiver: a waker, a destructor, a thread handler.
 pub(crate) fn ignore_panics(f: impl FnOnce()) {
     if let Err(caught) = catch(f) {
-        // A payload may itself panic when dropped.
-        std::mem::forget(caught.take_payload());
+        forget(&caught);
     }
+}
+
+#[cold]
+fn forget(caught: &Panic) {
+    // A payload may itself panic when dropped.
+    std::mem::forget(caught.take_payload());
 }
 
 #[cfg(test)]

@@ -86,12 +86,9 @@ impl<T, D> Deferred<T, D> {
     /// Changes the data under the lock. What `change` puts into its [`AfterUnlock`] happens after
     /// the release, even if `change` panics.
     pub(crate) fn with<R>(&self, change: impl FnOnce(&mut T, &mut AfterUnlock<D>) -> R) -> R {
-        let mut after = AfterUnlock::default(); // dropped after the guard
+        let mut after = AfterUnlock::default(); // dropped, and so run, after the guard
         let mut guard = Guard::lock(&self.data);
-        let result = change(&mut guard.data, &mut after);
-        drop(guard);
-        after.run();
-        result
+        change(&mut guard.data, &mut after)
     }
 
     /// Like [`with`](Self::with), but does nothing if the lock is held.

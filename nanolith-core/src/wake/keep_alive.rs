@@ -2,11 +2,8 @@
 //! until no guard is left.
 
 use super::{AfterUnlock, Deferred, Registration, WaiterHome, WaiterSet};
-use crate::sim_runtime;
-use std::{
-    collections::BTreeMap,
-    task::{Context, Poll},
-};
+use crate::{sim_runtime, util::ordered_map::OrderedMap};
+use std::task::{Context, Poll};
 
 /// The number of calls and services that keep the program alive, and the waits until there are
 /// none.
@@ -17,15 +14,15 @@ pub(crate) struct KeepAliveState {
 }
 
 /// The states by realm: see [`sim_runtime::realm`].
-static KEPT: Deferred<BTreeMap<u64, KeepAliveState>> = Deferred::new(BTreeMap::new());
+static KEPT: Deferred<OrderedMap<u64, KeepAliveState>> = Deferred::new(OrderedMap::new());
 
 /// Changes the state of one realm.
 fn with_kept<R>(realm: u64, change: impl FnOnce(&mut KeepAliveState, &mut AfterUnlock) -> R) -> R {
     KEPT.with(|all, after| {
-        let kept = all.entry(realm).or_default();
+        let kept = all.get_or_insert_with(realm, Default::default);
         let result = change(kept, after);
         if kept.count == 0 && kept.waiting.len() == 0 {
-            all.remove(&realm);
+            all.remove(realm);
         }
         result
     })

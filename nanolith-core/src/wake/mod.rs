@@ -24,7 +24,7 @@ mod single_waiter;
 mod source_check;
 pub(crate) mod subscribers;
 #[cfg(test)]
-mod test_waker;
+pub(crate) mod test_waker;
 mod wait_queue;
 mod waiter_set;
 mod wake_list;

@@ -1,9 +1,9 @@
 //! [`Subscribers`]: publishes rare events to subscribers, each with a channel of its own. A dropped
 //! subscription leaves nothing behind.
 
+use crate::util::ordered_map::OrderedMap;
 use futures_util::Stream;
 use std::{
-    collections::BTreeMap,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
@@ -16,9 +16,11 @@ struct List<T> {
     /// The event that a new subscriber receives first.
     latest: Option<T>,
     is_replaying: bool,
+    /// The maximum number of events that wait for a subscriber. Later events are dropped.
+    most_unread: Option<usize>,
     is_over: bool,
     /// The senders, by the number of the subscription.
-    senders: BTreeMap<u64, flume::Sender<T>>,
+    senders: OrderedMap<u64, flume::Sender<T>>,
     last: u64,
 }
 
@@ -26,29 +28,42 @@ impl<T: Clone> Subscribers<T> {
     /// Creates a publisher without replay: a new subscriber receives the events published from then
     /// on.
     pub(crate) fn new() -> Self {
-        Self::with(None)
+        Self::with(None, None)
     }
 
     /// Creates a publisher with replay: a new subscriber receives the latest event first. That is
     /// `first` until another event is published.
     pub(crate) fn replaying(first: T) -> Self {
-        Self::with(Some(first))
+        Self::with(Some(first), None)
     }
 
-    fn with(latest: Option<T>) -> Self {
+    /// Creates a publisher without replay. A subscriber with `most_unread` events misses later
+    /// ones.
+    pub(crate) fn bounded(most_unread: usize) -> Self {
+        Self::with(None, Some(most_unread))
+    }
+
+    fn with(latest: Option<T>, most_unread: Option<usize>) -> Self {
         let is_replaying = latest.is_some();
-        Self(Arc::new(Mutex::new(List { latest, is_replaying, is_over: false, senders: BTreeMap::new(), last: 0 })))
+        Self(Arc::new(Mutex::new(List {
+            latest,
+            is_replaying,
+            most_unread,
+            is_over: false,
+            senders: OrderedMap::new(),
+            last: 0,
+        })))
     }
 
     pub(crate) fn subscribe(&self) -> Subscription<T> {
-        let (sender, receiver) = flume::unbounded();
         let mut list = lock(&self.0);
+        let (sender, receiver) = list.most_unread.map_or_else(flume::unbounded, flume::bounded);
         list.last += 1;
         let number = list.last;
         if let Some(latest) = &list.latest {
-            // The channel has no bound and its receiver exists, so the send succeeds. No task waits
-            // at the channel yet.
-            let _ = sender.send(latest.clone());
+            // The channel is empty and its receiver exists, so the send succeeds. No task waits at
+            // the channel yet.
+            let _ = sender.try_send(latest.clone());
         }
         if !list.is_over {
             list.senders.insert(number, sender);
@@ -97,7 +112,7 @@ impl<T: Clone> List<T> {
 /// Sends `event` to each sender. A send wakes receivers, so no lock is held.
 fn send<T: Clone>(senders: impl IntoIterator<Item = flume::Sender<T>>, event: &T) {
     for sender in senders {
-        let _ = sender.send(event.clone()); // the channel has no bound; its receiver may be gone
+        let _ = sender.try_send(event.clone()); // the channel may be full, and its receiver may be gone
     }
 }
 
@@ -114,6 +129,15 @@ pub(crate) struct Subscription<T: 'static> {
 }
 
 impl<T> Subscription<T> {
+    /// Returns the next event if it is there, and `None` after the last. Stores no waker.
+    pub(crate) fn try_next(&mut self) -> Poll<Option<T>> {
+        match self.receiver.try_recv() {
+            Ok(event) => Poll::Ready(Some(event)),
+            Err(flume::TryRecvError::Disconnected) => Poll::Ready(None),
+            Err(flume::TryRecvError::Empty) => Poll::Pending,
+        }
+    }
+
     /// Drops the waker of the last poll: the future that polled is gone.
     pub(crate) fn forget_waker(&mut self) {
         self.events = self.receiver.clone().into_stream();
@@ -130,7 +154,7 @@ impl<T> Stream for Subscription<T> {
 
 impl<T> Drop for Subscription<T> {
     fn drop(&mut self) {
-        let sender = lock(&self.list).senders.remove(&self.number);
+        let sender = lock(&self.list).senders.remove(self.number);
         drop(sender); // outside the lock
     }
 }

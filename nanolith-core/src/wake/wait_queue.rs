@@ -6,11 +6,22 @@
 //! its grant on.
 
 use super::{AfterUnlock, NewWaker};
-use std::{collections::BTreeMap, task::Waker};
+use crate::util::ordered_map::{NumericKey, OrderedMap};
+use std::task::Waker;
 
 /// The position of a waiter in a [`WaitQueue`]. A later waiter has a greater ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct WaitTicket(u64);
+
+impl NumericKey for WaitTicket {
+    fn to_number(self) -> u128 {
+        self.0.into()
+    }
+
+    fn from_number(number: u128) -> Self {
+        Self(number as u64)
+    }
+}
 
 /// The state of a waiter that asks again.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,15 +41,15 @@ pub(crate) enum WaitState<G> {
 /// logarithmic time.
 #[derive(Debug)]
 pub(crate) struct WaitQueue<W = (), G = ()> {
-    waiting: BTreeMap<WaitTicket, (W, Waker)>,
+    waiting: OrderedMap<WaitTicket, (W, Waker)>,
     /// The grants that their waiters have not taken yet.
-    granted: BTreeMap<WaitTicket, G>,
+    granted: OrderedMap<WaitTicket, G>,
     next: u64,
 }
 
 impl<W, G> Default for WaitQueue<W, G> {
     fn default() -> Self {
-        Self { waiting: BTreeMap::new(), granted: BTreeMap::new(), next: 0 }
+        Self { waiting: OrderedMap::new(), granted: OrderedMap::new(), next: 0 }
     }
 }
 
@@ -69,10 +80,10 @@ impl<W, G> WaitQueue<W, G> {
     /// Takes the grant of `ticket`, if there is one. Otherwise the waiter waits with `waker` from
     /// now on.
     pub(crate) fn redeem(&mut self, ticket: WaitTicket, waker: &mut NewWaker) -> WaitState<G> {
-        if let Some(grant) = self.granted.remove(&ticket) {
+        if let Some(grant) = self.granted.remove(ticket) {
             return WaitState::Granted(grant);
         }
-        let Some((_, known)) = self.waiting.get_mut(&ticket) else { return WaitState::Dismissed };
+        let Some((_, known)) = self.waiting.get_mut(ticket) else { return WaitState::Dismissed };
         waker.exchange(known);
         WaitState::Waiting
     }
@@ -80,10 +91,10 @@ impl<W, G> WaitQueue<W, G> {
     /// Like [`redeem`](Self::redeem), without a clone of `waker`, for a waiter that may have
     /// registered that waker before. Returns `None` if the waiter waits with another waker.
     pub(crate) fn redeem_known(&mut self, ticket: WaitTicket, waker: &Waker) -> Option<WaitState<G>> {
-        if let Some(grant) = self.granted.remove(&ticket) {
+        if let Some(grant) = self.granted.remove(ticket) {
             return Some(WaitState::Granted(grant));
         }
-        match self.waiting.get(&ticket) {
+        match self.waiting.get(ticket) {
             Some((_, known)) => known.will_wake(waker).then_some(WaitState::Waiting),
             None => Some(WaitState::Dismissed),
         }
@@ -92,16 +103,16 @@ impl<W, G> WaitQueue<W, G> {
     /// Removes a waiter. Returns what it waited for, or the grant that was kept for it. The caller
     /// grants that to the next waiter.
     pub(crate) fn leave<D>(&mut self, ticket: WaitTicket, after: &mut AfterUnlock<D>) -> (Option<W>, Option<G>) {
-        let waited = self.waiting.remove(&ticket).map(|(waits_for, waker)| {
+        let waited = self.waiting.remove(ticket).map(|(waits_for, waker)| {
             after.drop_waker(waker);
             waits_for
         });
-        (waited, self.granted.remove(&ticket))
+        (waited, self.granted.remove(ticket))
     }
 
     /// Returns the ticket of the waiter that waits longest, and what that waiter waits for.
     pub(crate) fn first(&self) -> Option<(WaitTicket, &W)> {
-        self.waiting.first_key_value().map(|(ticket, (waits_for, _))| (*ticket, waits_for))
+        self.waiting.first().map(|(ticket, (waits_for, _))| (ticket, waits_for))
     }
 
     /// Grants to the waiter of this ticket what `grant` returns for it, and wakes the waiter. Does
@@ -112,7 +123,7 @@ impl<W, G> WaitQueue<W, G> {
         grant: impl FnOnce(W, &mut AfterUnlock<D>) -> G,
         after: &mut AfterUnlock<D>,
     ) {
-        if let Some((waits_for, waker)) = self.waiting.remove(&ticket) {
+        if let Some((waits_for, waker)) = self.waiting.remove(ticket) {
             self.granted.insert(ticket, grant(waits_for, after));
             after.wake(waker);
         }

@@ -13,15 +13,16 @@ use crate::{
 
 /// Generates the struct and its methods.
 pub(crate) fn all(set: &Set) -> TokenStream {
-    around(set, |task| construction(set, task))
+    around(set, &quote!(clippy::used_underscore_binding), |task| construction(set, task))
 }
 
 /// Generates the struct with methods that do nothing. Tasks with mistakes have a method too.
 pub(crate) fn inert(set: &Set) -> TokenStream {
-    around(set, |_| quote!(::core::unimplemented!()))
+    around(set, &quote!(unused_variables), |_| quote!(::core::unimplemented!()))
 }
 
-fn around(set: &Set, body: impl Fn(&Task) -> TokenStream) -> TokenStream {
+/// Generates the struct and its methods, which allow `lint`.
+fn around(set: &Set, lint: &TokenStream, body: impl Fn(&Task) -> TokenStream) -> TokenStream {
     let structure = structure(set);
     let methods = set.callable().map(|task| method(set, task, &body(task)));
     let (attrs, calls, this, executor, krate) = (attrs(set), set.calls_type(), set.this(), &set.executor, set.krate());
@@ -36,7 +37,7 @@ fn around(set: &Set, body: impl Fn(&Task) -> TokenStream) -> TokenStream {
         #debug
 
         #attrs
-        #[allow(clippy::used_underscore_binding)]
+        #[allow(#lint)]
         impl #impl_generics #calls #type_generics #where_clause {
             #(#methods)*
         }

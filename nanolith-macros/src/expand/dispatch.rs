@@ -56,7 +56,7 @@ fn implementation(set: &Set, members: &TokenStream) -> TokenStream {
     quote! {
         #visible
         #attrs
-        #[allow(dead_code, deprecated)]
+        #[allow(dead_code, deprecated, unreachable_code)]
         impl #impl_generics #krate::TaskSet for #this #where_clause {
             #types
             #shared

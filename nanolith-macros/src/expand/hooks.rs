@@ -216,6 +216,7 @@ pub(crate) fn inert_service(set: &Set) -> TokenStream {
     };
     quote! {
         /// Launches nothing: the build has failed.
+        #[allow(unused_variables)]
         #vis fn service(#params) -> #krate::service::ServiceBuilder<#this, ::core::convert::Infallible, #args> {
             ::core::unimplemented!()
         }

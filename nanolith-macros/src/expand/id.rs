@@ -88,10 +88,11 @@ pub(crate) fn lookup(set: &Set) -> TokenStream {
     let never = super::phantom(set).map(|_| quote!(#tasks::__Never(never, _) => match never {},));
     quote! {
         fn task_info(#task: &Self::Task) -> &'static #krate::task::TaskInfo {
-            &<Self as #krate::TaskSet>::TASKS[match *#task {
+            let index: usize = match *#task {
                 #(#arms)*
                 #never
-            }]
+            };
+            &<Self as #krate::TaskSet>::TASKS[index]
         }
     }
 }

@@ -106,8 +106,10 @@ fn named(set: &Set, enumeration: &Ident) -> TokenStream {
         quote!(#(#cfgs)* #enumeration::#variant { .. } => #name,)
     });
     let phantom = phantom(set).map(|_| quote!(#enumeration::__Never(ref never, _) => match *never {},));
+    // A `cfg` may leave an enum without variants. Then `match` has no value to pass on.
     quote! {
         #attrs
+        #[allow(unreachable_code)]
         impl #impl_generics ::core::fmt::Debug for #enumeration #type_generics #where_clause {
             fn fmt(&self, #formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 #formatter.write_str(match *self {

@@ -28,6 +28,7 @@ pub enum BrokenTask {
     },
 }
 #[automatically_derived]
+#[allow(unreachable_code)]
 impl ::core::fmt::Debug for BrokenTask {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.write_str(
@@ -44,6 +45,7 @@ pub enum BrokenOutput {
     Add(i64),
 }
 #[automatically_derived]
+#[allow(unreachable_code)]
 impl ::core::fmt::Debug for BrokenOutput {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.write_str(
@@ -77,7 +79,7 @@ where
         f.debug_struct("BrokenCalls").field("executor", &self.executor).finish()
     }
 }
-#[allow(clippy::used_underscore_binding)]
+#[allow(unused_variables)]
 impl<E> BrokenCalls<E>
 where
     E: ::nanolith::Executor<Broken>,
@@ -97,7 +99,7 @@ where
     }
 }
 #[automatically_derived]
-#[allow(dead_code, deprecated)]
+#[allow(dead_code, deprecated, unreachable_code)]
 impl ::nanolith::TaskSet for Broken {
     type Task = BrokenTask;
     type Output = BrokenOutput;
@@ -148,6 +150,7 @@ impl Broken {
         <Self as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(executor))
     }
     /// Launches nothing: the build has failed.
+    #[allow(unused_variables)]
     pub fn service() -> ::nanolith::service::ServiceBuilder<
         Self,
         ::core::convert::Infallible,

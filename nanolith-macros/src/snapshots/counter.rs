@@ -41,6 +41,7 @@ pub enum CounterTask {
     Total,
 }
 #[automatically_derived]
+#[allow(unreachable_code)]
 impl ::core::fmt::Debug for CounterTask {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.write_str(
@@ -63,6 +64,7 @@ pub enum CounterOutput {
     Total(i64),
 }
 #[automatically_derived]
+#[allow(unreachable_code)]
 impl ::core::fmt::Debug for CounterOutput {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.write_str(
@@ -150,7 +152,7 @@ where
     }
 }
 #[automatically_derived]
-#[allow(dead_code, deprecated)]
+#[allow(dead_code, deprecated, unreachable_code)]
 impl ::nanolith::TaskSet for Counter {
     type Task = CounterTask;
     type Output = CounterOutput;
@@ -213,11 +215,12 @@ impl ::nanolith::TaskSet for Counter {
         hooks
     };
     fn task_info(task: &Self::Task) -> &'static ::nanolith::task::TaskInfo {
-        &<Self as ::nanolith::TaskSet>::TASKS[match *task {
+        let index: usize = match *task {
             CounterTask::Bump { .. } => 0,
             CounterTask::Slow { .. } => 1,
             CounterTask::Total { .. } => 2,
-        }]
+        };
+        &<Self as ::nanolith::TaskSet>::TASKS[index]
     }
     fn error_view(
         of: ::core::any::TypeId,

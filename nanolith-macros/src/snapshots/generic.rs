@@ -50,6 +50,7 @@ where
     __Never(::core::convert::Infallible, ::core::marker::PhantomData<(fn() -> T,)>),
 }
 #[automatically_derived]
+#[allow(unreachable_code)]
 impl<T, const N: usize> ::core::fmt::Debug for PileTask<T, N>
 where
     T: Clone + Send,
@@ -82,6 +83,7 @@ where
     __Never(::core::convert::Infallible, ::core::marker::PhantomData<(fn() -> T,)>),
 }
 #[automatically_derived]
+#[allow(unreachable_code)]
 impl<T, const N: usize> ::core::fmt::Debug for PileOutput<T, N>
 where
     T: Clone + Send,
@@ -172,7 +174,7 @@ where
     }
 }
 #[automatically_derived]
-#[allow(dead_code, deprecated)]
+#[allow(dead_code, deprecated, unreachable_code)]
 impl<T, const N: usize> ::nanolith::TaskSet for Stack<T, N>
 where
     T: Clone + Send,
@@ -199,12 +201,13 @@ where
             .asynchronous(),
     ];
     fn task_info(task: &Self::Task) -> &'static ::nanolith::task::TaskInfo {
-        &<Self as ::nanolith::TaskSet>::TASKS[match *task {
+        let index: usize = match *task {
             #[cfg(unix)]
             PileTask::Double { .. } => 0,
             PileTask::Items { .. } => const { 0 + <[()]>::len(&[#[cfg(unix)] ()]) }
             PileTask::__Never(never, _) => match never {}
-        }]
+        };
+        &<Self as ::nanolith::TaskSet>::TASKS[index]
     }
     fn duplicate(task: &Self::Task) -> ::core::option::Option<Self::Task> {
         match task {
@@ -304,7 +307,7 @@ where
     {
         ::nanolith::service::ServiceBuilder::with_state(state)
     }
-    /// A state to share between the tasks of a pool: `.on(&pool)` or `.tasks()` gives the typed calls.
+    /// A state to share between the tasks of a pool: `.on(&pool)` gives the typed calls.
     pub fn shared(state: ::std::sync::Arc<Self>) -> ::nanolith::pool::SharedState<Self> {
         ::nanolith::pool::SharedState::new(state)
     }

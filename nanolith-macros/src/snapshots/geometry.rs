@@ -56,6 +56,7 @@ pub enum GeometryTask {
     },
 }
 #[automatically_derived]
+#[allow(unreachable_code)]
 impl ::core::fmt::Debug for GeometryTask {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.write_str(
@@ -81,6 +82,7 @@ pub enum GeometryOutput {
     Sum(i64),
 }
 #[automatically_derived]
+#[allow(unreachable_code)]
 impl ::core::fmt::Debug for GeometryOutput {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.write_str(
@@ -179,7 +181,7 @@ where
     }
 }
 #[automatically_derived]
-#[allow(dead_code, deprecated)]
+#[allow(dead_code, deprecated, unreachable_code)]
 impl ::nanolith::TaskSet for Geometry {
     type Task = GeometryTask;
     type Output = GeometryOutput;
@@ -226,12 +228,13 @@ impl ::nanolith::TaskSet for Geometry {
             .asynchronous(),
     ];
     fn task_info(task: &Self::Task) -> &'static ::nanolith::task::TaskInfo {
-        &<Self as ::nanolith::TaskSet>::TASKS[match *task {
+        let index: usize = match *task {
             GeometryTask::Add { .. } => 0,
             GeometryTask::Parse { .. } => 1,
             GeometryTask::WaitThenAdd { .. } => 2,
             GeometryTask::Sum { .. } => 3,
-        }]
+        };
+        &<Self as ::nanolith::TaskSet>::TASKS[index]
     }
     fn error_view(
         of: ::core::any::TypeId,

@@ -27,6 +27,7 @@ pub enum LogTask {
     },
 }
 #[automatically_derived]
+#[allow(unreachable_code)]
 impl ::core::fmt::Debug for LogTask {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.write_str(
@@ -46,6 +47,7 @@ pub enum LogOutput {
     Heard(Vec<String>),
 }
 #[automatically_derived]
+#[allow(unreachable_code)]
 impl ::core::fmt::Debug for LogOutput {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.write_str(
@@ -102,7 +104,7 @@ where
     }
 }
 #[automatically_derived]
-#[allow(dead_code, deprecated)]
+#[allow(dead_code, deprecated, unreachable_code)]
 impl ::nanolith::TaskSet for Log {
     type Task = LogTask;
     type Output = LogOutput;
@@ -131,10 +133,11 @@ impl ::nanolith::TaskSet for Log {
             .receiver(::nanolith::task::Receiver::Shared),
     ];
     fn task_info(task: &Self::Task) -> &'static ::nanolith::task::TaskInfo {
-        &<Self as ::nanolith::TaskSet>::TASKS[match *task {
+        let index: usize = match *task {
             LogTask::OnMessage { .. } => 0,
             LogTask::Heard { .. } => 1,
-        }]
+        };
+        &<Self as ::nanolith::TaskSet>::TASKS[index]
     }
     fn run(
         task: Self::Task,

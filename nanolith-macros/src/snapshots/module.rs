@@ -21,6 +21,7 @@ pub mod geometry {
         },
     }
     #[automatically_derived]
+    #[allow(unreachable_code)]
     impl ::core::fmt::Debug for Task {
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
             f.write_str(
@@ -37,6 +38,7 @@ pub mod geometry {
         MoveBy(Point),
     }
     #[automatically_derived]
+    #[allow(unreachable_code)]
     impl ::core::fmt::Debug for Output {
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
             f.write_str(
@@ -93,7 +95,7 @@ pub mod geometry {
         }
     }
     #[automatically_derived]
-    #[allow(dead_code, deprecated)]
+    #[allow(dead_code, deprecated, unreachable_code)]
     impl ::nanolith::TaskSet for Tasks {
         type Task = Task;
         type Output = Output;
@@ -112,9 +114,10 @@ pub mod geometry {
                 .size(::core::mem::size_of::<(Point, i64)>()),
         ];
         fn task_info(task: &Self::Task) -> &'static ::nanolith::task::TaskInfo {
-            &<Self as ::nanolith::TaskSet>::TASKS[match *task {
+            let index: usize = match *task {
                 Task::MoveBy { .. } => 0,
-            }]
+            };
+            &<Self as ::nanolith::TaskSet>::TASKS[index]
         }
         fn error_view(
             of: ::core::any::TypeId,

@@ -2,9 +2,8 @@
 //! to the executor as long as the executor exists.
 
 use super::Backend;
-use crate::time::clock;
+use crate::{time::clock, util::ordered_map::OrderedMap};
 use std::{
-    collections::BTreeMap,
     num::NonZero,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
@@ -35,16 +34,16 @@ impl ExecutorId {
     /// Registers the executor under this number.
     pub(crate) fn insert(self, host: Weak<dyn Backend>) {
         let known = Known { host, has_system_clock: clock::source().is_none() };
-        hosts().insert(self, known);
+        hosts().insert(self.number(), known);
     }
 
     /// Removes the executor, which is being dropped.
     pub(crate) fn remove(self) {
-        hosts().remove(&self);
+        hosts().remove(self.number());
     }
 
     pub(crate) fn get(self) -> Option<Arc<dyn Backend>> {
-        hosts().get(&self).and_then(|known| known.host.upgrade())
+        hosts().get(self.number()).and_then(|known| known.host.upgrade())
     }
 }
 
@@ -55,7 +54,7 @@ pub(crate) fn all_by_the_system_clock() -> Vec<Weak<dyn Backend>> {
 
 /// Every live executor by its number. A call's handle and timer keep only the number: they come and
 /// go with each call, and so do not touch the executor's reference count.
-static HOSTS: Mutex<BTreeMap<ExecutorId, Known>> = Mutex::new(BTreeMap::new());
+static HOSTS: Mutex<OrderedMap<u64, Known>> = Mutex::new(OrderedMap::new());
 
 struct Known {
     host: Weak<dyn Backend>,
@@ -63,6 +62,6 @@ struct Known {
     has_system_clock: bool,
 }
 
-fn hosts() -> MutexGuard<'static, BTreeMap<ExecutorId, Known>> {
+fn hosts() -> MutexGuard<'static, OrderedMap<u64, Known>> {
     HOSTS.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -18,6 +18,7 @@ use std::{mem::ManuallyDrop, ptr};
 impl<I, O, M> Slot<I, O, M> {
     /// Claims the call, so that no other thread runs it or ends it as queued. [`Slot::take_input`]
     /// follows.
+    #[inline]
     pub(crate) fn claim(&self) -> bool {
         // ORDERING: Acquire, pairs with the Release in `register`, as the first step of a claimer.
         // The input does not depend on it: the input came with the slot, through the step that
@@ -240,6 +241,7 @@ impl<T: RefCounted> CoOwners<T> {
     }
 
     /// Forgets the owners that `complete` has subtracted from the count.
+    #[inline]
     fn left(self, call: &CallRef<T>) {
         let [running, shown] = self.of(call);
         self.running.filter(|_| running).into_iter().for_each(CallRef::forget);

@@ -62,14 +62,16 @@ impl<I, O, M> Slot<I, O, M> {
     ///
     /// If the call is over, returns its outcome for the caller to drop. Otherwise the executor
     /// drops it.
+    #[inline]
     pub(crate) fn drop_waker(&self) -> Option<O> {
         let detached = |state| (!is_over(state)).then_some(state & !WAITING | DETACHED);
         // ORDERING: Acquire: if the call is over, its outcome is seen. The bit carries nothing.
         match self.transition(detached, Ordering::Acquire) {
             Ok(_) => {
                 // SAFETY: WAITING is not set and only the handle could set it: the cell is ours.
-                let waker = self.waiter.with_mut(|cell| unsafe { (*cell).take() });
-                unwind::ignore_panics(|| drop(waker));
+                if let Some(waker) = self.waiter.with_mut(|cell| unsafe { (*cell).take() }) {
+                    discard(waker);
+                }
                 None
             }
             Err(_) => match self.take() {
@@ -78,6 +80,11 @@ impl<I, O, M> Slot<I, O, M> {
             },
         }
     }
+}
+
+#[cold]
+fn discard(waker: Waker) {
+    unwind::ignore_panics(|| drop(waker));
 }
 
 /// The result of a handle's look for the outcome.

@@ -5,8 +5,10 @@
 //! data: the caller holds the log's lock.
 
 use super::{SenderId, send::SendResult, state::Chores};
-use crate::wake::{NewWaker, WaitQueue, WaitState, WaitTicket};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::{
+    util::ordered_map::OrderedMap,
+    wake::{NewWaker, WaitQueue, WaitState, WaitTicket},
+};
 
 /// The message that a blocked sender waits to send.
 pub(super) struct Blocked<T> {
@@ -17,12 +19,12 @@ pub(super) struct Blocked<T> {
 /// The line of blocked senders, and the results of served sends until their senders collect them.
 pub(super) struct BlockedSenders<T> {
     queue: WaitQueue<Blocked<T>, SendResult<T>>,
-    by_origin: BTreeMap<SenderId, BTreeSet<WaitTicket>>,
+    by_origin: OrderedMap<SenderId, OrderedMap<WaitTicket, ()>>,
 }
 
 impl<T> BlockedSenders<T> {
     pub(super) fn new() -> Self {
-        Self { queue: WaitQueue::default(), by_origin: BTreeMap::new() }
+        Self { queue: WaitQueue::default(), by_origin: OrderedMap::new() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -35,7 +37,7 @@ impl<T> BlockedSenders<T> {
 
     pub(super) fn join(&mut self, from: SenderId, value: T, waker: &mut NewWaker) -> WaitTicket {
         let ticket = self.queue.join(Blocked { from, value }, waker);
-        self.by_origin.entry(from).or_default().insert(ticket);
+        self.by_origin.get_or_insert_with(from, Default::default).insert(ticket, ());
         ticket
     }
 
@@ -46,7 +48,7 @@ impl<T> BlockedSenders<T> {
 
     /// Returns the sender with identity `from` that has waited longest.
     pub(super) fn first_of(&self, from: SenderId) -> Option<WaitTicket> {
-        self.by_origin.get(&from)?.first().copied()
+        self.by_origin.get(from)?.first().map(|(ticket, ())| ticket)
     }
 
     /// Takes a sender's message out of the line and passes it to `send`. Keeps the result for the
@@ -87,10 +89,10 @@ impl<T> BlockedSenders<T> {
     }
 
     fn forget(&mut self, from: SenderId, ticket: WaitTicket) {
-        if let Some(tickets) = self.by_origin.get_mut(&from) {
-            tickets.remove(&ticket);
+        if let Some(tickets) = self.by_origin.get_mut(from) {
+            tickets.remove(ticket);
             if tickets.is_empty() {
-                self.by_origin.remove(&from);
+                self.by_origin.remove(from);
             }
         }
     }

@@ -37,6 +37,7 @@ mod state;
 pub(crate) use broadcast_channel::{BroadcastChannel, SendFuture, TrySendError};
 pub(crate) use receiver::{Received, Receiver};
 
+use crate::util::ordered_map::NumericKey;
 use std::num::NonZero;
 
 /// What happens when a receiver falls behind.
@@ -102,5 +103,15 @@ impl SenderId {
     /// Returns `true` if receivers of `self` skip messages of `from`.
     fn is_own(self, from: Self) -> bool {
         self.0.is_some() && self == from
+    }
+}
+
+impl NumericKey for SenderId {
+    fn to_number(self) -> u128 {
+        self.0.map_or(0, NonZero::get).into()
+    }
+
+    fn from_number(number: u128) -> Self {
+        Self(NonZero::new(number as u64))
     }
 }

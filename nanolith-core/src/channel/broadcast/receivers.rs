@@ -7,12 +7,25 @@ use super::{
     cursor::PublishedCursor,
     state::{Chores, LogState, RetainedBlock},
 };
-use crate::wake::{NewWaker, WaiterKey};
+use crate::{
+    util::ordered_map::{NumericKey, OrderedMap},
+    wake::{NewWaker, WaiterKey},
+};
 use std::sync::Arc;
 
 /// The identity of a receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ReceiverId(u64);
+
+impl NumericKey for ReceiverId {
+    fn to_number(self) -> u128 {
+        self.0.into()
+    }
+
+    fn from_number(number: u128) -> Self {
+        Self(number as u64)
+    }
+}
 
 /// The log's view of a receiver: its published position and its wait.
 pub(super) struct ReceiverState {
@@ -88,12 +101,14 @@ impl<T> LogState<T> {
     /// Adds a receiver that skips the messages of `owner`. Returns its start position.
     pub(super) fn join(&mut self, owner: SenderId) -> (ReceiverId, Cursor) {
         let id = self.early.take().unwrap_or_else(|| self.add_reader(owner));
-        let Some(reader) = self.readers.get(&id) else { unreachable!("a reader stays until its receiver goes") };
+        let Some(reader) = self.readers.get(id) else { unreachable!("a reader stays until its receiver goes") };
         let stand = reader.stand.clone();
         let next = stand.load().0;
         let own = self.own_since(owner, next);
-        self.readers.entry(id).and_modify(|reader| (reader.owner, reader.own) = (owner, own));
-        self.owned.entry(owner).or_default().insert(id);
+        if let Some(reader) = self.readers.get_mut(id) {
+            (reader.owner, reader.own) = (owner, own);
+        }
+        self.owned.get_or_insert_with(owner, Default::default).insert(id, ());
         self.receiver_count_cache = None;
         (id, Cursor { next, own: 0, stand })
     }
@@ -110,12 +125,12 @@ impl<T> LogState<T> {
 
     /// Removes a receiver.
     fn remove_reader(&mut self, id: ReceiverId) -> Option<ReceiverState> {
-        let reader = self.readers.remove(&id)?;
+        let reader = self.readers.remove(id)?;
         self.receiver_count_cache = None;
-        if let Some(owned) = self.owned.get_mut(&reader.owner) {
-            owned.remove(&id);
+        if let Some(owned) = self.owned.get_mut(reader.owner) {
+            owned.remove(id);
             if owned.is_empty() {
-                self.owned.remove(&reader.owner);
+                self.owned.remove(reader.owner);
             }
         }
         Some(reader)
@@ -131,8 +146,8 @@ impl<T> LogState<T> {
 
     /// Removes all receivers of `owner`, and wakes those that sleep.
     pub(super) fn dismiss(&mut self, owner: SenderId, chores: &mut Chores<T>) {
-        let owned = self.owned.get(&owner).filter(|_| owner.is_own(owner)).cloned();
-        for id in owned.unwrap_or_default() {
+        let owned = self.owned.get(owner).filter(|_| owner.is_own(owner)).into_iter().flat_map(OrderedMap::iter);
+        for id in owned.map(|(id, ())| id).collect::<Vec<_>>() {
             if let Some(mut reader) = self.remove_reader(id) {
                 reader.sleeps.iter().for_each(|key| self.sleepers.notify_waiter(*key, chores));
                 self.sleepers.remove(&mut reader.sleeps, chores);
@@ -143,12 +158,12 @@ impl<T> LogState<T> {
 
     /// Returns the number of messages ahead of this receiver.
     pub(super) fn lag_of(&self, id: ReceiverId) -> u64 {
-        self.readers.get(&id).map_or(0, |reader| reader.lag(self.head))
+        self.readers.get(id).map_or(0, |reader| reader.lag(self.head))
     }
 
     /// Returns where a receiver continues.
     pub(super) fn turn(&mut self, id: ReceiverId, cursor: &mut Cursor, chores: &mut Chores<T>) -> NextBlock<T> {
-        let Some(reader) = self.readers.get_mut(&id) else { return NextBlock::Ended };
+        let Some(reader) = self.readers.get_mut(id) else { return NextBlock::Ended };
         let (owner, own) = (reader.owner, reader.own);
         let lost = std::mem::take(&mut reader.lost) + self.catch_up(owner, own, cursor);
         self.make_room(chores);
@@ -176,7 +191,7 @@ impl<T> LogState<T> {
         waker: &mut Option<NewWaker>,
         chores: &mut Chores<T>,
     ) -> bool {
-        let Some(reader) = self.readers.get_mut(&id) else { return false };
+        let Some(reader) = self.readers.get_mut(id) else { return false };
         if cursor.next < self.head || self.ended {
             return false;
         }
@@ -189,7 +204,7 @@ impl<T> LogState<T> {
 
     /// Removes a receiver from the sleeping receivers, although no message has arrived.
     pub(super) fn rise(&mut self, id: ReceiverId, chores: &mut Chores<T>) {
-        if let Some(reader) = self.readers.get_mut(&id) {
+        if let Some(reader) = self.readers.get_mut(id) {
             self.sleepers.remove(&mut reader.sleeps, chores);
         }
     }

@@ -8,8 +8,10 @@ use super::{
     receivers::ReceiverState,
     state::{Chores, LogState},
 };
-use crate::wake::{NewWaker, WaitTicket};
-use std::collections::BTreeSet;
+use crate::{
+    util::ordered_map::OrderedMap,
+    wake::{NewWaker, WaitTicket},
+};
 
 /// The result of a send.
 pub(crate) enum SendResult<T> {
@@ -69,7 +71,7 @@ impl<T> LogState<T> {
     /// or leaves.
     #[cold]
     fn count_hearers(&mut self, from: SenderId) -> usize {
-        let own = self.owned.get(&from).filter(|_| from.is_own(from)).map_or(0, BTreeSet::len);
+        let own = self.owned.get(from).filter(|_| from.is_own(from)).map_or(0, OrderedMap::len);
         let to = self.readers.len() - own;
         self.receiver_count_cache = Some((from, to));
         to
@@ -79,8 +81,11 @@ impl<T> LogState<T> {
     /// receivers.
     fn tell_readers(&mut self, from: SenderId, chores: &mut Chores<T>) {
         let Self { owned, readers, sleepers, .. } = self;
-        for id in owned.get(&from).filter(|_| from.is_own(from)).into_iter().flatten() {
-            readers.entry(*id).and_modify(|reader| reader.own += 1);
+        let own = owned.get(from).filter(|_| from.is_own(from)).into_iter().flat_map(OrderedMap::iter);
+        for (id, ()) in own {
+            if let Some(reader) = readers.get_mut(id) {
+                reader.own += 1;
+            }
         }
         sleepers.notify_where(|owner| !owner.is_own(from), chores);
     }
@@ -94,11 +99,11 @@ impl<T> LogState<T> {
         let limit = |reader: &ReceiverState| reader.effective_position().saturating_add(bound);
         // A sender that waited for its own receivers would wait for itself.
         let is_full = |reader: &ReceiverState| !reader.owner.is_own(from) && limit(reader) <= head;
-        if self.full.and_then(|id| self.readers.get(&id)).is_some_and(is_full) {
+        if self.full.and_then(|id| self.readers.get(id)).is_some_and(is_full) {
             return false;
         }
         self.limit = self.readers.values().map(limit).min().unwrap_or(u64::MAX);
-        self.full = self.readers.iter().find(|(_, reader)| is_full(reader)).map(|(id, _)| *id);
+        self.full = self.readers.iter().find(|(_, reader)| is_full(reader)).map(|(id, _)| id);
         self.full.is_none()
     }
 
@@ -106,7 +111,7 @@ impl<T> LogState<T> {
     /// do not wait for the stand-in. The first receiver will get the number of lost messages.
     #[cold]
     fn drop_retained(&mut self, chores: &mut Chores<T>) -> bool {
-        let Some(reader) = self.early.and_then(|id| self.readers.get_mut(&id)) else { return false };
+        let Some(reader) = self.early.and_then(|id| self.readers.get_mut(id)) else { return false };
         reader.lost += 1;
         reader.stand.advance(reader.at() + 1);
         self.limit = 0; // the next sender computes it again
@@ -167,7 +172,7 @@ impl<T> LogState<T> {
         if self.may_send(from) {
             return Some(first);
         }
-        let owner = self.full.and_then(|id| self.readers.get(&id)).map(|reader| reader.owner)?;
+        let owner = self.full.and_then(|id| self.readers.get(id)).map(|reader| reader.owner)?;
         let first = line.first_of(owner)?;
         self.may_send(owner).then_some(first)
     }

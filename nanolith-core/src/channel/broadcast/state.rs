@@ -8,11 +8,11 @@ use super::{
     cursor::SenderWaiting,
     receivers::{ReceiverId, ReceiverState},
 };
-use crate::wake::{AfterUnlock, WaiterSet};
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::Arc,
+use crate::{
+    util::ordered_map::OrderedMap,
+    wake::{AfterUnlock, WaiterSet},
 };
+use std::{collections::VecDeque, sync::Arc};
 
 /// The most messages of a block. A block also has at most a sixteenth of the bound, so that waiting
 /// senders see free capacity soon.
@@ -44,9 +44,9 @@ pub(super) struct LogState<T> {
     pub(super) head: u64,
     /// While `head` is less than this, every receiver has capacity. The true limit may be greater.
     pub(super) limit: u64,
-    pub(super) readers: BTreeMap<ReceiverId, ReceiverState>,
+    pub(super) readers: OrderedMap<ReceiverId, ReceiverState>,
     /// The receivers of each owner.
-    pub(super) owned: BTreeMap<SenderId, BTreeSet<ReceiverId>>,
+    pub(super) owned: OrderedMap<SenderId, OrderedMap<ReceiverId, ()>>,
     /// The sleeping receivers, each with its owner.
     pub(super) sleepers: WaiterSet<SenderId>,
     /// A receiver that had not read all of the first block at the last check.
@@ -78,8 +78,8 @@ impl<T> LogState<T> {
             blocks: VecDeque::new(),
             head: 0,
             limit: 0,
-            readers: BTreeMap::new(),
-            owned: BTreeMap::new(),
+            readers: OrderedMap::new(),
+            owned: OrderedMap::new(),
             sleepers: WaiterSet::new(),
             slowest: None,
             full: None,
@@ -172,10 +172,10 @@ impl<T> LogState<T> {
             }
             let kept = first.end().min(self.head);
             let is_behind = |reader: &ReceiverState| reader.at() < kept;
-            if self.slowest.and_then(|id| self.readers.get(&id)).is_some_and(is_behind) {
+            if self.slowest.and_then(|id| self.readers.get(id)).is_some_and(is_behind) {
                 return false;
             }
-            self.slowest = self.readers.iter().find(|(_, reader)| is_behind(reader)).map(|(id, _)| *id);
+            self.slowest = self.readers.iter().find(|(_, reader)| is_behind(reader)).map(|(id, _)| id);
             if self.slowest.is_some() {
                 return false;
             }

@@ -85,7 +85,7 @@ impl Share {
             *last += 1;
             *last
         });
-        let entry = of.entry(number).or_insert_with(|| {
+        let entry = of.get_or_insert_with(number, || {
             let inbox = Arc::new(Ring::new(1));
             let settings = QueueConfig::default();
             let queue = BoundedQueue::ordered(settings.bounds(concurrency), pool.inner().rules.clone());
@@ -114,7 +114,7 @@ impl Share {
     }
 
     fn look<R>(&self, look: impl FnOnce(&ShareState) -> R, gone: R) -> R {
-        self.pool().inner().lock().limits.shares.of.get(&self.place.number).map_or(gone, look)
+        self.pool().inner().lock().limits.shares.of.get(self.place.number).map_or(gone, look)
     }
 
     /// Sets the share's weight, from the next call on: at least 1.

@@ -40,7 +40,7 @@ impl<S: TaskSet> Admit<S> for ShareAdmission {
     type Item = PoolItem;
 
     fn on_full(&self) -> OnFull {
-        self.inner.lock().limits.shares.of.get(&self.number).map_or(OnFull::default(), |entry| entry.settings.on_full())
+        self.inner.lock().limits.shares.of.get(self.number).map_or(OnFull::default(), |entry| entry.settings.on_full())
     }
 
     fn inbox(&self) -> &Ring<PoolItem> {

@@ -22,6 +22,7 @@ use crate::{
     },
     sched::{injector::Injector, queue::Limits},
     time::clock,
+    util::ordered_map::OrderedMap,
     wake::{AfterUnlock, WakeList},
 };
 use std::{
@@ -100,7 +101,7 @@ impl ShareState {
 /// The shares of a pool.
 #[derive(Default)]
 pub(in crate::pool) struct ShareTable {
-    pub(in crate::pool) of: BTreeMap<ShareId, ShareState>,
+    pub(in crate::pool) of: OrderedMap<ShareId, ShareState>,
     pub(in crate::pool) names: BTreeMap<Arc<str>, ShareId>,
     pub(in crate::pool) order: FairQueue,
     pub(in crate::pool) last: ShareId,
@@ -137,8 +138,8 @@ impl ShareTable {
     /// Removes the share if it has no handle and no call.
     pub(in crate::pool) fn forget_if_idle(&mut self, share: ShareId) {
         let idle = |entry: &ShareState| entry.handles.strong_count() == 0 && entry.front.queue.in_flight() == 0;
-        if self.of.get(&share).is_some_and(idle) {
-            if let Some(mut entry) = self.of.remove(&share) {
+        if self.of.get(share).is_some_and(idle) {
+            if let Some(mut entry) = self.of.remove(share) {
                 self.names.remove(&entry.name);
                 self.order.set_waiting(share, &mut entry.account, Waiting::default(), false);
                 self.gone.push(entry);
@@ -149,26 +150,32 @@ impl ShareTable {
     /// Removes and returns all calls from the queues of the shares.
     pub(in crate::pool) fn waiting(&mut self) -> Vec<CallRef<dyn ErasedCall>> {
         let mut all = Vec::new();
-        for (share, entry) in &mut self.of {
+        self.of.for_each_mut(|share, entry| {
             while let Some(work) = entry.front.queue.pop() {
                 if let PoolItem::Call(call) = work {
                     all.push(call);
                 }
             }
-            self.order.set_waiting(*share, &mut entry.account, Waiting::default(), false);
-        }
+            self.order.set_waiting(share, &mut entry.account, Waiting::default(), false);
+        });
         self.order.drop_tickets();
         all
     }
 
     /// Adapts the bounds of the shares to the pool's concurrency.
     pub(in crate::pool) fn set_bounds(&mut self, concurrency: usize) -> WakeList {
-        let each = self.of.values_mut().map(|entry| entry.front.queue.set_bounds(entry.bounds(concurrency)));
-        each.fold(WakeList::default(), WakeList::and)
+        self.wake_each(|entry| entry.front.queue.set_bounds(entry.bounds(concurrency)))
     }
 
     pub(in crate::pool) fn dismiss_lines(&mut self) -> WakeList {
-        self.of.values_mut().map(|entry| entry.front.queue.wake_all_waiting()).fold(WakeList::default(), WakeList::and)
+        self.wake_each(|entry| entry.front.queue.wake_all_waiting())
+    }
+
+    /// Applies `change` to each share. Returns the wakes of all changes.
+    fn wake_each(&mut self, change: impl Fn(&mut ShareState) -> WakeList) -> WakeList {
+        let mut wakes = WakeList::default();
+        self.of.for_each_mut(|_, entry| wakes = mem::take(&mut wakes).and(change(entry)));
+        wakes
     }
 }
 
@@ -180,15 +187,28 @@ impl PoolState {
         share: ShareId,
         f: impl FnOnce(&mut FairQueue, ShareId, &mut ShareState) -> R,
     ) -> Option<(R, WakeList)> {
+        let (mut f, mut result) = (Some(f), None);
+        let wakes = self.change_share(share, &mut |order, share, entry| {
+            result = f.take().map(|f| f(order, share, entry));
+        })?;
+        Some((result?, wakes))
+    }
+
+    /// Like [`PoolState::with_share`]. It is compiled once for all functions.
+    fn change_share(
+        &mut self,
+        share: ShareId,
+        f: &mut dyn FnMut(&mut FairQueue, ShareId, &mut ShareState),
+    ) -> Option<WakeList> {
         let ShareTable { of, order, .. } = &mut self.limits.shares;
-        let entry = of.get_mut(&share)?;
+        let entry = of.get_mut(share)?;
         let before = entry.front.queue.tally();
         // The free slots that no other queued call will take are for this share, within its limit.
         let others = self.injector.queue.waiting().saturating_sub(entry.front.queue.waiting());
         let free = self.injector.queue.free_slots().saturating_sub(others);
         let allowed = entry.limit.as_ref().map_or(usize::MAX, ShareLimit::newcomers);
         entry.front.queue.note_free_slots(free.min(allowed));
-        let result = f(order, share, entry);
+        f(order, share, entry);
         let is_held_back = entry.limit.is_some() && entry.front.queue.tally().queued > 0;
         let waiting = entry.waiting();
         order.set_waiting(share, &mut entry.account, waiting, is_held_back);
@@ -204,7 +224,7 @@ impl PoolState {
                 true => self.injector.queue.push_raised(priority, expires, ticket),
             }
         }
-        Some((result, wakes))
+        Some(wakes)
     }
 
     /// Applies `f` to the limit of a share, if it has one.
@@ -228,7 +248,7 @@ impl PoolState {
 
     /// Returns whether one more call of this share may start.
     pub(in crate::pool) fn share_admits(&self, share: ShareId) -> bool {
-        share == 0 || self.limits.shares.of.get(&share).is_none_or(|entry| entry.newcomers() > 0)
+        share == 0 || self.limits.shares.of.get(share).is_none_or(|entry| entry.newcomers() > 0)
     }
 
     /// Returns a call to its share, which is at its limit, before all other calls of its priority

@@ -6,11 +6,8 @@
 //! call of the task ends, a held call is *requeued*: it returns to the front of its lane. If a more
 //! urgent call of the task starts before it, the requeued call is held again at its former rank.
 
-use crate::meta::task_info::TaskInfo;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    mem,
-};
+use crate::{meta::task_info::TaskInfo, util::ordered_map::OrderedMap};
+use std::mem;
 
 /// An identifier that is unique among the calls that exist.
 pub(in crate::pool) type Id = usize;
@@ -22,9 +19,9 @@ pub(in crate::pool) struct TaskLimit<T> {
     task: &'static TaskInfo,
     limit: usize,
     running: usize,
-    waiting: BTreeMap<Rank, T>,
-    /// Calls that were requeued and have not started.
-    called: BTreeSet<(Id, Rank)>,
+    waiting: OrderedMap<Rank, T>,
+    /// The expirations of the calls that were called and have not started, by [`Id`] and arrival.
+    called: OrderedMap<(u64, u64), u64>,
     came: u64,
     /// The number of queued calls that ended since the last search for ended calls among the held
     /// ones.
@@ -66,7 +63,7 @@ impl<T> TaskLimits<T> {
 
 impl<T> TaskLimit<T> {
     fn new(task: &'static TaskInfo, limit: usize) -> Self {
-        Self { task, limit, running: 0, waiting: BTreeMap::new(), called: BTreeSet::new(), came: 0, ended: 0 }
+        Self { task, limit, running: 0, waiting: OrderedMap::new(), called: OrderedMap::new(), came: 0, ended: 0 }
     }
 
     /// Returns whether one more call may run.
@@ -107,10 +104,7 @@ impl<T> TaskLimit<T> {
             return Vec::new();
         }
         self.ended = 0;
-        let (stay, gone): (_, BTreeMap<_, _>) =
-            mem::take(&mut self.waiting).into_iter().partition(|(_, call)| waits(call));
-        self.waiting = stay;
-        gone.into_values().collect()
+        self.waiting.remove_unless(waits)
     }
 
     /// Removes and returns the next call to be requeued, if the limit permits one more. The caller
@@ -124,18 +118,20 @@ impl<T> TaskLimit<T> {
 
     /// Marks a call that returns to its lane.
     pub(in crate::pool) fn mark_requeued(&mut self, id: Id, rank: Rank) {
-        self.called.insert((id, rank));
+        self.called.insert((id as u64, rank.1), rank.0);
     }
 
     fn take_requeued(&mut self, id: Id) -> Option<Rank> {
-        let called = self.first_called(id)?;
-        self.called.remove(&called);
-        Some(called.1)
+        let rank = self.first_called(id)?;
+        self.called.remove((id as u64, rank.1));
+        Some(rank)
     }
 
-    /// Returns the first rank with which this call was requeued.
-    fn first_called(&self, id: Id) -> Option<(Id, Rank)> {
-        self.called.range((id, Rank::default())..).next().copied().filter(|(called, _)| *called == id)
+    /// Returns the first rank with which this call was called.
+    fn first_called(&self, id: Id) -> Option<Rank> {
+        let id = id as u64;
+        let called = self.called.iter_from((id, 0)).take_while(|((called, _), _)| *called == id);
+        called.map(|((_, came), expires)| (*expires, came)).min()
     }
 
     /// Removes all marks of a call. A raised call may have been requeued with both its entries.

@@ -2,10 +2,10 @@
 //! them.
 
 use crate::{
-    util::unwind,
+    util::{ordered_map::OrderedMap, unwind},
     wake::{AfterUnlock, Deferred, WaiterHome, WaiterSet},
 };
-use std::{collections::BTreeMap, mem, sync::Arc, thread::JoinHandle};
+use std::{mem, sync::Arc, thread::JoinHandle};
 
 /// A list of a pool's threads, from before they start until their last function has returned.
 #[derive(Default)]
@@ -19,7 +19,7 @@ pub(in crate::pool) struct State {
     alive: usize,
     /// The handles to join the threads, by number. A thread that ends removes its handle, unless
     /// the pool ends.
-    handles: BTreeMap<u64, Option<JoinHandle<()>>>,
+    handles: OrderedMap<u64, Option<JoinHandle<()>>>,
     /// Whether the pool ends. A wait for its end joins the threads.
     keeps_handles: bool,
     waiting: WaiterSet,
@@ -67,7 +67,7 @@ impl Roster {
     /// Keeps the handle of a thread that was started, unless the thread has ended.
     pub(in crate::pool) fn set_handle(&self, number: u64, handle: JoinHandle<()>) {
         let mut handle = Some(handle);
-        self.state.with(|state, _| state.handles.get_mut(&number).map(|known| mem::swap(known, &mut handle)));
+        self.state.with(|state, _| state.handles.get_mut(number).map(|known| mem::swap(known, &mut handle)));
         drop(handle);
     }
 
@@ -99,7 +99,7 @@ impl Drop for Present {
             if state.alive == 0 {
                 state.waiting.notify_all(after);
             }
-            if state.keeps_handles { None } else { state.handles.remove(&self.number) }
+            if state.keeps_handles { None } else { state.handles.remove(self.number) }
         });
         drop(handle); // detaches the current thread
     }

@@ -304,6 +304,7 @@ impl PoolShared {
 }
 
 /// Runs a claimed call. A panic of its destructors is ignored.
+#[inline]
 pub(super) fn run_call(call: CallRef<dyn ErasedCall>, host: Option<Arc<dyn Backend>>, now: u64) -> RunResult {
     unwind::catch(|| call.run(host, now)).unwrap_or(RunResult::Finished)
 }

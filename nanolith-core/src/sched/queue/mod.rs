@@ -223,6 +223,7 @@ impl<T> BoundedQueue<T> {
 
     /// Counts that a queued call begins. It uses a free slot until the owner of the queue counts
     /// the slots again.
+    #[inline]
     pub(crate) fn on_start(&mut self, inside: bool) -> WakeList {
         *self.queued.of(inside) -= 1;
         self.free_slots = self.free_slots.saturating_sub(1);

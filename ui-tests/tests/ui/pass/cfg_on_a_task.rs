@@ -52,6 +52,18 @@ pub mod geometry {
     }
 }
 
+/// A set without tasks.
+pub struct Empty;
+
+#[define]
+impl Empty {
+    /// Is not there.
+    #[cfg(any())]
+    pub fn absent(x: Missing) -> AlsoMissing {
+        x.into()
+    }
+}
+
 /// A set that is not there at all.
 #[cfg(any())]
 #[define]
@@ -72,4 +84,5 @@ fn main() {
     assert_eq!(geometry::tasks().present(4).wait().unwrap(), 4);
     assert_eq!(Geometry::TASKS.iter().map(|task| task.name()).collect::<Vec<_>>(), ["present", "either"]);
     assert_eq!(geometry::Tasks::TASKS.len(), 1);
+    assert!(Empty::TASKS.is_empty());
 }

@@ -19,6 +19,9 @@ impl Private {
     fn also(x: i64) -> i64 {
         x
     }
+
+    #[task]
+    fn not_called() {}
 }
 
 /// Public, with a task that only this file may call.
