@@ -8,9 +8,9 @@
 //! sent.
 
 use nanolith::{
-    port::{self, Port, RecvTimeoutError},
+    port::{self, Port, RecvError},
     prelude::*,
-    time::MILLISECOND,
+    time::{Elapsed, MILLISECOND, timeout},
 };
 use std::{
     collections::BTreeMap,
@@ -60,10 +60,10 @@ impl<T: AsRef<[u8]> + Send + 'static> Batcher<T> {
                 if bytes(&batch) >= limits.bytes {
                     break Reason::Bytes;
                 }
-                match items.recv_timeout(due.saturating_duration_since(Instant::now())).await {
-                    Ok(item) => batch.push(item),
-                    Err(RecvTimeoutError::Timeout) => break Reason::Time,
-                    Err(RecvTimeoutError::Closed) => break Reason::Close,
+                match timeout(due.saturating_duration_since(Instant::now()), items.recv()).await {
+                    Ok(Ok(item)) => batch.push(item),
+                    Ok(Err(RecvError)) => break Reason::Close,
+                    Err(Elapsed) => break Reason::Time,
                 }
             };
             if batches.send((reason, batch)).await.is_err() {

@@ -5,7 +5,8 @@
 //! find.
 
 use nanolith::{
-    port::{self, Port, RecvTimeoutError},
+    BoxError,
+    port::{self, Port},
     prelude::*,
     time::{MILLISECOND, MINUTE},
 };
@@ -51,16 +52,17 @@ struct Reader {
 }
 
 impl Reader {
-    fn ask(&mut self, title: &str, limit: Duration) -> Result<usize, RecvTimeoutError> {
+    /// Returns the shelf, or `None` if there is no answer within `limit`.
+    fn ask(&mut self, title: &str, limit: Duration) -> Result<Option<usize>, BoxError> {
         self.asked += 1;
         let id = self.asked;
-        self.desk.send(Question { id, title: title.into() }).wait().map_err(|_| RecvTimeoutError::Closed)?;
-        let answer = self.desk.wait_for(|answer| answer.id == id).wait_timeout(limit);
+        self.desk.send(Question { id, title: title.into() }).wait()?;
+        let answer = self.desk.wait_for(|answer| answer.id == id).wait_timeout(limit).ok();
         // The messages left are answers to questions that were given up.
         for late in self.desk.try_iter() {
             println!("answer to question {} came late: shelf {}", late.id, late.shelf);
         }
-        answer.map(|answer| answer.shelf)
+        Ok(answer.transpose()?.map(|answer| answer.shelf))
     }
 }
 
@@ -71,7 +73,8 @@ fn main() -> Result<(), CallError> {
     let mut reader = Reader { desk, asked: 0 };
     for (title, limit) in [("Emma", MINUTE), ("Ulysses", 20 * MILLISECOND), ("Middlemarch", MINUTE)] {
         match reader.ask(title, limit) {
-            Ok(shelf) => println!("{title}: shelf {shelf}"),
+            Ok(Some(shelf)) => println!("{title}: shelf {shelf}"),
+            Ok(None) => println!("{title}: no answer in time"),
             Err(reason) => println!("{title}: {reason}"),
         }
         if title == "Ulysses" {

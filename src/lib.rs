@@ -1,8 +1,8 @@
 //! Plain functions as typed calls, run on a thread pool or on services that own their state.
 //!
 //! [`#[define]`](macro@define) on an `impl` block or a module generates a method for each public
-//! function. The method returns a [`Call`]: block on it with `.wait()`, await it on any runtime, or
-//! `.submit()` it for a [`Handle`].
+//! function. The method returns a [`Call`]: block on it with `.wait()` (of the trait [`Wait`]), await
+//! it on any runtime, or `.submit()` it for a [`Handle`].
 //!
 //! ```
 //! use nanolith::prelude::*;
@@ -89,6 +89,7 @@ pub use {
     task::{Context, Priority, TaskSet},
 };
 
+pub use nanolith_core::context::Wait;
 #[cfg(feature = "layers")]
 pub use nanolith_core::layers;
 #[cfg(feature = "pipeline")]
@@ -144,7 +145,7 @@ pub mod call {
         call::Progress,
         context::{WithPriority, with_priority, with_priority_async},
         error::{BoxError, CallError, CallTrace, Panic, ParentCall, SubmitError, TaskError},
-        typed::{Call, Flatten, Handle, ProgressReceiver, SendFuture, Submit},
+        typed::{Call, Flatten, Handle, ProgressReceiver, RecvProgress, SendFuture, Submit},
     };
 }
 
@@ -299,8 +300,8 @@ pub mod group {
 /// ```
 pub mod sync {
     pub use nanolith_core::sync::{
-        Acquire, AcquireError, AcquireTimeoutError, Backoff, CancelToken, Cancelled, DropGuard, MainGuard,
-        MainGuardTimeoutError, Permit, Semaphore, TryAcquireError, main_guard,
+        Acquire, AcquireError, Backoff, CancelToken, Cancelled, DropGuard, MainGuard, MainGuardTimeoutError, Permit,
+        Semaphore, TryAcquireError, main_guard,
     };
 }
 
@@ -365,7 +366,8 @@ pub mod bulk {
     pub use nanolith_core::bulk::*;
 }
 
-/// The names that most programs need: the attributes, calls and their errors, pools and services.
+/// The names that most programs need: the attributes, calls and their errors, pools and services,
+/// and the trait [`Wait`].
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -376,8 +378,8 @@ pub mod bulk {
 /// ```
 pub mod prelude {
     pub use crate::{
-        Call, CallError, Context, Handle, Pool, Priority, Service, after_task, before_task, define, init, on_close,
-        on_message, on_stream,
+        Call, CallError, Context, Handle, Pool, Priority, Service, Wait, after_task, before_task, define, init,
+        on_close, on_message, on_stream,
     };
     pub use nanolith_macros::task;
 }

@@ -139,7 +139,7 @@ fn latest_progress_value_is_seen() {
     let seen = pollster::block_on(async {
         let mut progress = job.progress();
         let mut seen = Vec::new();
-        while let Some(step) = progress.next().await {
+        while let Some(step) = progress.recv().await {
             seen.push(step);
             assert_eq!(progress.latest(), Some(step));
             go.send(()).expect("it climbs");

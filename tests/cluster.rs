@@ -1262,7 +1262,7 @@ fn moved_call_reports_progress() {
     door.open();
     let mut seen = Vec::new();
     pollster::block_on(async {
-        while let Some(update) = progress.next().await {
+        while let Some(update) = progress.recv().await {
             seen.push(update.done);
         }
     });

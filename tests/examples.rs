@@ -69,7 +69,7 @@ fn request_response_discards_a_late_answer() {
         run("request_response", &[]),
         [
             "Emma: shelf 4",
-            "Ulysses: timed out waiting for a message",
+            "Ulysses: no answer in time",
             "answer to question 2 came late: shelf 7",
             "Middlemarch: shelf 11",
             "library: closed",

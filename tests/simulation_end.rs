@@ -4,7 +4,7 @@
 
 use futures_util::StreamExt;
 use nanolith::{
-    Cluster, Local, TaskSet,
+    Cluster, Local, TaskSet, Wait,
     bulk::{each, map},
     executor::OnFull,
     layers::{Hedge, Layer, RateLimit, Retry, Timeout},
@@ -691,9 +691,14 @@ fn time_out_ends() {
 fn receive_with_a_limit_ends() {
     let (ours, theirs) = port::pair::<(), u32>();
     let ours: &'static Port<(), u32> = Box::leak(Box::new(ours));
-    let [awaited, blocking] = left(|| [ours.recv_timeout(HOUR), ours.recv_timeout(HOUR)]);
-    assert!(ends(move || pollster::block_on(awaited)).is_err());
-    assert!(ends(move || blocking.wait()).is_err());
+    let mut awaited = left(|| {
+        let mut limited = Box::pin(timeout(HOUR, ours.recv()));
+        assert!(poll_once(&mut limited).is_pending());
+        limited
+    });
+    assert_eq!(ends(move || pollster::block_on(awaited.as_mut())), Err(Elapsed));
+    let receiving = left(|| ours.recv());
+    assert!(ends(move || receiving.wait_timeout(MILLISECOND).is_err()));
     drop(theirs);
 }
 
@@ -718,7 +723,7 @@ fn receiver_ends_when_its_sender_ran_in_the_simulation() {
     let (mut reader, mut items, mut subscriber): (StreamReader<()>, ItemReceiver<u32>, _) = (reader, items, subscriber);
     let port: Port<(), u32> = port;
     assert!(ends(move || port.recv().wait()).is_err());
-    assert!(ends(move || reader.read_timeout(HOUR).wait().map(drop)).is_err());
+    assert!(ends(move || reader.read().wait().map(drop)).is_err());
     assert!(ends(move || items.recv().wait()).is_err());
     assert!(ends(move || subscriber.recv().wait().map(|_: u32| ())).is_err());
 }
@@ -789,7 +794,7 @@ fn handle_of_a_thread_ends() {
 #[test]
 fn main_guard_ends() {
     left(|| Work::tasks().after(HOUR).keep_alive(true).submit().detach());
-    assert!(ends(|| nanolith::sync::main_guard().wait()).is_ok());
+    assert!(ends(|| nanolith::sync::main_guard().join()).is_ok());
 }
 
 // ----- the steps of the end
@@ -970,10 +975,8 @@ fn limits_keep_the_clock_of_their_creation() {
     let (ours, _theirs) = port::pair::<(), u32>();
     let mut limited = clock.run(|| Box::pin(timeout(HOUR, sleep(2 * HOUR))));
     assert!(poll_once(&mut limited).is_pending(), "the limit counts from here, by this thread's clock");
-    let mut receiving = clock.run(|| ours.recv_timeout(HOUR));
-    assert!(poll_once(&mut receiving).is_pending());
-    clock.advance(HOUR);
-    assert!(poll_once(&mut receiving).is_ready());
+    let receiving = ours.recv();
+    assert!(clock.run(|| receiving.wait_timeout(Duration::ZERO)).is_err());
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use nanolith::{
     Cluster,
-    messenger::{LagPolicy, Messenger, RecvTimeoutError},
+    messenger::{LagPolicy, Messenger, RecvError},
     pool::GlobalPool,
     prelude::*,
     service::Restart,
@@ -311,15 +311,15 @@ impl Town {
             let mut next = HashMap::new();
             let (mut seen, mut skipped, mut lost) = (0_u64, 0, 0);
             for _ in 0..random.u16(1..2_000) {
-                match heard.recv_timeout(50 * MILLISECOND).wait() {
-                    Ok((sender, n)) => {
+                match heard.recv().wait_timeout(50 * MILLISECOND) {
+                    Ok(Ok((sender, n))) => {
                         let expected = next.insert(sender, n + 1).unwrap_or(n);
                         assert!(n >= expected, "nothing comes twice, and nothing overtakes");
                         skipped += n - expected;
                         seen += 1;
                     }
-                    Err(RecvTimeoutError::Lost(count)) => lost += count,
-                    Err(_) => break,
+                    Ok(Err(RecvError::Lost(count))) => lost += count,
+                    Ok(Err(_)) | Err(_) => break,
                 }
             }
             assert!(skipped <= lost, "{skipped} were missed, and {lost} reported");
@@ -334,9 +334,9 @@ impl Town {
         while !self.is_over() {
             let mut events = self.service(&mut random).control().events();
             for _ in 0..100 {
-                match events.recv_timeout(20 * MILLISECOND).wait() {
-                    Ok(_) | Err(RecvTimeoutError::Lost(_)) => add(&self.tally.said, 1),
-                    Err(_) => break,
+                match events.recv().wait_timeout(20 * MILLISECOND) {
+                    Ok(Ok(_) | Err(RecvError::Lost(_))) => add(&self.tally.said, 1),
+                    Ok(Err(_)) | Err(_) => break,
                 }
             }
         }

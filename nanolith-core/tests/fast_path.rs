@@ -6,7 +6,7 @@ mod common;
 
 use common::{Any, AnyCalls, LONG, gate};
 use nanolith::{
-    CallError, Handle, Pool, Priority, Service,
+    CallError, Handle, Pool, Priority, Service, Wait,
     executor::OnFull,
     pool::{Concurrency, PoolBuilder},
 };

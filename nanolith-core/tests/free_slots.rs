@@ -5,7 +5,7 @@
 mod common;
 
 use common::{Any, AnyCalls, gate};
-use nanolith::{CallError, Executor, Handle, Pool, TaskSet, executor::OnFull, pool::Concurrency};
+use nanolith::{CallError, Executor, Handle, Pool, TaskSet, Wait, executor::OnFull, pool::Concurrency};
 use std::{sync::mpsc::Sender, thread};
 
 /// Returns a pool of two slots, in which one call may wait beyond them.

@@ -5,7 +5,7 @@ mod common;
 
 use common::{Any, AnyCalls, LONG, gate};
 use nanolith::{
-    CallError, Pool,
+    CallError, Pool, Wait,
     pool::Concurrency,
     task::{ThreadKind, current},
 };

@@ -6,7 +6,7 @@
 mod common;
 
 use common::{Any, AnyCalls, LONG, gate};
-use nanolith::{CallError, Pool, pool::Concurrency, task::block_in_place};
+use nanolith::{CallError, Pool, Wait, pool::Concurrency, task::block_in_place};
 use std::{
     sync::{
         Arc, Mutex,

@@ -5,7 +5,7 @@
 mod common;
 
 use common::{Any, gate};
-use nanolith::{CallError, Pool, Priority, executor::OnFull, pool::Concurrency};
+use nanolith::{CallError, Pool, Priority, Wait, executor::OnFull, pool::Concurrency};
 use std::{
     sync::{
         Arc, Mutex,

@@ -8,7 +8,9 @@
 mod common;
 
 use common::{Any, AnyCalls};
-use nanolith::{CallError, Handle, Pool, Priority, TaskSet, executor::MaxQueue, pool::Concurrency, time::MockClock};
+use nanolith::{
+    CallError, Handle, Pool, Priority, TaskSet, Wait, executor::MaxQueue, pool::Concurrency, time::MockClock,
+};
 use proptest::{prelude::*, test_runner::TestCaseResult};
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -6,7 +6,7 @@ mod common;
 
 use common::{Any, AnyCalls, LONG, gate};
 use nanolith::{
-    CallError, Pool, Priority,
+    CallError, Pool, Priority, Wait,
     executor::{MaxQueue, OnFull},
     pool::{Concurrency, PoolBuilder},
 };

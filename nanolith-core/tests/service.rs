@@ -6,7 +6,7 @@ mod common;
 
 use common::{Any, AnyCalls, LONG, gate};
 use nanolith::{
-    CallError, Pool, Service,
+    CallError, Pool, Service, Wait,
     executor::{OnFull, OwnsState},
     pool::BuildError,
     service::{CloseError, LaunchError, OnPanic, ServiceRef},

@@ -11,6 +11,7 @@ use crate::{
     work::{Sum, check_elsewhere, check_total},
 };
 use bus::Bus;
+use nanolith::Wait;
 use nanolith::messenger::{LagPolicy, Messenger, Subscriber};
 use std::thread;
 use tokio::{sync::broadcast, task};

@@ -10,6 +10,7 @@ use crate::{
     peers::spin::until_soon,
 };
 use bytes::Bytes;
+use nanolith::Wait;
 use nanolith::stream::{self, Credits};
 use std::{hint::black_box, iter, sync::mpsc, thread};
 

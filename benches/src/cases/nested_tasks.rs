@@ -9,6 +9,7 @@ use crate::{
     work::{Body, Tiny, caught, check_value},
 };
 use futures_util::future::join_all;
+use nanolith::Wait;
 use std::{future::Future, sync::mpsc};
 
 /// The children of each parent.

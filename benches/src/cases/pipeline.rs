@@ -10,7 +10,7 @@ use crate::{
     peers::{cores, pools::rayon_pool, runtime},
     work::{grind, mix, turns_a_microsecond},
 };
-use nanolith::{Pool, pipeline::Pipeline, pool::Concurrency};
+use nanolith::{Pool, Wait, pipeline::Pipeline, pool::Concurrency};
 use rayon::prelude::*;
 use std::{hint::black_box, thread};
 use tokio::{sync::mpsc, task};

@@ -11,6 +11,7 @@ use crate::{
     peers::nanolith_tasks::Numbers,
     work::thread_number,
 };
+use nanolith::Wait;
 use std::{collections::VecDeque, hint::black_box};
 
 const ROOTS: u64 = 1_000_000;

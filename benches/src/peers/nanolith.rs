@@ -10,6 +10,7 @@ use ::nanolith::{
     pool::Concurrency,
     prelude::{Handle, Pool},
 };
+use nanolith::Wait;
 use std::{future::Future, marker::PhantomData};
 use tokio::runtime::Runtime;
 

@@ -4,6 +4,7 @@
 
 use super::batch::Done;
 use crate::{
+    context::Wait,
     error::CallError,
     executor::{Crew, Executor},
     task::{TaskSet, Work},

@@ -14,7 +14,7 @@ use std::any::Any;
 /// [`map_reduce`].
 ///
 /// ```
-/// use nanolith::{Pool, bulk::{self, Mapping}};
+/// use nanolith::{Pool, bulk::{self, Mapping}, prelude::*};
 /// # let pool = Pool::builder().build()?;
 /// let roots: Mapping<'_, Pool, Vec<f64>> = bulk::map(&pool, vec![4.0, 9.0], f64::sqrt);
 /// let roots = roots.submit(); // a `Handle`, which may be cancelled

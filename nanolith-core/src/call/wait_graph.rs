@@ -10,14 +10,14 @@ use crate::util::prefetch::PrefetchTarget;
 
 /// What a task waits for.
 #[derive(Clone)]
-pub(crate) enum Wait {
+pub(crate) enum WaitTarget {
     /// The end of a call, and the executor that has the call, if the waiting side knows it.
     Call(Option<ExecutorId>, CallRef<dyn ErasedCall>),
     /// Queue room for a call at the executor.
     Room { host: ExecutorId, call: CallRef<dyn ErasedCall>, is_message: bool },
 }
 
-impl Wait {
+impl WaitTarget {
     pub(crate) fn call(&self) -> &CallRef<dyn ErasedCall> {
         match self {
             Self::Call(_, call) | Self::Room { call, .. } => call,
@@ -29,7 +29,7 @@ impl Wait {
 #[derive(Clone)]
 pub(crate) struct BlockedWaiter {
     pub(crate) call: Option<CallRef<dyn ErasedCall>>,
-    pub(crate) wait: Wait,
+    pub(crate) wait: WaitTarget,
 }
 
 impl BlockedWaiter {
@@ -59,7 +59,7 @@ impl Needs {
     }
 
     /// Requires what a task waits for.
-    pub(crate) fn of_wait(wait: &Wait) -> Self {
+    pub(crate) fn of_wait(wait: &WaitTarget) -> Self {
         Self::All(vec![Node::of_wait(wait)])
     }
 
@@ -89,12 +89,12 @@ impl Node {
         Self { call, host: Some(host), needs_room: false, is_message: false }
     }
 
-    pub(crate) fn of_wait(wait: &Wait) -> Self {
+    pub(crate) fn of_wait(wait: &WaitTarget) -> Self {
         match wait {
-            Wait::Room { host, call, is_message } => {
+            WaitTarget::Room { host, call, is_message } => {
                 Self { call: call.clone(), host: Some(*host), needs_room: true, is_message: *is_message }
             }
-            Wait::Call(host, call) => {
+            WaitTarget::Call(host, call) => {
                 let mut call = call.clone();
                 while let Some(onward) = call.header().delegate() {
                     call = onward;

@@ -6,8 +6,7 @@ use super::{
     join_all::ClusterClose,
 };
 use crate::{
-    call::backend::WouldDeadlock,
-    context::block_on,
+    context::wait::{self, Sealed, Wait},
     service::{InitError, LaunchError, ServiceRef},
     task::TaskSet,
 };
@@ -18,6 +17,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 /// A future of a member's start, with the error type of `#[init]` erased.
@@ -91,27 +91,6 @@ impl<S: TaskSet> AddMember<S> {
         Self { start: Some(cluster.start()), cluster: cluster.clone() }
     }
 
-    /// Blocks until the member has started.
-    ///
-    /// ```
-    /// # use nanolith::{Cluster, prelude::*};
-    /// # use nanolith_doc_sets::*;
-    /// let geometry = Cluster::launch(0, Geometry::service).wait()?;
-    /// geometry.control().add().wait()?;
-    /// assert_eq!(geometry.add(4, 5).wait()?, 9);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`AddError`] if the member did not start, or the cluster is closed.
-    pub fn wait(self) -> Result<MemberId, AddError> {
-        match block_on::block_on(self, None) {
-            Ok(added) => added,
-            Err(WouldDeadlock) => unreachable!("a wait without a target cannot deadlock"),
-        }
-    }
-
     fn poll_start(&mut self, cx: &mut Context<'_>) -> Poll<Result<MemberId, AddError>> {
         let Some(Ok((id, starting))) = &mut self.start else {
             let error = self.start.take().and_then(Result::err);
@@ -139,6 +118,16 @@ impl<S: TaskSet> Future for AddMember<S> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.poll_start(cx)
+    }
+}
+
+impl<S: TaskSet> Sealed for AddMember<S> {}
+
+impl<S: TaskSet> Wait for AddMember<S> {
+    type Pending = Self;
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        wait::timeout(self, limit)
     }
 }
 
@@ -187,27 +176,6 @@ impl<S: TaskSet> Resize<S> {
     pub(super) fn new(adding: Vec<AddMember<S>>, closing: ClusterClose<S>) -> Self {
         Self { adding, closing: Some(closing), failed: None }
     }
-
-    /// Blocks until the new members have started, and the removed members have ended.
-    ///
-    /// ```
-    /// # use nanolith::{Cluster, prelude::*};
-    /// # use nanolith_doc_sets::*;
-    /// let geometry = Cluster::launch(3, Geometry::service).wait()?;
-    /// geometry.control().resize(1).wait()?;
-    /// assert_eq!(geometry.control().members().len(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// The [`AddError`] of the first member that did not start.
-    pub fn wait(self) -> Result<(), AddError> {
-        match block_on::block_on(self, None) {
-            Ok(resized) => resized,
-            Err(WouldDeadlock) => unreachable!("a wait without a target cannot deadlock"),
-        }
-    }
 }
 
 impl<S: TaskSet> Future for Resize<S> {
@@ -229,6 +197,16 @@ impl<S: TaskSet> Future for Resize<S> {
             return Poll::Pending;
         }
         Poll::Ready(failed.take().map_or(Ok(()), Err))
+    }
+}
+
+impl<S: TaskSet> Sealed for Resize<S> {}
+
+impl<S: TaskSet> Wait for Resize<S> {
+    type Pending = Self;
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        wait::timeout(self, limit)
     }
 }
 

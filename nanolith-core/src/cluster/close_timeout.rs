@@ -2,7 +2,12 @@
 //! limit for all members.
 
 use super::join_all::ClusterClose;
-use crate::{call::backend::WouldDeadlock, context::block_on, service::CloseError, task::TaskSet, time::Limit};
+use crate::{
+    context::wait::{self, Sealed, Wait},
+    service::CloseError,
+    task::TaskSet,
+    time::Limit,
+};
 use std::{
     fmt,
     future::Future,
@@ -27,6 +32,11 @@ use std::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// # Errors
+///
+/// [`CloseError::Unfinished`] counts the calls of all members that did not finish within the
+/// limit. The other errors are those of [`ClusterClose::wait`].
+///
 /// # Cancel safety
 ///
 /// If this is dropped, the members close without a limit.
@@ -40,24 +50,6 @@ impl<S: TaskSet> ClusterCloseTimeout<S> {
     pub(super) fn new(closing: ClusterClose<S>, limit: Duration) -> Self {
         Self { closing, limit: Limit::new(limit) }
     }
-
-    /// Blocks until all members have ended, or until the limit.
-    ///
-    /// ```
-    /// # use nanolith::{Cluster, prelude::*, time::MINUTE};
-    /// # use nanolith_doc_sets::*;
-    /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
-    /// geometry.close_timeout(MINUTE).wait()?; // nothing was left to do
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`CloseError::Unfinished`] counts the calls of all members that did not finish within the
-    /// limit. The other errors are those of [`ClusterClose::wait`].
-    pub fn wait(self) -> Result<(), CloseError> {
-        block_on::block_on(self, None).unwrap_or_else(|WouldDeadlock| Err(CloseError::WouldDeadlock))
-    }
 }
 
 impl<S: TaskSet> Future for ClusterCloseTimeout<S> {
@@ -68,6 +60,16 @@ impl<S: TaskSet> Future for ClusterCloseTimeout<S> {
             return Poll::Ready(ended);
         }
         self.limit.poll(cx).map(|()| Err(CloseError::Unfinished(self.closing.end_at_limit())))
+    }
+}
+
+impl<S: TaskSet> Sealed for ClusterCloseTimeout<S> {}
+
+impl<S: TaskSet> Wait for ClusterCloseTimeout<S> {
+    type Pending = Self;
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        wait::timeout(self, limit)
     }
 }
 

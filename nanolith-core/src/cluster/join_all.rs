@@ -3,8 +3,7 @@
 
 use super::cluster_shared::MemberId;
 use crate::{
-    call::backend::WouldDeadlock,
-    context::block_on,
+    context::wait::{self, Sealed, Wait},
     error::CallError,
     pool::CloseTimeoutError,
     service::{Close, CloseError},
@@ -16,6 +15,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 /// A future that waits for the end of all members of a cluster, including the members that were
@@ -57,23 +57,6 @@ impl<S: TaskSet> ClusterClose<S> {
         let nothing = CloseTimeoutError::new(0, 0);
         self.members.iter().map(Close::end_at_limit).fold(nothing, CloseTimeoutError::and)
     }
-
-    /// Blocks until all members are over.
-    ///
-    /// ```
-    /// # use nanolith::{Cluster, prelude::*};
-    /// # use nanolith_doc_sets::*;
-    /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
-    /// geometry.close().wait()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// The first error of a member: see [`CloseError`].
-    pub fn wait(self) -> Result<(), CloseError> {
-        block_on::block_on(self, None).unwrap_or_else(|WouldDeadlock| Err(CloseError::WouldDeadlock))
-    }
 }
 
 impl<S: TaskSet> Future for ClusterClose<S> {
@@ -92,6 +75,16 @@ impl<S: TaskSet> Future for ClusterClose<S> {
             return Poll::Pending;
         }
         Poll::Ready(failed.take().map_or(Ok(()), Err))
+    }
+}
+
+impl<S: TaskSet> Sealed for ClusterClose<S> {}
+
+impl<S: TaskSet> Wait for ClusterClose<S> {
+    type Pending = Self;
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        wait::timeout(self, limit)
     }
 }
 
@@ -130,24 +123,6 @@ impl<T: 'static> CallAll<T> {
     pub(super) fn new(calls: Vec<OneCall<T>>) -> Self {
         Self { calls: join_all(calls) }
     }
-
-    /// Submits the calls and blocks until all are over. Returns one result for each member, in the
-    /// order of their numbers.
-    ///
-    /// ```
-    /// # use nanolith::{Cluster, prelude::*};
-    /// # use nanolith_doc_sets::*;
-    /// let counter = Cluster::launch(2, || Counter::service(10)).wait()?;
-    /// let totals = counter.control().call_all(|counter| counter.bump(5)).wait();
-    /// assert!(totals.into_iter().all(|(_, total)| matches!(total, Ok(15))));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn wait(self) -> Vec<(MemberId, Result<T, CallError>)> {
-        // A wait without a target executor cannot fail as a deadlock. A call to the waiting member
-        // itself ends with an error.
-        block_on::block_on(self, None).unwrap_or_default()
-    }
 }
 
 impl<T: 'static> Future for CallAll<T> {
@@ -155,6 +130,16 @@ impl<T: 'static> Future for CallAll<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(ready!(Pin::new(&mut self.calls).poll(cx)))
+    }
+}
+
+impl<T: 'static> Sealed for CallAll<T> {}
+
+impl<T: 'static> Wait for CallAll<T> {
+    type Pending = Self;
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        wait::timeout(self, limit)
     }
 }
 

@@ -3,8 +3,7 @@
 
 use super::{Cluster, add_member::Starting, cluster_shared::MemberId, join_all::ClusterClose};
 use crate::{
-    call::backend::WouldDeadlock,
-    context::block_on,
+    context::wait::{self, Sealed, Wait},
     service::{Launch, LaunchError, ServiceBuilder, ServiceRef},
     task::TaskSet,
 };
@@ -14,6 +13,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 mod sealed {
@@ -96,26 +96,6 @@ impl<S: TaskSet, E: 'static> ClusterLaunch<S, E> {
         Self { cluster: Some(cluster), pending, started: Vec::new(), failed: None, closing: None }
     }
 
-    /// Blocks until all members have started.
-    ///
-    /// ```
-    /// # use nanolith::{Cluster, prelude::*};
-    /// # use nanolith_doc_sets::*;
-    /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
-    /// assert_eq!(geometry.add(4, 5).wait()?, 9);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`ClusterLaunchError`] with the first member that did not start.
-    pub fn wait(self) -> Result<Cluster<S>, ClusterLaunchError<E>> {
-        match block_on::block_on(self, None) {
-            Ok(launched) => launched,
-            Err(WouldDeadlock) => unreachable!("a wait without a target cannot deadlock"),
-        }
-    }
-
     fn poll_members(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Self { pending, started, failed, .. } = self;
         pending.retain_mut(|(id, launch)| match Pin::new(launch).poll(cx) {
@@ -156,6 +136,16 @@ impl<S: TaskSet, E: 'static> Future for ClusterLaunch<S, E> {
             cluster.inner().join(id, service);
         }
         Poll::Ready(Ok(cluster))
+    }
+}
+
+impl<S: TaskSet, E: 'static> Sealed for ClusterLaunch<S, E> {}
+
+impl<S: TaskSet, E: 'static> Wait for ClusterLaunch<S, E> {
+    type Pending = Self;
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        wait::timeout(self, limit)
     }
 }
 

@@ -5,7 +5,9 @@ pub(crate) mod inline;
 pub(crate) mod priority_scope;
 mod sleep;
 pub(crate) mod thread_context;
+pub(crate) mod wait;
 
 pub use block_on::block_in_place;
 pub use priority_scope::{WithPriority, with_priority, with_priority_async};
 pub use thread_context::{Current, current};
+pub use wait::Wait;

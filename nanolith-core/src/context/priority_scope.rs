@@ -1,13 +1,17 @@
 //! [`with_priority`] opens a priority scope: a call that is submitted within it has the scope's
 //! priority by default.
 
-use super::{block_on, thread_context};
+use super::{
+    thread_context,
+    wait::{self, Sealed, Wait},
+};
 use crate::meta::priority::Priority;
 use std::{
     fmt,
     future::Future,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 /// Runs `f` in a scope of `priority`. Each call that `f` submits has this priority, unless the call
@@ -73,19 +77,22 @@ pub struct WithPriority<F> {
     future: Pin<Box<F>>,
 }
 
-impl<F: Future> WithPriority<F> {
-    /// Blocks until the future is ready. Within a task, the slot is released meanwhile.
-    pub fn wait(self) -> F::Output {
-        block_on::block_on_any(self)
-    }
-}
-
 impl<F: Future> Future for WithPriority<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let Self { priority, future } = &mut *self;
         thread_context::with_priority(*priority, || future.as_mut().poll(cx))
+    }
+}
+
+impl<F: Future> Sealed for WithPriority<F> {}
+
+impl<F: Future> Wait for WithPriority<F> {
+    type Pending = Self;
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        wait::timeout(self, limit)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     call::{
         backend::{Backend, ErasedCall, ExecutorId},
         call_ref::CallRef,
-        wait_graph::{BlockedWaiter, Needs, Node, Wait},
+        wait_graph::{BlockedWaiter, Needs, Node, WaitTarget},
     },
     context::thread_context,
     error::wait_cycle::WaitCycle,
@@ -33,7 +33,7 @@ pub(crate) struct BlockedWait {
     /// What the executor's thread waited for before. `None` if the executor has several threads.
     before: Option<Option<BlockedWaiter>>,
     /// The call that runs on this thread, and what it waited for before.
-    call: Option<(CallRef<dyn ErasedCall>, Option<Wait>)>,
+    call: Option<(CallRef<dyn ErasedCall>, Option<WaitTarget>)>,
 }
 
 /// The maximum number of steps along a chain of waits. A cycle that this thread is not part of has
@@ -49,7 +49,7 @@ impl BlockedWait {
     /// Returns the cycle, if the wait closes a cycle of blocking waits. Each thread registers its
     /// edge before it looks for other edges. So at least one of the threads that close a cycle sees
     /// it.
-    pub(crate) fn begin(wait: impl FnOnce() -> Wait) -> Result<Option<Self>, WaitCycle> {
+    pub(crate) fn begin(wait: impl FnOnce() -> WaitTarget) -> Result<Option<Self>, WaitCycle> {
         let Some(host) = thread_context::current_backend() else { return Ok(None) };
         let (call, wait) = (thread_context::running_call(), wait());
         let waiter = BlockedWaiter { call: call.clone(), wait: wait.clone() };
@@ -81,17 +81,17 @@ impl BlockedWait {
         let here = thread_context::current_executor();
         let Some(target) = target.filter(|_| here.is_some() && here != target) else { return Ok(None) };
         let waits = target.get().is_some_and(|host| host.waits_for_room());
-        if waits { Self::begin(|| Wait::Room { host: target, call: call(), is_message }) } else { Ok(None) }
+        if waits { Self::begin(|| WaitTarget::Room { host: target, call: call(), is_message }) } else { Ok(None) }
     }
 
     /// Follows the chain of blocking waits from `wait` on. Each thread of the chain waits for one
     /// thing, so the chain has no branches.
-    fn cycle(&self, mut wait: Wait) -> Option<WaitCycle> {
+    fn cycle(&self, mut wait: WaitTarget) -> Option<WaitCycle> {
         let mut steps = vec![wait_step(self.call.as_ref().map(|(call, _)| call), Some(self.host.id()), false)];
         for _ in 0..LONGEST_CHAIN {
             let (mut call, mut holder, needs_room) = match wait {
-                Wait::Call(host, call) => (call, host, false),
-                Wait::Room { host, call, .. } => (call, Some(host), true),
+                WaitTarget::Call(host, call) => (call, host, false),
+                WaitTarget::Room { host, call, .. } => (call, Some(host), true),
             };
             if call.is_over() {
                 return None; // the task that waits for `call` is about to go on

@@ -7,7 +7,7 @@
 //! checked pays one store for each pending poll of a handle.
 
 use super::check;
-use crate::call::wait_graph::Wait;
+use crate::call::wait_graph::WaitTarget;
 use crate::{
     call::{backend::ErasedCall, call_ref::CallRef, header::Header},
     context::thread_context,
@@ -23,7 +23,7 @@ use std::{
 #[derive(Clone, Default)]
 pub(crate) struct Probe {
     /// The waits of this crate at which the task is pending.
-    pub(crate) waits: Vec<Wait>,
+    pub(crate) waits: Vec<WaitTarget>,
     /// Whether something else may wake the task.
     pub(crate) has_others: bool,
 }
@@ -45,7 +45,7 @@ impl Wake for Forward {
 struct Recording {
     /// The data pointer of the poll's waker.
     waker: *const (),
-    waits: Vec<Wait>,
+    waits: Vec<WaitTarget>,
     /// The clones of the waker that waits of this crate keep: the keeper and the call of each.
     kept: Vec<(Keeper, *const ())>,
     has_others: bool,
@@ -109,7 +109,7 @@ fn poll_probed<R>(
 
 /// Records that the running task is pending at `wait`. `keeper` keeps the waker of that wait.
 #[inline]
-pub(crate) fn pending(waker: &Waker, keeper: Keeper, wait: impl FnOnce() -> Wait) {
+pub(crate) fn pending(waker: &Waker, keeper: Keeper, wait: impl FnOnce() -> WaitTarget) {
     match thread_context::count_wait() {
         None => {}
         Some(is_probed) => {
@@ -122,7 +122,7 @@ pub(crate) fn pending(waker: &Waker, keeper: Keeper, wait: impl FnOnce() -> Wait
 }
 
 #[cold]
-fn record(waker: &Waker, keeper: Keeper, wait: Wait) {
+fn record(waker: &Waker, keeper: Keeper, wait: WaitTarget) {
     let call = wait.call().target_ptr();
     keeps(waker, keeper, call);
     with(|recording| {

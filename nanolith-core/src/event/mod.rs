@@ -27,7 +27,10 @@
 
 use crate::{
     call::backend::ExecutorId,
-    context::block_on,
+    context::{
+        block_on,
+        wait::{self, Sealed, Wait},
+    },
     wake::subscribers::{Subscribers, Subscription},
 };
 use futures_util::Stream;
@@ -37,6 +40,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 /// A stream of events: a `Stream`, a blocking iterator, and [`Events::recv`].
@@ -165,11 +169,13 @@ pub struct Next<'a, T> {
     events: &'a mut Events<T>,
 }
 
-impl<T> Next<'_, T> {
-    /// Blocks until the next event. Returns `None` after the last event.
-    ///
-    /// On the last free thread of a pool, a wait for an event of that pool returns `None` too,
-    /// because the wait would prevent the event.
+impl<T> Sealed for Next<'_, T> {}
+
+impl<T> Wait for Next<'_, T> {
+    type Pending = Self;
+
+    /// On the last free thread of a pool, a wait for an event of that pool returns `None`, because
+    /// the wait would prevent the event.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -179,10 +185,16 @@ impl<T> Next<'_, T> {
     /// assert_eq!(events.recv().wait(), None);
     /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
-    #[must_use]
-    pub fn wait(self) -> Option<T> {
+    fn wait(self) -> Option<T> {
         let executor = self.events.source.executor();
         block_on::block_on(self, executor).ok().flatten()
+    }
+
+    fn wait_timeout(self, limit: Duration) -> Result<Option<T>, Self> {
+        match self.events.source.executor() {
+            Some(executor) => wait::timeout_on(self, executor, limit).map(|event| event.ok().flatten()),
+            None => wait::timeout(self, limit),
+        }
     }
 }
 

@@ -2,12 +2,16 @@
 //! call, for all its calls, or for its end.
 
 use super::{HELPED, Patience, TaskGroup};
-use crate::{context::block_on, util::unwind};
+use crate::{
+    context::wait::{self, Sealed, Wait},
+    util::unwind,
+};
 use std::{
     fmt,
     future::Future,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 /// A future that waits for the next call of a group, from [`TaskGroup::join_next`].
@@ -27,16 +31,6 @@ impl<'g, T, E> JoinNext<'g, T, E> {
     }
 }
 
-impl<T: Send + 'static, E: Send + 'static> JoinNext<'_, T, E> {
-    /// Blocks until a call is over. Within a task, the thread's permit is lent meanwhile, and a
-    /// queued call of the same pool runs inline. If a task of a service waits for calls of its own
-    /// service, the outcome is [`CallError::WouldDeadlock`](crate::error::CallError::WouldDeadlock).
-    pub fn wait(self) -> Option<Result<T, E>> {
-        let stop = self.group.stop().clone();
-        super::block_on(&stop, HELPED, self)
-    }
-}
-
 impl<T, E> Unpin for JoinNext<'_, T, E> {}
 
 /// Removes the waker from the group.
@@ -52,6 +46,25 @@ impl<T: Send + 'static, E: Send + 'static> Future for JoinNext<'_, T, E> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { group, patience } = &mut *self;
         group.poll_next(patience, HELPED, cx).map(|ended| ended.map(|ended| ended()))
+    }
+}
+
+impl<T: Send + 'static, E: Send + 'static> Sealed for JoinNext<'_, T, E> {}
+
+impl<T: Send + 'static, E: Send + 'static> Wait for JoinNext<'_, T, E> {
+    type Pending = Self;
+
+    /// Blocks until a call is over. Within a task, the thread's permit is lent meanwhile, and a
+    /// queued call of the same pool runs inline. If a task of a service waits for calls of its own
+    /// service, the outcome is [`CallError::WouldDeadlock`](crate::error::CallError::WouldDeadlock).
+    fn wait(self) -> Option<Result<T, E>> {
+        let stop = self.group.stop().clone();
+        super::block_on(&stop, HELPED, self)
+    }
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        let stop = self.group.stop().clone();
+        super::wait_timeout(&stop, HELPED, self, limit)
     }
 }
 
@@ -79,14 +92,6 @@ impl<T, E> JoinAll<T, E> {
     }
 }
 
-impl<T: Send + 'static, E: Send + 'static> JoinAll<T, E> {
-    /// Blocks until all calls are over. Within a task, see [`JoinNext::wait`].
-    pub fn wait(self) -> Vec<Result<T, E>> {
-        let stop = self.group.stop().clone();
-        super::block_on(&stop, usize::MAX, self)
-    }
-}
-
 impl<T, E> Unpin for JoinAll<T, E> {}
 
 impl<T: Send + 'static, E: Send + 'static> Future for JoinAll<T, E> {
@@ -101,6 +106,23 @@ impl<T: Send + 'static, E: Send + 'static> Future for JoinAll<T, E> {
                 Poll::Pending => return Poll::Pending,
             }
         }
+    }
+}
+
+impl<T: Send + 'static, E: Send + 'static> Sealed for JoinAll<T, E> {}
+
+impl<T: Send + 'static, E: Send + 'static> Wait for JoinAll<T, E> {
+    type Pending = Self;
+
+    /// Blocks until all calls are over. Within a task, see [`JoinNext::wait`].
+    fn wait(self) -> Vec<Result<T, E>> {
+        let stop = self.group.stop().clone();
+        super::block_on(&stop, usize::MAX, self)
+    }
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        let stop = self.group.stop().clone();
+        super::wait_timeout(&stop, usize::MAX, self, limit)
     }
 }
 
@@ -126,13 +148,6 @@ impl<'g, T, E> Shutdown<'g, T, E> {
     }
 }
 
-impl<T: Send + 'static, E: Send + 'static> Shutdown<'_, T, E> {
-    /// Blocks until all calls are over.
-    pub fn wait(self) {
-        block_on::block_on_any(self);
-    }
-}
-
 impl<T, E> Unpin for Shutdown<'_, T, E> {}
 
 impl<T: Send + 'static, E: Send + 'static> Future for Shutdown<'_, T, E> {
@@ -147,6 +162,16 @@ impl<T: Send + 'static, E: Send + 'static> Future for Shutdown<'_, T, E> {
                 Poll::Pending => return Poll::Pending,
             }
         }
+    }
+}
+
+impl<T: Send + 'static, E: Send + 'static> Sealed for Shutdown<'_, T, E> {}
+
+impl<T: Send + 'static, E: Send + 'static> Wait for Shutdown<'_, T, E> {
+    type Pending = Self;
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        wait::timeout(self, limit)
     }
 }
 

@@ -24,11 +24,13 @@ use crate::{
         slot::EndReason,
     },
     context::{block_on, thread_context},
+    time::clock,
 };
 use std::{
     future::{Future, poll_fn},
-    pin::Pin,
+    pin::{Pin, pin},
     task::Poll,
+    time::{Duration, Instant},
 };
 
 /// The most open calls that a wait for one call of a group helps with. The next wait helps with
@@ -96,20 +98,40 @@ impl Drop for Patience {
 /// drives an executor that some of the calls wait for, the thread drives it meanwhile. To find such
 /// an executor, this looks at up to `most` calls.
 fn block_on<F: Future + Unpin>(stop: &CancelNode, most: usize, mut future: F) -> F::Output {
+    block_until(stop, most, &mut future, None).expect("there is no limit")
+}
+
+/// Like [`block_on`], for at most `limit`. Returns `future` if it is not ready by then.
+fn wait_timeout<F: Future + Unpin>(
+    stop: &CancelNode,
+    most: usize,
+    mut future: F,
+    limit: Duration,
+) -> Result<F::Output, F> {
+    block_until(stop, most, &mut future, clock::after(limit)).ok_or(future)
+}
+
+fn block_until<F: Future + Unpin>(
+    stop: &CancelNode,
+    most: usize,
+    future: &mut F,
+    deadline: Option<Instant>,
+) -> Option<F::Output> {
     while let Some(driven) = driven_here(stop, most) {
         let waits = || holders(stop).any(|holder| holder == driven);
-        let next = poll_fn(|cx| match Pin::new(&mut future).poll(cx) {
+        let next = pin!(poll_fn(|cx| match Pin::new(&mut *future).poll(cx) {
             Poll::Ready(output) => Poll::Ready(Some(output)),
             Poll::Pending if waits() => Poll::Pending,
             Poll::Pending => Poll::Ready(None),
-        });
-        match block_on::block_on(next, Some(driven)) {
-            Ok(Some(output)) => return output,
-            Ok(None) => {} // the remaining calls wait for other executors
+        }));
+        match block_on::block_until(next, Some(driven), deadline) {
+            Ok(Some(Some(output))) => return Some(output),
+            Ok(Some(None)) => {} // the remaining calls wait for other executors
+            Ok(None) => return None,
             Err(backend::WouldDeadlock) => break,
         }
     }
-    block_on::block_on_any(future)
+    block_on::block_on_any_until(Pin::new(future), deadline)
 }
 
 /// Returns an executor that this thread has to drive so that the calls of `stop` can end.

@@ -8,6 +8,7 @@ use super::{
     watch::{Sink, watch},
 };
 use crate::{
+    context::wait::{Sealed, Wait},
     sync::cancel_token::CancelToken,
     wake::{Deferred, NewWaker, SingleWaiter},
 };
@@ -19,6 +20,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
+    time::Duration,
 };
 
 /// Runs `f` like [`scope`](crate::group::scope()), but the first call that fails cancels the other calls.
@@ -223,17 +225,6 @@ pub struct Joined<'s, T, E> {
 }
 
 impl<T, E> Joined<'_, T, E> {
-    /// Blocks until the call is over. Within a task, see [`Handle::wait`](crate::typed::Handle::wait).
-    ///
-    /// # Errors
-    ///
-    /// The error of the call. A call that is cancelled because of another call's error fails as
-    /// cancelled.
-    pub fn wait(self) -> Result<T, E> {
-        let core = self.entry.core.clone();
-        super::block_on(core.token.stop(), usize::MAX, self)
-    }
-
     /// Leaves the call to the scope, like dropping this handle.
     pub fn detach(self) {}
 }
@@ -261,6 +252,28 @@ impl<T, E> Future for Joined<'_, T, E> {
                 return Poll::Pending;
             }
         }
+    }
+}
+
+impl<T, E> Sealed for Joined<'_, T, E> {}
+
+impl<T, E> Wait for Joined<'_, T, E> {
+    type Pending = Self;
+
+    /// Blocks until the call is over. Within a task, see [`Handle::wait`](crate::typed::Handle::wait).
+    ///
+    /// # Errors
+    ///
+    /// The error of the call. A call that is cancelled because of another call's error fails as
+    /// cancelled.
+    fn wait(self) -> Result<T, E> {
+        let core = self.entry.core.clone();
+        super::block_on(core.token.stop(), usize::MAX, self)
+    }
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        let core = self.entry.core.clone();
+        super::wait_timeout(core.token.stop(), usize::MAX, self, limit)
     }
 }
 

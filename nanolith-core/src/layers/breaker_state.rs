@@ -24,7 +24,7 @@ pub enum BreakerState {
 /// A change of a [`CircuitBreaker`](super::CircuitBreaker) from one state to another.
 ///
 /// ```
-/// use nanolith::layers::{BreakerState, CircuitBreaker, Transition};
+/// use nanolith::{layers::{BreakerState, CircuitBreaker, Transition}, prelude::*};
 /// let breaker = CircuitBreaker::new();
 /// let mut transitions = breaker.transitions();
 /// breaker.trip();

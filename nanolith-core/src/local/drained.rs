@@ -2,7 +2,11 @@
 
 use super::local_shared::{Emptied, LocalShared};
 use crate::{
-    context::{block_on, thread_context},
+    context::{
+        block_on, thread_context,
+        wait::{self, Sealed, Wait},
+    },
+    time::clock,
     wake::Registration,
 };
 use std::{
@@ -11,6 +15,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 /// A future that completes at the first moment without calls. Made by
@@ -41,22 +46,6 @@ impl Drained {
         let since = inner.emptied();
         Self { waiter: Registration::new(Emptied(inner.clone())), inner, since }
     }
-
-    /// Blocks until that moment. The owner drives meanwhile. A task that waits for its own executor
-    /// to be empty would wait for itself, so for such a task this returns at once.
-    ///
-    /// ```
-    /// # use nanolith::{Local, prelude::*};
-    /// # use nanolith_doc_sets::*;
-    /// # let local = Local::new();
-    /// let job = Geometry::on(&local).add(4, 5).submit();
-    /// local.drained().wait();
-    /// assert!(job.is_finished());
-    /// ```
-    pub fn wait(self) {
-        let inner = self.inner.clone();
-        if inner.is_driven_by_us() { inner.block_on(self) } else { block_on::block_on_any(self) }
-    }
 }
 
 impl Future for Drained {
@@ -70,6 +59,36 @@ impl Future for Drained {
         ready!(self.waiter.poll_until(cx.waker(), |core| core.injector.queue.poll_empty_since(since)));
         self.since = None;
         Poll::Ready(())
+    }
+}
+
+impl Sealed for Drained {}
+
+impl Wait for Drained {
+    type Pending = Self;
+
+    /// Blocks until that moment. The owner drives meanwhile. A task that waits for its own executor
+    /// to be empty would wait for itself, so for such a task this returns at once.
+    ///
+    /// ```
+    /// # use nanolith::{Local, prelude::*};
+    /// # use nanolith_doc_sets::*;
+    /// # let local = Local::new();
+    /// let job = Geometry::on(&local).add(4, 5).submit();
+    /// local.drained().wait();
+    /// assert!(job.is_finished());
+    /// ```
+    fn wait(self) {
+        let inner = self.inner.clone();
+        if inner.is_driven_by_us() { inner.block_on(self) } else { block_on::block_on_any(self) }
+    }
+
+    fn wait_timeout(mut self, limit: Duration) -> Result<Self::Output, Self> {
+        let inner = self.inner.clone();
+        if !inner.is_driven_by_us() {
+            return wait::timeout(self, limit);
+        }
+        inner.block_until(Pin::new(&mut self), clock::after(limit)).ok_or(self)
     }
 }
 

@@ -14,10 +14,11 @@ use crate::{
 use std::{
     cell::Cell,
     future::Future,
-    pin::pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Waker},
     thread,
+    time::Instant,
 };
 
 /// A guard: the thread that holds it may run the work.
@@ -131,14 +132,25 @@ impl LocalShared {
     /// Drives until `future` is ready. Polls `future` on this thread. While another thread drives,
     /// waits.
     pub(super) fn block_on<F: Future>(self: &Arc<Self>, future: F) -> F::Output {
-        let mut future = pin!(future);
+        self.block_until(pin!(future), None).expect("there is no limit")
+    }
+
+    /// Like [`block_on`](Self::block_on), but returns `None` if `deadline` passes first.
+    pub(super) fn block_until<F: Future>(
+        self: &Arc<Self>,
+        mut future: Pin<&mut F>,
+        deadline: Option<Instant>,
+    ) -> Option<F::Output> {
         let parking = ThreadParker::of_this_thread();
         let _outer = parking.nest(thread_context::is_blocking());
         let mut cx = Context::from_waker(parking.waker());
         let (mut driving, mut leaver) = (None, Registration::new(Leavers(self.clone())));
         loop {
             if let Poll::Ready(output) = thread_context::during_block_on(|| future.as_mut().poll(&mut cx)) {
-                return output;
+                return Some(output);
+            }
+            if deadline.is_some_and(|deadline| deadline <= clock::instant() || clock::is_over()) {
+                return None;
             }
             driving = driving.or_else(|| DriverGuard::within(self)).or_else(|| DriverGuard::begin(self));
             let went_on = match &driving {
@@ -147,7 +159,7 @@ impl LocalShared {
             };
             if !went_on {
                 let _lent = thread_context::enter_blocking(None);
-                parking.park_until(None);
+                parking.park_until(deadline);
             }
         }
     }

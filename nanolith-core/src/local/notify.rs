@@ -3,7 +3,7 @@
 
 use super::{Local, local_shared::Watchers, state::LocalState};
 use crate::{
-    context::block_on,
+    context::wait::{self, Sealed, Wait},
     wake::{Registration, WakeList},
 };
 use std::{
@@ -129,18 +129,21 @@ pub struct WorkAvailable {
     waiter: Registration<Watchers>,
 }
 
-impl WorkAvailable {
-    /// Blocks until there is work and no thread drives.
-    pub fn wait(self) {
-        block_on::block_on_any(self);
-    }
-}
-
 impl Future for WorkAvailable {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.waiter.poll_until(cx.waker(), LocalState::has_work_for_driver)
+    }
+}
+
+impl Sealed for WorkAvailable {}
+
+impl Wait for WorkAvailable {
+    type Pending = Self;
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        wait::timeout(self, limit)
     }
 }
 

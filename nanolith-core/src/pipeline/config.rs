@@ -107,7 +107,7 @@ impl<T, K: Stage> Pipeline<T, K> {
     /// delays completed items after it. Those count as in flight, so memory stays bounded.
     ///
     /// ```
-    /// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
+    /// use nanolith::{pipeline::Pipeline, pool::GlobalPool, prelude::*};
     /// let squares = Pipeline::from_iter(0..100).map(GlobalPool.get()?, |n| n * n).concurrency(2).ordered();
     /// assert!(squares.collect().wait()?.items.is_sorted());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -119,7 +119,7 @@ impl<T, K: Stage> Pipeline<T, K> {
     /// Passes on each result as soon as it exists.
     ///
     /// ```
-    /// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
+    /// use nanolith::{pipeline::Pipeline, pool::GlobalPool, prelude::*};
     /// let squares = Pipeline::from_iter(0..100).map(GlobalPool.get()?, |n| n * n).concurrency(2).unordered();
     /// assert_eq!(squares.collect().wait()?.items.iter().sum::<i32>(), 328_350);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

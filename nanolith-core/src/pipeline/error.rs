@@ -58,7 +58,7 @@ pub struct ItemError {
 /// Why an item failed.
 ///
 /// ```
-/// use nanolith::{pipeline::{Cause, Pipeline}, pool::GlobalPool};
+/// use nanolith::{pipeline::{Cause, Pipeline}, pool::GlobalPool, prelude::*};
 /// let failed = Pipeline::from_iter([4, 0]).map(GlobalPool.get()?, |n| 20 / n).collect().wait().unwrap_err();
 /// assert!(matches!(failed.cause(), Cause::Panicked(_)));
 /// # Ok::<(), nanolith::pool::BuildError>(())

@@ -86,7 +86,7 @@ impl<T: Send + 'static> Pipeline<T> {
     /// for example to read a directory or a channel.
     ///
     /// ```
-    /// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
+    /// use nanolith::{pipeline::Pipeline, pool::GlobalPool, prelude::*};
     /// let lines = std::io::Cursor::new("4\n5");
     /// let numbers = Pipeline::from_iter(std::io::BufRead::lines(lines))
     ///     .try_map(GlobalPool.get()?, |line| line)
@@ -134,7 +134,7 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
     /// Sets what happens when an item fails, at any stage. The default is [`OnError::Stop`].
     ///
     /// ```
-    /// use nanolith::{pipeline::{OnError, Pipeline}, pool::GlobalPool};
+    /// use nanolith::{pipeline::{OnError, Pipeline}, pool::GlobalPool, prelude::*};
     /// let quotients = Pipeline::from_iter([4, 0, 5]).map(GlobalPool.get()?, |n| 20 / n).on_error(OnError::Skip);
     /// assert_eq!(quotients.collect().wait()?.items, [5, 4]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -147,7 +147,7 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
     /// Sets how many results wait for the consumer at most: at least 1. The default is 16.
     ///
     /// ```
-    /// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
+    /// use nanolith::{pipeline::Pipeline, pool::GlobalPool, prelude::*};
     /// let squares = Pipeline::from_iter(0..10_000).map(GlobalPool.get()?, |n| n * n).output(1_024);
     /// assert_eq!(squares.collect().wait()?.len(), 10_000);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -165,7 +165,7 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
     /// Returns a handle that reads the figures of the stages, from any thread.
     ///
     /// ```
-    /// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
+    /// use nanolith::{pipeline::Pipeline, pool::GlobalPool, prelude::*};
     /// let squares = Pipeline::from_iter(0..100).map(GlobalPool.get()?, |n| n * n);
     /// let figures = squares.stats();
     /// squares.collect().wait()?;
@@ -180,7 +180,7 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
     /// Returns a handle that stops the pipeline, from any thread.
     ///
     /// ```
-    /// use nanolith::{pipeline::{End, Pipeline}, pool::GlobalPool};
+    /// use nanolith::{pipeline::{End, Pipeline}, pool::GlobalPool, prelude::*};
     /// let squares = Pipeline::from_iter(0..).map(GlobalPool.get()?, |n: u64| n * n);
     /// squares.stop_handle().close();
     /// assert_eq!(squares.collect().wait()?.report.end, End::Stopped);
@@ -197,7 +197,7 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
     /// awaiting task.
     ///
     /// ```
-    /// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
+    /// use nanolith::{pipeline::Pipeline, pool::GlobalPool, prelude::*};
     /// let mut sum = 0;
     /// let report = Pipeline::from_iter(0..100).map(GlobalPool.get()?, |n| n * 2).for_each(|n| sum += n).wait()?;
     /// assert_eq!((sum, report.delivered), (9_900, 100));
@@ -214,7 +214,7 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
     /// Runs the pipeline and returns all results, with the report.
     ///
     /// ```
-    /// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
+    /// use nanolith::{pipeline::Pipeline, pool::GlobalPool, prelude::*};
     /// let squares = Pipeline::from_iter(0..5).map(GlobalPool.get()?, |n| n * n).collect().wait()?;
     /// assert_eq!(squares.items, [0, 1, 4, 9, 16]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -8,7 +8,10 @@ use super::{
     stats::{PipelineStats, Report},
     stop_handle::StopHandle,
 };
-use crate::context::block_on;
+use crate::context::{
+    block_on,
+    wait::{self, Sealed, Wait},
+};
 use futures_util::Stream;
 use std::{
     fmt,
@@ -17,6 +20,7 @@ use std::{
     ops::Deref,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 /// The number of results after which a poll yields to other tasks of the same runtime.
@@ -84,7 +88,7 @@ impl<T: Send + 'static> SinkState<T> {
 /// [`Pipeline::for_each`](super::Pipeline::for_each).
 ///
 /// ```
-/// use nanolith::{pipeline::{ForEach, Pipeline}, pool::GlobalPool};
+/// use nanolith::{pipeline::{ForEach, Pipeline}, pool::GlobalPool, prelude::*};
 /// let mut sum = 0;
 /// let adding: ForEach<_, _> = Pipeline::from_iter(0..100).map(GlobalPool.get()?, |n| n * 2).for_each(|n| sum += n);
 /// # pollster::block_on(async {
@@ -109,6 +113,21 @@ impl<T: Send + 'static, F: FnMut(T)> ForEach<T, F> {
     pub(super) fn new(plan: Plan<T>, consume: F) -> Self {
         Self { course: SinkState::Planned(plan), consume }
     }
+}
+
+impl<T: Send + 'static, F: FnMut(T)> Future for ForEach<T, F> {
+    type Output = Result<Report, ItemError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        this.course.poll_each(cx, &mut this.consume)
+    }
+}
+
+impl<T: Send + 'static, F: FnMut(T)> Sealed for ForEach<T, F> {}
+
+impl<T: Send + 'static, F: FnMut(T)> Wait for ForEach<T, F> {
+    type Pending = Self;
 
     /// Starts the pipeline and blocks until it ends. The function runs on this thread. Within a
     /// task, the task's slot is released while there is no result to consume.
@@ -122,17 +141,12 @@ impl<T: Send + 'static, F: FnMut(T)> ForEach<T, F> {
     /// # Panics
     ///
     /// A panic of the function propagates and cancels the pipeline.
-    pub fn wait(mut self) -> Result<Report, ItemError> {
+    fn wait(mut self) -> Result<Report, ItemError> {
         self.course.each(self.consume)
     }
-}
 
-impl<T: Send + 'static, F: FnMut(T)> Future for ForEach<T, F> {
-    type Output = Result<Report, ItemError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        this.course.poll_each(cx, &mut this.consume)
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        wait::timeout(self, limit)
     }
 }
 
@@ -146,7 +160,7 @@ impl<T, F> fmt::Debug for ForEach<T, F> {
 /// [`Pipeline::collect`](super::Pipeline::collect).
 ///
 /// ```
-/// use nanolith::{pipeline::{Collected, Pipeline}, pool::GlobalPool};
+/// use nanolith::{pipeline::{Collected, Pipeline}, pool::GlobalPool, prelude::*};
 /// let squares: Collected<_> = Pipeline::from_iter(0..5).map(GlobalPool.get()?, |n| n * n).collect().wait()?;
 /// assert_eq!(squares.items, [0, 1, 4, 9, 16]);
 /// assert_eq!((squares.len(), squares.report.delivered), (5, 5)); // it is a slice, too
@@ -181,7 +195,7 @@ impl<T> IntoIterator for Collected<T> {
 /// Runs a pipeline and stores its results. Made by [`Pipeline::collect`](super::Pipeline::collect).
 ///
 /// ```
-/// use nanolith::{pipeline::{Collect, Pipeline}, pool::GlobalPool};
+/// use nanolith::{pipeline::{Collect, Pipeline}, pool::GlobalPool, prelude::*};
 /// let squares: Collect<_> = Pipeline::from_iter(0..5).map(GlobalPool.get()?, |n| n * n).collect();
 /// # pollster::block_on(async {
 /// assert_eq!(squares.await?.items, [0, 1, 4, 9, 16]); // or `squares.wait()?`, which blocks
@@ -204,17 +218,6 @@ impl<T: Send + 'static> Collect<T> {
     pub(super) fn new(plan: Plan<T>) -> Self {
         Self { course: SinkState::Planned(plan), items: Vec::new() }
     }
-
-    /// Starts the pipeline and blocks until it ends. Within a task, the task's slot is released
-    /// during the wait.
-    ///
-    /// # Errors
-    ///
-    /// The same as for [`ForEach::wait`]. The results before the error are dropped.
-    pub fn wait(mut self) -> Result<Collected<T>, ItemError> {
-        let report = self.course.each(|item| self.items.push(item))?;
-        Ok(Collected { items: self.items, report })
-    }
 }
 
 impl<T: Send + 'static> Future for Collect<T> {
@@ -224,6 +227,27 @@ impl<T: Send + 'static> Future for Collect<T> {
         let this = &mut *self;
         let report = ready!(this.course.poll_each(cx, |item| this.items.push(item)))?;
         Poll::Ready(Ok(Collected { items: mem::take(&mut this.items), report }))
+    }
+}
+
+impl<T: Send + 'static> Sealed for Collect<T> {}
+
+impl<T: Send + 'static> Wait for Collect<T> {
+    type Pending = Self;
+
+    /// Starts the pipeline and blocks until it ends. Within a task, the task's slot is released
+    /// during the wait.
+    ///
+    /// # Errors
+    ///
+    /// The same as for [`ForEach::wait`]. The results before the error are dropped.
+    fn wait(mut self) -> Result<Collected<T>, ItemError> {
+        let report = self.course.each(|item| self.items.push(item))?;
+        Ok(Collected { items: self.items, report })
+    }
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        wait::timeout(self, limit)
     }
 }
 

@@ -167,7 +167,7 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
     /// error, as [`Cause::Task`].
     ///
     /// ```
-    /// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
+    /// use nanolith::{pipeline::Pipeline, pool::GlobalPool, prelude::*};
     /// let failed = Pipeline::from_iter(["4", "five"])
     ///     .try_map(GlobalPool.get()?, |text| text.parse::<i64>())
     ///     .collect()

@@ -83,7 +83,7 @@ impl fmt::Debug for PipelineStats {
 /// The figures of a stage at one moment. Each item taken is done, failed, in flight, or cancelled.
 ///
 /// ```
-/// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
+/// use nanolith::{pipeline::Pipeline, pool::GlobalPool, prelude::*};
 /// let done = Pipeline::from_iter(0..100).map(GlobalPool.get()?, |n| n * n).collect().wait()?;
 /// let stage = &done.report.stages[0];
 /// assert_eq!((stage.taken, stage.done, stage.failed, stage.depth, stage.in_flight), (100, 100, 0, 0, 0));
@@ -130,7 +130,7 @@ fn stages(run: &Driver) -> Vec<StageStats> {
 /// How a pipeline ended.
 ///
 /// ```
-/// use nanolith::{pipeline::{End, Pipeline}, pool::GlobalPool};
+/// use nanolith::{pipeline::{End, Pipeline}, pool::GlobalPool, prelude::*};
 /// let endless = Pipeline::from_iter(0..).map(GlobalPool.get()?, |n: u64| n * n);
 /// let stop = endless.stop_handle();
 /// let done = endless.for_each(|square| if square > 100 { stop.close() }).wait()?;
@@ -149,7 +149,7 @@ pub enum End {
 /// The result of a pipeline: how it ended, its counts and its errors.
 ///
 /// ```
-/// use nanolith::{pipeline::{End, OnError, Pipeline}, pool::GlobalPool};
+/// use nanolith::{pipeline::{End, OnError, Pipeline}, pool::GlobalPool, prelude::*};
 /// let report = Pipeline::from_iter([4, 0, 5])
 ///     .map(GlobalPool.get()?, |n| 20 / n)
 ///     .on_error(OnError::Collect)

@@ -7,7 +7,7 @@ use std::{fmt, sync::Arc};
 /// [`Pipeline::stop_handle`](super::Pipeline::stop_handle).
 ///
 /// ```
-/// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
+/// use nanolith::{pipeline::Pipeline, pool::GlobalPool, prelude::*};
 /// let endless = Pipeline::from_iter(0..).map(GlobalPool.get()?, |n: u64| n * n);
 /// let stop = endless.stop_handle();
 /// std::thread::spawn(move || stop.close());
@@ -40,7 +40,7 @@ impl StopHandle {
     /// have ended, or its wait has returned.
     ///
     /// ```
-    /// use nanolith::{pipeline::Pipeline, pool::GlobalPool};
+    /// use nanolith::{pipeline::Pipeline, pool::GlobalPool, prelude::*};
     /// let endless = Pipeline::from_iter(0..).map(GlobalPool.get()?, |n: u64| n * n);
     /// let stop = endless.stop_handle();
     /// let report = endless.for_each(|square| if square > 100 { stop.terminate() }).wait()?;

@@ -2,7 +2,10 @@
 
 use super::{drained::Emptied, pool_shared::PoolShared, threads::roster::Roster};
 use crate::{
-    context::{block_on, thread_context},
+    context::{
+        block_on, thread_context,
+        wait::{self, Sealed, Wait},
+    },
     wake::Registration,
 };
 use std::{
@@ -11,6 +14,7 @@ use std::{
     pin::Pin,
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 /// A future that ends when the pool is closed, its calls have ended, and its threads have ended. It
@@ -91,6 +95,40 @@ impl Future for Closed {
         }
         let Some(ending) = ending else { return Poll::Ready(()) };
         ending.poll_until(cx.waker(), |state| state.is_over())
+    }
+}
+
+impl Sealed for Closed {}
+
+impl Wait for Closed {
+    type Pending = Self;
+
+    /// Blocks the thread until the pool's threads have ended. A thread of the pool would wait for
+    /// itself: on such a thread, this returns at once.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// let pool = Pool::builder().build()?;
+    /// pool.close();
+    /// pool.closed().wait();
+    /// assert_eq!(pool.threads(), 0);
+    /// # Ok::<(), nanolith::pool::BuildError>(())
+    /// ```
+    fn wait(self) {
+        let inner = self.inner.clone();
+        if inner.is_here() {
+            return;
+        }
+        // This wait is for no work of the pool, so it cannot fail: the threads end by themselves.
+        block_on::block_on_any(self);
+        if inner.world.is_none() {
+            let _lent = thread_context::enter_blocking(None);
+            inner.roster.join();
+        }
+    }
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        wait::timeout(self, limit)
     }
 }
 

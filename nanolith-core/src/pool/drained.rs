@@ -4,7 +4,10 @@
 use super::{pool_shared::PoolShared, pool_state::PoolState};
 use crate::{
     call::backend::Backend,
-    context::block_on,
+    context::{
+        block_on,
+        wait::{self, Sealed, Wait},
+    },
     wake::{AfterUnlock, Registration, WaiterHome, WaiterSet, WakeList},
 };
 use std::{
@@ -13,6 +16,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 /// A future that ends the first time the pool is empty, made by
@@ -77,6 +81,25 @@ impl Drained {
             self.inner.lock().injector.release_exact();
         }
     }
+}
+
+impl Future for Drained {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if crate::context::thread_context::current_executor() == Some(self.inner.id())
+            || self.has_been_empty(cx.waker())
+        {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}
+
+impl Sealed for Drained {}
+
+impl Wait for Drained {
+    type Pending = Self;
 
     /// Blocks the thread until the pool has been empty. A task that waits for its own pool would
     /// wait for itself: on a thread of the pool, this returns at once.
@@ -90,23 +113,15 @@ impl Drained {
     /// assert!(job.is_finished());
     /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
-    pub fn wait(self) {
+    fn wait(self) {
         let host = Backend::id(&*self.inner);
         // On a thread of the pool the first poll is ready, so there is no slot to lend.
         let _ = block_on::block_on(self, Some(host));
     }
-}
 
-impl Future for Drained {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if crate::context::thread_context::current_executor() == Some(self.inner.id())
-            || self.has_been_empty(cx.waker())
-        {
-            return Poll::Ready(());
-        }
-        Poll::Pending
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        let host = Backend::id(&*self.inner);
+        wait::timeout_on(self, host, limit).map(drop)
     }
 }
 

@@ -13,7 +13,10 @@ use crate::{
         end_batch::EndBatch,
         slot::EndReason,
     },
-    context::block_on,
+    context::{
+        block_on,
+        wait::{self, Sealed, Wait},
+    },
     time::Limit,
     util::prefetch::PrefetchTarget,
 };
@@ -239,6 +242,23 @@ impl CloseTimeout {
         drained.inner().close();
         Self { drained, limit: Limit::new(limit) }
     }
+}
+
+impl Future for CloseTimeout {
+    type Output = Result<(), CloseTimeoutError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.drained.has_been_empty(cx.waker()) {
+            return Poll::Ready(Ok(()));
+        }
+        self.limit.poll(cx).map(|()| self.drained.inner().stop())
+    }
+}
+
+impl Sealed for CloseTimeout {}
+
+impl Wait for CloseTimeout {
+    type Pending = Self;
 
     /// Blocks the thread until all calls have ended, or until the limit.
     ///
@@ -253,21 +273,15 @@ impl CloseTimeout {
     ///
     /// [`CloseTimeoutError`] says how many calls did not finish within the limit. If a task of the pool
     /// calls this, its own call is one of them.
-    pub fn wait(self) -> Result<(), CloseTimeoutError> {
+    fn wait(self) -> Result<(), CloseTimeoutError> {
         let inner = self.drained.inner().clone();
         // A wait that could never end ends its calls now, instead of at the limit.
         block_on::block_on(self, Some(inner.id())).unwrap_or_else(|_| inner.stop())
     }
-}
 
-impl Future for CloseTimeout {
-    type Output = Result<(), CloseTimeoutError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.drained.has_been_empty(cx.waker()) {
-            return Poll::Ready(Ok(()));
-        }
-        self.limit.poll(cx).map(|()| self.drained.inner().stop())
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        let inner = self.drained.inner().clone();
+        Ok(wait::timeout_on(self, inner.id(), limit)?.unwrap_or_else(|_| inner.stop()))
     }
 }
 

@@ -4,13 +4,18 @@ use super::{
     driver::{Ends, ScheduleControl, with_state},
     interval::ScheduleEnd,
 };
-use crate::{context::block_on, time::clock, wake::Registration};
+use crate::{
+    context::wait::{self, Sealed, Wait},
+    time::clock,
+    wake::Registration,
+};
 use std::{
     fmt,
     future::Future,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
     time::Instant,
 };
 
@@ -155,19 +160,21 @@ pub struct Closed {
     waiter: Registration<Ends>,
 }
 
-impl Closed {
-    /// Blocks until the schedule has ended. Within a task, the task's slot is released during the
-    /// wait.
-    pub fn wait(self) {
-        block_on::block_on_any(self);
-    }
-}
-
 impl Future for Closed {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.waiter.poll_until(cx.waker(), |state| state.beats.is_over())
+    }
+}
+
+impl Sealed for Closed {}
+
+impl Wait for Closed {
+    type Pending = Self;
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        wait::timeout(self, limit)
     }
 }
 

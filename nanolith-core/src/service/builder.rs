@@ -201,7 +201,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     /// let counter = Counter::service(10).keep_alive(true).launch().wait()?;
     /// let job = counter.bump(5).submit();
     /// drop(counter); // it closes, and its calls finish
-    /// guard.wait()?;
+    /// guard.join()?;
     /// assert!(job.is_finished());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -4,7 +4,10 @@
 use super::{events::Crash, service_shared::ServiceShared, service_state::Phase, stage::Closers};
 use crate::{
     call::backend::{Backend, ExecutorId, WouldDeadlock},
-    context::block_on,
+    context::{
+        block_on,
+        wait::{self, Sealed, Wait},
+    },
     error::Panic,
     pool::CloseTimeoutError,
     task::TaskSet,
@@ -17,6 +20,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 /// A future that completes when the service's thread has ended. Made by
@@ -55,6 +59,25 @@ impl<S: TaskSet> Close<S> {
     pub(crate) fn end_at_limit(&self) -> CloseTimeoutError {
         self.waiter.home().0.end_at_limit()
     }
+}
+
+impl<S: TaskSet> Future for Close<S> {
+    type Output = Result<(), CloseError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if crate::context::thread_context::current_executor() == Some(self.host()) {
+            return Poll::Ready(Err(CloseError::WouldDeadlock));
+        }
+        self.waiter.poll_with(cx.waker(), |core, _| {
+            (core.phase == Phase::Over).then(|| core.error.clone().map_or(Ok(()), Err))
+        })
+    }
+}
+
+impl<S: TaskSet> Sealed for Close<S> {}
+
+impl<S: TaskSet> Wait for Close<S> {
+    type Pending = Self;
 
     /// Blocks until the service has ended.
     ///
@@ -72,22 +95,15 @@ impl<S: TaskSet> Close<S> {
     ///
     /// [`CloseError`] if user code panicked during the close, if the service crashed, or if one of
     /// the service's own tasks waits.
-    pub fn wait(self) -> Result<(), CloseError> {
+    fn wait(self) -> Result<(), CloseError> {
         let host = self.host();
         block_on::block_on(self, Some(host)).unwrap_or_else(|WouldDeadlock| Err(CloseError::WouldDeadlock))
     }
-}
 
-impl<S: TaskSet> Future for Close<S> {
-    type Output = Result<(), CloseError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if crate::context::thread_context::current_executor() == Some(self.host()) {
-            return Poll::Ready(Err(CloseError::WouldDeadlock));
-        }
-        self.waiter.poll_with(cx.waker(), |core, _| {
-            (core.phase == Phase::Over).then(|| core.error.clone().map_or(Ok(()), Err))
-        })
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        let host = self.host();
+        let ended = wait::timeout_on(self, host, limit)?;
+        Ok(ended.unwrap_or_else(|WouldDeadlock| Err(CloseError::WouldDeadlock)))
     }
 }
 

@@ -4,7 +4,10 @@
 use super::{CloseError, close_future::Close, service_shared::ServiceShared, shutdown::Ending};
 use crate::{
     call::{backend::WouldDeadlock, end_batch::EndBatch},
-    context::block_on,
+    context::{
+        block_on,
+        wait::{self, Sealed, Wait},
+    },
     pool::CloseTimeoutError,
     task::TaskSet,
     time::Limit,
@@ -45,6 +48,23 @@ impl<S: TaskSet> CloseTimeout<S> {
     pub(super) fn new(closing: Close<S>, limit: Duration) -> Self {
         Self { closing, limit: Limit::new(limit) }
     }
+}
+
+impl<S: TaskSet> Future for CloseTimeout<S> {
+    type Output = Result<(), CloseError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Poll::Ready(ended) = Pin::new(&mut self.closing).poll(cx) {
+            return Poll::Ready(ended);
+        }
+        self.limit.poll(cx).map(|()| Err(CloseError::Unfinished(self.closing.end_at_limit())))
+    }
+}
+
+impl<S: TaskSet> Sealed for CloseTimeout<S> {}
+
+impl<S: TaskSet> Wait for CloseTimeout<S> {
+    type Pending = Self;
 
     /// Blocks until the service has ended, or until the limit.
     ///
@@ -60,20 +80,15 @@ impl<S: TaskSet> CloseTimeout<S> {
     ///
     /// [`CloseError::Unfinished`] counts the calls that did not finish within the limit. The other
     /// errors are those of [`Close::wait`].
-    pub fn wait(self) -> Result<(), CloseError> {
+    fn wait(self) -> Result<(), CloseError> {
         let host = self.closing.host();
         block_on::block_on(self, Some(host)).unwrap_or_else(|WouldDeadlock| Err(CloseError::WouldDeadlock))
     }
-}
 
-impl<S: TaskSet> Future for CloseTimeout<S> {
-    type Output = Result<(), CloseError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Poll::Ready(ended) = Pin::new(&mut self.closing).poll(cx) {
-            return Poll::Ready(ended);
-        }
-        self.limit.poll(cx).map(|()| Err(CloseError::Unfinished(self.closing.end_at_limit())))
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        let host = self.closing.host();
+        let ended = wait::timeout_on(self, host, limit)?;
+        Ok(ended.unwrap_or_else(|WouldDeadlock| Err(CloseError::WouldDeadlock)))
     }
 }
 

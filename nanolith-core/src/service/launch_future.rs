@@ -2,18 +2,18 @@
 
 use super::{InitError, Service, ServiceRef};
 use crate::{
-    context::block_on,
+    context::wait::{self, Sealed, Wait},
     error::{Panic, error_view},
     pool::BuildError,
     task::TaskSet,
-    time::{Limit, clock},
+    time::Limit,
     wake::{Deferred, NewWaker, SingleWaiter},
 };
 use std::{
     error::Error,
     fmt,
     future::Future,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -34,6 +34,10 @@ pub(super) type Launched<S, E> = Result<ServiceRef<S>, LaunchError<E>>;
 /// assert_eq!(counter.total().await?, 10);
 /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
 /// ```
+///
+/// # Errors
+///
+/// [`LaunchError`] with the error of `#[init]`, its panic, or an invalid setting.
 ///
 /// # Cancel safety
 ///
@@ -104,51 +108,6 @@ impl<S: TaskSet, E: 'static> Launch<S, E> {
             LaunchError::Lost => LaunchError::Lost,
         })
     }
-
-    /// Blocks until the service has started, for at most `limit`.
-    ///
-    /// ```
-    /// # use nanolith::{prelude::*, time::MILLISECOND};
-    /// pub struct Feed;
-    /// #[define]
-    /// impl Feed {
-    ///     #[init]
-    ///     async fn start() -> Self {
-    ///         std::future::pending().await // a connection that does not come
-    ///     }
-    /// #   pub fn nothing() {}
-    /// }
-    /// let launch = Feed::service().launch().wait_timeout(MILLISECOND).expect_err("it does not start");
-    /// drop(launch); // gives it up
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Returns the launch if the service has not started by then. The start continues.
-    pub fn wait_timeout(mut self, limit: Duration) -> Result<Result<Service<S>, LaunchError<E>>, Self> {
-        match clock::after(limit) {
-            None => Ok(self.wait()),
-            Some(deadline) => block_on::block_on_any_until(pin!(&mut self), Some(deadline)).ok_or(self),
-        }
-    }
-
-    /// Blocks until the service has started.
-    ///
-    /// ```
-    /// # use nanolith::prelude::*;
-    /// # use nanolith_doc_sets::*;
-    /// let counter = Counter::service(10).launch().wait()?;
-    /// assert_eq!(counter.total().wait()?, 10);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`LaunchError`] with the error of `#[init]`, its panic, or an invalid setting.
-    pub fn wait(self) -> Result<Service<S>, LaunchError<E>> {
-        // The service has no caller yet, so this wait cannot close a cycle of waits.
-        block_on::block_on(self, None).unwrap_or(Err(LaunchError::Lost))
-    }
 }
 
 impl<S: TaskSet, E: 'static> Future for Launch<S, E> {
@@ -172,6 +131,16 @@ impl<S: TaskSet, E: 'static> Future for Launch<S, E> {
             return Poll::Ready(Err(LaunchError::TimedOut));
         }
         Poll::Pending
+    }
+}
+
+impl<S: TaskSet, E: 'static> Sealed for Launch<S, E> {}
+
+impl<S: TaskSet, E: 'static> Wait for Launch<S, E> {
+    type Pending = Self;
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        wait::timeout(self, limit)
     }
 }
 

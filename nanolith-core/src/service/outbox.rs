@@ -5,10 +5,11 @@ use super::{Service, ServiceBuilder, ServiceControl, service_shared::ServiceShar
 use crate::{
     call::backend::Backend,
     channel::{
-        messenger::{LagPolicy, Messenger, RecvError, RecvTimeoutError, Subscriber},
+        messenger::{LagPolicy, Messenger, RecvError, Subscriber},
         port::{Port, Recv},
         stream::StreamReader,
     },
+    context::wait::{Sealed, Wait},
     pool::{BuildError, Subscription},
     task::{GivesStreams, HasOutbox, Outbox, TaskSet},
 };
@@ -173,45 +174,32 @@ pub struct WaitForEvent<T: Clone, P> {
 
 impl<T: Clone, P> Unpin for WaitForEvent<T, P> {}
 
-impl<T: Clone, P: FnMut(&T) -> bool> WaitForEvent<T, P> {
-    /// Blocks until there is such an event.
-    ///
-    /// # Errors
-    ///
-    /// See [`WaitForEvent`].
-    pub fn wait(mut self) -> Result<T, RecvError> {
-        self.events.wait_for(self.predicate).wait()
-    }
-
-    /// Blocks until there is such an event, for at most `limit`.
-    ///
-    /// ```
-    /// # use nanolith::{messenger::RecvTimeoutError, prelude::*, time::MILLISECOND};
-    /// # pub struct Counter { total: i64 }
-    /// # #[define(outbox = i64)]
-    /// # impl Counter {
-    /// #     pub fn bump(&mut self, cx: &Context<Self>, by: i64) { self.total += by; let _ = cx.send(self.total).wait(); }
-    /// # }
-    /// let counter = Counter::service(Counter { total: 10 }).launch().wait()?;
-    /// let never = counter.wait_for(|total| *total < 0);
-    /// assert_eq!(never.wait_timeout(MILLISECOND), Err(RecvTimeoutError::Timeout));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// The errors of [`WaitForEvent`], and [`RecvTimeoutError::Timeout`] at the limit.
-    pub fn wait_timeout(mut self, limit: Duration) -> Result<T, RecvTimeoutError> {
-        self.events.wait_for(self.predicate).wait_timeout(limit)
-    }
-}
-
 impl<T: Clone, P: FnMut(&T) -> bool> Future for WaitForEvent<T, P> {
     type Output = Result<T, RecvError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { events, predicate } = &mut *self;
         Pin::new(&mut events.wait_for(predicate)).poll(cx)
+    }
+}
+
+impl<T: Clone, P: FnMut(&T) -> bool> Sealed for WaitForEvent<T, P> {}
+
+impl<T: Clone, P: FnMut(&T) -> bool> Wait for WaitForEvent<T, P> {
+    type Pending = Self;
+
+    /// Blocks until there is such an event.
+    ///
+    /// # Errors
+    ///
+    /// See [`WaitForEvent`].
+    fn wait(mut self) -> Result<T, RecvError> {
+        self.events.wait_for(self.predicate).wait()
+    }
+
+    fn wait_timeout(mut self, limit: Duration) -> Result<Self::Output, Self> {
+        let heard = self.events.wait_for(&mut self.predicate).wait_timeout(limit).ok();
+        heard.ok_or(self)
     }
 }
 
@@ -298,19 +286,26 @@ pub struct RecvStream<'a, M>(Recv<'a, StreamReader<M>>);
 
 impl<M> Unpin for RecvStream<'_, M> {}
 
-impl<M> RecvStream<'_, M> {
-    /// Blocks until there is a stream.
-    #[must_use]
-    pub fn wait(self) -> Option<StreamReader<M>> {
-        self.0.wait().ok()
-    }
-}
-
 impl<M> Future for RecvStream<'_, M> {
     type Output = Option<StreamReader<M>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.0).poll(cx).map(Result::ok)
+    }
+}
+
+impl<M> Sealed for RecvStream<'_, M> {}
+
+impl<M> Wait for RecvStream<'_, M> {
+    type Pending = Self;
+
+    /// Blocks until there is a stream.
+    fn wait(self) -> Option<StreamReader<M>> {
+        self.0.wait().ok()
+    }
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        self.0.wait_timeout(limit).map(Result::ok).map_err(RecvStream)
     }
 }
 

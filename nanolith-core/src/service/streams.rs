@@ -4,7 +4,7 @@
 use super::{Service, ServiceRef};
 use crate::{
     channel::stream::{CreditError, Credits, StreamReader, StreamWriter, pipe_or_back},
-    context::block_on,
+    context::wait::{self, Sealed, Wait},
     error::{CallError, SubmitError},
     task::{TakesStreams, TaskSet},
     typed::{MessageTask, SendFuture},
@@ -15,6 +15,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 impl<S: TaskSet> Service<S> {
@@ -53,6 +54,24 @@ impl<S: TaskSet> Service<S> {
 
 /// A future that creates a stream to a service when awaited or waited on. Made by
 /// [`Service::create_stream`].
+///
+/// ```
+/// # use nanolith::{prelude::*, stream::StreamReader};
+/// # pub struct Counter;
+/// # #[define]
+/// # impl Counter {
+/// #     #[on_stream] fn on_stream(&mut self, mut stream: StreamReader) { while let Ok(Some(_)) = stream.read().wait() {} }
+/// #     pub fn nothing() {}
+/// # }
+/// let counter = Counter::service(Counter).launch().wait()?;
+/// counter.close().wait()?;
+/// assert!(counter.create_stream(()).wait().is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`CreateStreamError`] gives the metadata back.
 ///
 /// # Panics
 ///
@@ -102,31 +121,6 @@ impl<'a, S: TakesStreams> CreateStream<'a, S> {
         self
     }
 
-    /// Blocks until the stream's reader is in the service's queue.
-    ///
-    /// ```
-    /// # use nanolith::{prelude::*, stream::StreamReader};
-    /// # pub struct Counter;
-    /// # #[define]
-    /// # impl Counter {
-    /// #     #[on_stream] fn on_stream(&mut self, mut stream: StreamReader) { while let Ok(Some(_)) = stream.read().wait() {} }
-    /// #     pub fn nothing() {}
-    /// # }
-    /// let counter = Counter::service(Counter).launch().wait()?;
-    /// counter.close().wait()?;
-    /// assert!(counter.create_stream(()).wait().is_err());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`CreateStreamError`] gives the metadata back.
-    pub fn wait(self) -> Result<StreamWriter<S::Metadata>, CreateStreamError<S::Metadata>> {
-        // Queue room belongs to no particular call, so a wait for it cannot be a wait for the
-        // waiting task.
-        block_on::block_on_any(self)
-    }
-
     fn start(&mut self) -> Result<(), CreateStreamError<S::Metadata>> {
         let Stage::Lazy(metadata, credits) = std::mem::replace(&mut self.stage, Stage::Over) else {
             panic!("a stream was polled after it was made")
@@ -157,6 +151,16 @@ impl<S: TakesStreams> Future for CreateStream<'_, S> {
                 Err(CreateStreamError::Refused(SubmitError::new(reader.into_metadata(*writer), error)))
             }
         })
+    }
+}
+
+impl<S: TakesStreams> Sealed for CreateStream<'_, S> {}
+
+impl<S: TakesStreams> Wait for CreateStream<'_, S> {
+    type Pending = Self;
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        wait::timeout(self, limit)
     }
 }
 

@@ -64,7 +64,7 @@ pub use explore::explore;
 pub use run::{Report, Simulation, sim};
 pub use spawn::{SimJoinHandle, spawn};
 
-use crate::{service::Service, sim_runtime, task::TaskSet, time::sleep};
+use crate::{context::Wait, service::Service, sim_runtime, task::TaskSet, time::sleep};
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
     time::Duration,

@@ -1,7 +1,7 @@
 //! [`spawn`]: starts a thread of user code within a simulation.
 
 use crate::{
-    context::block_on,
+    context::wait::{self, Sealed, Wait},
     error::{Panic, Unwind},
     sim_runtime::{self, Failure, Scheduler},
     util::unwind,
@@ -18,13 +18,14 @@ use std::{
     },
     task::{Context, Poll, Waker},
     thread,
+    time::Duration,
 };
 
 /// Starts a thread that runs `f`, like `std::thread::spawn`. Within a simulation, the thread
 /// belongs to the simulation; elsewhere, it is a plain thread.
 ///
 /// ```
-/// use nanolith::sim;
+/// use nanolith::{prelude::*, sim};
 /// let sum = sim(42, || sim::spawn(|| 4 + 5).wait());
 /// assert_eq!(sum.map_err(|panic| panic.message().to_owned()), Ok(9));
 /// ```
@@ -76,12 +77,16 @@ fn start(world: Option<Arc<Scheduler>>, run: impl FnOnce() + Send + 'static) -> 
 /// A thread started by [`spawn`]. If this value is dropped, the thread runs on by itself.
 ///
 /// ```
-/// use nanolith::sim;
+/// use nanolith::{prelude::*, sim};
 /// sim(42, || {
 ///     let thread = sim::spawn(|| 4 + 5);
 ///     assert_eq!(thread.wait().ok(), Some(9)); // or `.await`
 /// });
 /// ```
+///
+/// # Errors
+///
+/// Returns the thread's panic.
 #[must_use = "dropped, the thread goes on alone: `wait` for it, or `detach` it"]
 pub struct SimJoinHandle<T: 'static> {
     answer: flume::r#async::RecvFut<'static, Result<T, Panic>>,
@@ -95,15 +100,6 @@ pub struct SimJoinHandle<T: 'static> {
 const GIVEN_UP: &str = "the thread did not end with its simulation";
 
 impl<T> SimJoinHandle<T> {
-    /// Blocks until the thread has ended.
-    ///
-    /// # Errors
-    ///
-    /// Returns the thread's panic.
-    pub fn wait(self) -> Result<T, Panic> {
-        block_on::block_on_any(self)
-    }
-
     /// Returns whether the thread has ended.
     #[must_use]
     pub fn is_over(&self) -> bool {
@@ -131,6 +127,16 @@ impl<T> Future for SimJoinHandle<T> {
             self.has_answered = true;
             answer.unwrap_or_else(|| lost("the thread was lost"))
         })
+    }
+}
+
+impl<T> Sealed for SimJoinHandle<T> {}
+
+impl<T> Wait for SimJoinHandle<T> {
+    type Pending = Self;
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        wait::timeout(self, limit)
     }
 }
 

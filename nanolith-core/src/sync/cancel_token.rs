@@ -1,7 +1,11 @@
 //! [`CancelToken`]: a cancellation token. Cancelling it cancels the calls that have it, and its
 //! child tokens.
 
-use crate::{call::cancel_tree::CancelNode, context::block_on, wake::Registration};
+use crate::{
+    call::cancel_tree::CancelNode,
+    context::wait::{self, Sealed, Wait},
+    wake::Registration,
+};
 use std::{
     fmt,
     future::Future,
@@ -9,6 +13,7 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 /// A token that cancels many calls, and other work that checks it, at once. Clones are the same
@@ -83,7 +88,7 @@ impl CancelToken {
     /// [`wait`](Cancelled::wait) for blocking.
     ///
     /// ```
-    /// # use nanolith::sync::CancelToken;
+    /// # use nanolith::{prelude::*, sync::CancelToken};
     /// let token = CancelToken::new();
     /// let waits = std::thread::spawn({ let token = token.clone(); move || token.cancelled().wait() });
     /// token.cancel();
@@ -156,18 +161,21 @@ pub struct Cancelled {
     waiter: Registration<Arc<CancelNode>>,
 }
 
-impl Cancelled {
-    /// Blocks until the token is cancelled. Within a task, the slot is lent meanwhile.
-    pub fn wait(self) {
-        block_on::block_on_any(self);
-    }
-}
-
 impl Future for Cancelled {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         CancelNode::poll_stopped(&mut self.waiter, cx.waker())
+    }
+}
+
+impl Sealed for Cancelled {}
+
+impl Wait for Cancelled {
+    type Pending = Self;
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        wait::timeout(self, limit)
     }
 }
 

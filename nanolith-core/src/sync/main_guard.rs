@@ -48,19 +48,19 @@ impl MainGuard {
     /// Waits now instead of on drop, and returns the result.
     ///
     /// ```standalone_crate
-    /// # use nanolith::{main_guard, prelude::*};
+    /// # use nanolith::{prelude::*, sync::main_guard, time::MILLISECOND};
     /// # pub struct Counter { total: i64 }
     /// # #[define] impl Counter { pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total } }
     /// let guard = main_guard().limit(MILLISECOND);
     /// let counter = Counter::service(Counter { total: 10 }).keep_alive(true).launch().wait()?;
-    /// assert_eq!(guard.wait().map_err(|still| still.count), Err(1)); // the service is still open
+    /// assert_eq!(guard.join().map_err(|still| still.count), Err(1)); // the service is still open
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
     /// [`MainGuardTimeoutError`] if the limit was reached first.
-    pub fn wait(mut self) -> Result<(), MainGuardTimeoutError> {
+    pub fn join(mut self) -> Result<(), MainGuardTimeoutError> {
         self.is_armed = false;
         wait_until_done(self.limit)
     }
@@ -69,13 +69,13 @@ impl MainGuard {
 impl Drop for MainGuard {
     fn drop(&mut self) {
         if self.is_armed && !thread::panicking() {
-            // A caller that needs the result calls `wait`.
+            // A caller that needs the result calls `join`.
             let _ = wait_until_done(self.limit);
         }
     }
 }
 
-/// The error of [`MainGuard::wait`]: calls or services still kept the program alive when the limit
+/// The error of [`MainGuard::join`]: calls or services still kept the program alive when the limit
 /// was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -8,4 +8,4 @@ pub(crate) mod semaphore;
 pub use backoff::Backoff;
 pub use cancel_token::{CancelToken, Cancelled, DropGuard};
 pub use main_guard::{MainGuard, MainGuardTimeoutError, main_guard};
-pub use semaphore::{Acquire, AcquireError, AcquireTimeoutError, Permit, Semaphore, TryAcquireError};
+pub use semaphore::{Acquire, AcquireError, Permit, Semaphore, TryAcquireError};

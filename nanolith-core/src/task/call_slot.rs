@@ -55,6 +55,15 @@ impl<S: TaskSet> CallSlot<S> {
         }
     }
 
+    /// Takes the task out of a call that has not begun, and ends the call without waking its
+    /// waiter.
+    pub(crate) fn take_back(this: &CallRef<Self>) -> Option<S::Task> {
+        let input = this.withdraw()?;
+        this.drop_waker();
+        this.header.over();
+        Some(input.task)
+    }
+
     /// Runs the call inline, if it is a fast-path call that a task of this pool submitted and waits
     /// for. The queue and the other workers learn of this only from the call's entry.
     pub(crate) fn overtake_here(this: &CallRef<Self>, host: Option<ExecutorId>) {

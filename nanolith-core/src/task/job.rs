@@ -311,11 +311,7 @@ impl<S: TaskSet> Job<S> {
 
     /// Takes the task out and ends the call without waking its waiter.
     pub(crate) fn into_task(self) -> Option<S::Task> {
-        let slot = self.into_slot();
-        let input = slot.withdraw()?;
-        slot.drop_waker(); // the waiter is not woken
-        slot.header.over();
-        Some(input.task)
+        CallSlot::take_back(&self.into_slot())
     }
 }
 

@@ -3,7 +3,6 @@
 
 use super::{Context, TaskSet};
 use crate::channel::messenger::{AttachedMessenger, Find, FindError, Lookup, Messenger};
-use std::time::Duration;
 
 impl<S: TaskSet> Context<S> {
     /// Returns a new endpoint, for this task alone, of the attached messenger of this name. A
@@ -38,15 +37,16 @@ impl<S: TaskSet> Context<S> {
     }
 
     /// Like [`Context::messenger`], but waits until a messenger of this name is attached to the
-    /// service. The wait lasts up to `limit`, counted from this call.
+    /// service. For a time limit, use [`Wait::wait_timeout`](crate::context::Wait::wait_timeout) or
+    /// [`time::timeout`](crate::time::timeout).
     ///
     /// ```
-    /// use nanolith::{messenger::Messenger, prelude::*, time::MINUTE};
+    /// use nanolith::{messenger::Messenger, prelude::*};
     /// # pub struct Counter;
     /// # #[define]
     /// impl Counter {
     ///     pub async fn announce(cx: &Context<Self>, total: i64) -> bool {
-    ///         let totals = cx.messenger_within::<i64>("totals", MINUTE).await;
+    ///         let totals = cx.find_messenger::<i64>("totals").await;
     ///         totals.is_ok_and(|totals| totals.try_send(total).is_ok())
     ///     }
     /// }
@@ -59,9 +59,14 @@ impl<S: TaskSet> Context<S> {
     ///
     /// # Errors
     ///
-    /// [`FindError`] if no such messenger was attached in time, or if it carries another type.
-    pub fn messenger_within<T: Clone + Send + Sync + 'static>(&self, name: &str, limit: Duration) -> Find<T> {
-        self.finder().within(name, limit)
+    /// [`FindError`] if the messenger carries another type, or if messengers cannot be attached to
+    /// the executor of the task.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future can be dropped and created again at any time.
+    pub fn find_messenger<T: Clone + Send + Sync + 'static>(&self, name: &str) -> Find<T> {
+        self.finder().find_later(name)
     }
 
     /// Returns the attached messengers, each name once. Those of the call come first.

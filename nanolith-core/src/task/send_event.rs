@@ -4,13 +4,17 @@
 use super::{Context, HasOutbox, Outbox, TaskSet};
 use crate::{
     channel::messenger::{SendError, SendFuture, TrySendError},
-    context::block_on,
+    context::{
+        block_on,
+        wait::{Sealed, Wait},
+    },
 };
 use std::{
     fmt,
     future::Future,
     pin::Pin,
     task::{self, Poll},
+    time::Duration,
 };
 
 impl<S: TaskSet> Context<S> {
@@ -105,30 +109,13 @@ enum SendState<'a, T> {
 impl<T> Unpin for SendEvent<'_, T> {}
 
 impl<T> SendEvent<'_, T> {
-    /// Blocks until the event is sent.
+    /// Takes the event back. Returns `None` if it was sent.
     ///
-    /// ```
-    /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// #[define(outbox = String)]
-    /// impl Geometry {
-    ///     pub fn announce(cx: &Context<Self>) -> Result<usize, String> {
-    ///         cx.send("hello".into()).wait().map_err(|unsaid| unsaid.into_inner())
-    ///     }
-    /// }
-    /// assert_eq!(Geometry::tasks().announce().wait()?, Err("hello".into())); // a pool has no owner
-    /// # Ok::<(), CallError>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`] with the event if no owner can ever receive it.
-    pub fn wait(self) -> Result<usize, SendError<T>> {
+    /// An event whose wait has reached its time limit may be sent until this call.
+    pub fn into_inner(self) -> Option<T> {
         match self.0 {
-            SendState::Out(sending) => sending.wait(),
-            nowhere @ SendState::Nowhere(_) => {
-                block_on::block_on_any(SendEvent(nowhere)) // it is ready at once
-            }
+            SendState::Out(sending) => sending.into_inner(),
+            SendState::Nowhere(event) => event,
         }
     }
 }
@@ -142,6 +129,48 @@ impl<T> Future for SendEvent<'_, T> {
             SendState::Nowhere(event) => {
                 Poll::Ready(Err(SendError(event.take().expect("it was polled after it was ready"))))
             }
+        }
+    }
+}
+
+impl<T> Sealed for SendEvent<'_, T> {}
+
+impl<T> Wait for SendEvent<'_, T> {
+    type Pending = Self;
+
+    /// Blocks until the event is sent.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// #[define(outbox = String)]
+    /// impl Geometry {
+    ///     pub fn announce(cx: &Context<Self>) -> Result<usize, String> {
+    ///         cx.send("hello".into()).wait().map_err(|unsent| unsent.into_inner())
+    ///     }
+    /// }
+    /// assert_eq!(Geometry::tasks().announce().wait()?, Err("hello".into())); // a pool has no owner
+    /// # Ok::<(), CallError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] with the event if no owner can ever receive it.
+    fn wait(self) -> Result<usize, SendError<T>> {
+        match self.0 {
+            SendState::Out(sending) => sending.wait(),
+            nowhere @ SendState::Nowhere(_) => {
+                block_on::block_on_any(SendEvent(nowhere)) // it is ready at once
+            }
+        }
+    }
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        match self.0 {
+            SendState::Out(sending) => {
+                sending.wait_timeout(limit).map_err(|pending| SendEvent(SendState::Out(pending)))
+            }
+            nowhere @ SendState::Nowhere(_) => Ok(SendEvent(nowhere).wait()),
         }
     }
 }

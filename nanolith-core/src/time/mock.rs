@@ -45,7 +45,7 @@ use std::{
 /// when a handle of the clock moves it.
 ///
 /// ```
-/// use nanolith::time::{HOUR, MockClock, sleep};
+/// use nanolith::{prelude::*, time::{HOUR, MockClock, sleep}};
 /// let clock = MockClock::new();
 /// let nap = clock.run(|| sleep(HOUR));
 /// clock.advance(HOUR);

@@ -111,7 +111,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// The future returned by [`sleep`]. It completes when its time has come.
 ///
 /// ```
-/// use nanolith::time::{MILLISECOND, Sleep, sleep};
+/// use nanolith::{prelude::*, time::{MILLISECOND, Sleep, sleep}};
 /// let nap: Sleep = sleep(MILLISECOND);
 /// # pollster::block_on(async {
 /// nap.await; // or `nap.wait()`, which blocks
@@ -176,17 +176,6 @@ pub(crate) struct Limit(Sleep);
 impl Limit {
     pub(crate) fn new(limit: Duration) -> Self {
         Self(sleep(limit))
-    }
-
-    /// Returns whether a blocking thread must poll the limit: the limit's clock is not the
-    /// thread's, or the simulation of the thread's clock is over.
-    pub(crate) fn is_polled_here(&self) -> bool {
-        !self.0.is_of_this_thread() || clock::is_over()
-    }
-
-    /// Returns the moment at which the limit ends, for code that blocks.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.0.due
     }
 
     /// Polls the limit, for futures.

@@ -3,6 +3,7 @@
 
 use super::{Call, Handle};
 use crate::{
+    context::wait::{Sealed, Wait},
     error::{CallError, TaskError, error_view},
     executor::Executor,
     task::TaskSet,
@@ -11,6 +12,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 /// A call or a handle whose task returns a `Result`, with both results combined in one.
@@ -70,23 +72,6 @@ impl<S: TaskSet, T> OfSet for Handle<S, T> {
 }
 
 impl<S: TaskSet, X: Executor<S> + ?Sized, V, E: 'static> Flatten<Call<'_, S, X, Result<V, E>>> {
-    /// Submits the call and blocks until it is over.
-    ///
-    /// ```
-    /// # use nanolith::{TaskError, prelude::*};
-    /// # use nanolith_doc_sets::*;
-    /// let outcome = Geometry::tasks().parse("seven".into()).flatten().wait();
-    /// assert!(matches!(outcome, Err(TaskError::Task(_))));
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`TaskError::Call`] if the call ended without its task's output. [`TaskError::Task`] with
-    /// the task's own error.
-    pub fn wait(self) -> Result<V, TaskError<E>> {
-        flatten::<S, V, E>(self.0.wait())
-    }
-
     /// Submits the call: see [`Call::submit`].
     ///
     /// ```
@@ -101,7 +86,47 @@ impl<S: TaskSet, X: Executor<S> + ?Sized, V, E: 'static> Flatten<Call<'_, S, X, 
     }
 }
 
-impl<S: TaskSet, V, E: 'static> Flatten<Handle<S, Result<V, E>>> {
+impl<F, V, E: 'static> Future for Flatten<F>
+where
+    F: OfSet + Future<Output = Result<Result<V, E>, CallError>> + Unpin,
+{
+    type Output = Result<V, TaskError<E>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map(flatten::<F::Set, V, E>)
+    }
+}
+
+impl<F> Sealed for Flatten<F> {}
+
+impl<S: TaskSet, X: Executor<S> + ?Sized, V, E: 'static> Wait for Flatten<Call<'_, S, X, Result<V, E>>> {
+    type Pending = Flatten<Handle<S, Result<V, E>>>;
+
+    /// Submits the call and blocks until it is over.
+    ///
+    /// ```
+    /// # use nanolith::{TaskError, prelude::*};
+    /// # use nanolith_doc_sets::*;
+    /// let outcome = Geometry::tasks().parse("seven".into()).flatten().wait();
+    /// assert!(matches!(outcome, Err(TaskError::Task(_))));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::Call`] if the call ended without its task's output. [`TaskError::Task`] with
+    /// the task's own error.
+    fn wait(self) -> Result<V, TaskError<E>> {
+        flatten::<S, V, E>(self.0.wait())
+    }
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self::Pending> {
+        self.0.wait_timeout(limit).map(flatten::<S, V, E>).map_err(Flatten)
+    }
+}
+
+impl<S: TaskSet, V, E: 'static> Wait for Flatten<Handle<S, Result<V, E>>> {
+    type Pending = Self;
+
     /// Blocks until the call is over: see [`Handle::wait`].
     ///
     /// ```
@@ -116,18 +141,11 @@ impl<S: TaskSet, V, E: 'static> Flatten<Handle<S, Result<V, E>>> {
     ///
     /// [`TaskError::Call`] if the call ended without its task's output. [`TaskError::Task`] with
     /// the task's own error.
-    pub fn wait(self) -> Result<V, TaskError<E>> {
+    fn wait(self) -> Result<V, TaskError<E>> {
         flatten::<S, V, E>(self.0.wait())
     }
-}
 
-impl<F, V, E: 'static> Future for Flatten<F>
-where
-    F: OfSet + Future<Output = Result<Result<V, E>, CallError>> + Unpin,
-{
-    type Output = Result<V, TaskError<E>>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(cx).map(flatten::<F::Set, V, E>)
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        self.0.wait_timeout(limit).map(flatten::<S, V, E>).map_err(Flatten)
     }
 }

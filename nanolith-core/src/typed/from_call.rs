@@ -4,6 +4,7 @@
 use super::{Call, Handle};
 use crate::{
     channel::stream::{CreditError, ItemReceiver, ItemSender, StreamError, items},
+    context::Wait,
     error::CallError,
     executor::Executor,
     task::TaskSet,

@@ -11,6 +11,6 @@ pub(crate) use call::{CallParts, fail_job};
 pub use flatten::Flatten;
 pub(crate) use flatten::flatten;
 pub use from_call::{FromCall, FromCallError, from_call};
-pub use handle::{Handle, ProgressReceiver};
+pub use handle::{Handle, ProgressReceiver, RecvProgress};
 pub(crate) use send::MessageTask;
 pub use send::SendFuture;

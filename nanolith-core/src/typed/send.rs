@@ -2,13 +2,19 @@
 //! service's queue.
 
 use crate::{
-    call::{call_ref::Uninit, header::Header},
+    call::{
+        call_ref::{CallRef, Uninit},
+        header::Header,
+    },
     channel::stream::StreamReader,
-    context::{block_on, thread_context},
+    context::{
+        block_on, thread_context,
+        wait::{self, Sealed, Wait},
+    },
     deadlock::{self, BlockedWait, WaitCycle},
     error::{ParentCall, SubmitError},
     executor::{Admission, Executor},
-    task::{HasInbox, Job, TakesStreams, TaskSet},
+    task::{CallSlot, HasInbox, Job, TakesStreams, TaskSet},
 };
 use std::{
     fmt,
@@ -17,6 +23,7 @@ use std::{
     panic::Location,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 /// A future that sends a message. [`Service::send`](crate::service::Service::send) creates it. It is ready
@@ -79,7 +86,8 @@ impl<S: TakesStreams> MessageTask<S, StreamReader<S::Metadata>> {
 
 enum SendState<'a, S: TaskSet, M> {
     Lazy(M),
-    Admitting(Admission<'a, S>),
+    /// The message waits for queue room, in the job of this slot.
+    Admitting(Admission<'a, S>, CallRef<CallSlot<S>>),
     Done,
 }
 
@@ -91,42 +99,49 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> SendFuture<'a, S, E, M> {
         Self { executor, post, submitted: Location::caller(), stage: SendState::Lazy(message) }
     }
 
-    /// Blocks until the message is in the queue.
+    /// Takes the message back. Returns `None` if it was sent.
     ///
     /// ```
-    /// # use nanolith::prelude::*;
+    /// # use nanolith::{prelude::*, time::MILLISECOND};
     /// # pub struct Counter { total: i64 }
     /// # #[define]
     /// # impl Counter {
     /// #     #[on_message]
     /// #     fn on_message(&mut self, by: i64) { self.total += by }
+    /// #     pub fn hold(&mut self, until: std::sync::mpsc::Receiver<()>) -> i64 { let _ = until.recv(); self.total }
     /// #     pub fn total(&self) -> i64 { self.total }
     /// # }
-    /// let counter = Counter::service(Counter { total: 10 }).launch().wait()?;
-    /// counter.send(5).wait()?;
-    /// counter.close().wait()?; // it is heard before the end
-    /// assert_eq!(counter.send(7).wait().map_err(|refused| refused.into_inner()), Err(7));
+    /// let counter = Counter::service(Counter { total: 10 }).queue(1).launch().wait()?;
+    /// # let (release, held) = std::sync::mpsc::channel();
+    /// # let holding = counter.hold(held).submit();
+    /// # let queued = counter.total().submit();
+    /// let pending = counter.send(5).wait_timeout(MILLISECOND).expect_err("the queue is full");
+    /// assert_eq!(pending.into_inner(), Some(5));
+    /// # release.send(())?;
+    /// # holding.wait()?;
+    /// assert_eq!(counter.total().wait()?, 10);
+    /// # queued.wait()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`SubmitError`] gives the message back. Its error is
-    /// [`CallError::WouldDeadlock`](crate::error::CallError::WouldDeadlock) if the service with the full
-    /// queue waits for this task: see [`deadlock`](crate::deadlock).
-    pub fn wait(mut self) -> Result<(), SubmitError<M>> {
-        let refused = match self.submit() {
-            Err(refused) if refused.is_full() => refused,
-            sent => return sent.map_err(|refused| self.restore_message(refused)),
-        };
-        let call = || refused.value().slot().clone().erase();
-        match BlockedWait::begin_for_room(self.executor.host(), true, call) {
-            Ok(_blocked) => {
-                self.stage = SendState::Admitting(self.executor.execute(refused.into_inner()));
-                block_on::block_on_any(self)
+    pub fn into_inner(mut self) -> Option<M> {
+        self.take_back()
+    }
+
+    fn take_back(&mut self) -> Option<M> {
+        match mem::replace(&mut self.stage, SendState::Done) {
+            SendState::Lazy(message) => Some(message),
+            SendState::Admitting(admission, slot) => {
+                let task = CallSlot::take_back(&slot);
+                drop(admission); // its job has no task any more
+                task.and_then(self.post.take)
             }
-            Err(cycle) => self.send_in_cycle(refused.into_inner(), cycle),
+            SendState::Done => None,
         }
+    }
+
+    fn admit(&mut self, job: Job<S>) {
+        let slot = job.slot().clone();
+        self.stage = SendState::Admitting(self.executor.execute(job), slot);
     }
 
     /// Tries to send the message once more, because a wait for queue room would close a cycle. Room
@@ -168,7 +183,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> SendFuture<'a, S, E, M> {
     fn start(&mut self) -> Poll<Result<(), SubmitError<M>>> {
         match self.submit() {
             Err(refused) if refused.is_full() => {
-                self.stage = SendState::Admitting(self.executor.execute(refused.into_inner()));
+                self.admit(refused.into_inner());
                 Poll::Pending
             }
             sent => Poll::Ready(sent.map_err(|refused| self.restore_message(refused))),
@@ -180,18 +195,73 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, M> Future for SendFuture<'_, S, E, M> 
     type Output = Result<(), SubmitError<M>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if !matches!(self.stage, SendState::Admitting(_)) {
+        if !matches!(self.stage, SendState::Admitting(..)) {
             if let Poll::Ready(sent) = self.start() {
                 return Poll::Ready(sent);
             }
         }
-        let SendState::Admitting(admission) = &mut self.stage else { unreachable!("it was just seen to enter") };
+        let SendState::Admitting(admission, _) = &mut self.stage else { unreachable!("it was just seen to enter") };
         let Poll::Ready(sent) = admission.as_mut().poll(cx) else {
             deadlock::pending_elsewhere(); // a message has no handle, so its end would not be noticed
             return Poll::Pending;
         };
         self.stage = SendState::Done;
         Poll::Ready(sent.map_err(|refused| self.restore_message(refused)))
+    }
+}
+
+impl<S: TaskSet, E: Executor<S> + ?Sized, M> Sealed for SendFuture<'_, S, E, M> {}
+
+impl<S: TaskSet, E: Executor<S> + ?Sized, M> Wait for SendFuture<'_, S, E, M> {
+    type Pending = Self;
+
+    /// Blocks until the message is in the queue.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define]
+    /// # impl Counter {
+    /// #     #[on_message]
+    /// #     fn on_message(&mut self, by: i64) { self.total += by }
+    /// #     pub fn total(&self) -> i64 { self.total }
+    /// # }
+    /// let counter = Counter::service(Counter { total: 10 }).launch().wait()?;
+    /// counter.send(5).wait()?;
+    /// counter.close().wait()?; // it is heard before the end
+    /// assert_eq!(counter.send(7).wait().map_err(|refused| refused.into_inner()), Err(7));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SubmitError`] gives the message back. Its error is
+    /// [`CallError::WouldDeadlock`](crate::error::CallError::WouldDeadlock) if the service with the full
+    /// queue waits for this task: see [`deadlock`](crate::deadlock).
+    fn wait(mut self) -> Result<(), SubmitError<M>> {
+        if matches!(self.stage, SendState::Admitting(..)) {
+            // The wait begins anew, so that a cycle of waits is found.
+            match self.take_back() {
+                Some(message) => self.stage = SendState::Lazy(message),
+                None => return Ok(()),
+            }
+        }
+        let refused = match self.submit() {
+            Err(refused) if refused.is_full() => refused,
+            sent => return sent.map_err(|refused| self.restore_message(refused)),
+        };
+        let call = || refused.value().slot().clone().erase();
+        match BlockedWait::begin_for_room(self.executor.host(), true, call) {
+            Ok(_blocked) => {
+                self.admit(refused.into_inner());
+                block_on::block_on_any(self)
+            }
+            Err(cycle) => self.send_in_cycle(refused.into_inner(), cycle),
+        }
+    }
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        wait::timeout(self, limit)
     }
 }
 

@@ -23,7 +23,7 @@ use super::{
     backend::{ErasedCall, ExecutorId},
     call_ref::CallRef,
     cancel_tree::CancelNode,
-    wait_graph::Wait,
+    wait_graph::WaitTarget,
 };
 use crate::{
     error::{CrashReason, ParentCall, wait_cycle::WaitCycle},
@@ -135,7 +135,7 @@ struct Extra {
     /// The node that cancels the calls submitted by the call's task.
     children: OnceLock<Arc<CancelNode>>,
     /// The wait for which the call's task blocks a thread.
-    blocked: Mutex<Option<Wait>>,
+    blocked: Mutex<Option<WaitTarget>>,
     /// The number of waits of the call's future that a poll left pending, and that number at the
     /// last check.
     waits: AtomicU64,

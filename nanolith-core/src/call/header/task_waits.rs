@@ -2,16 +2,16 @@
 //! more urgent) reads it too, to raise the awaited call.
 
 use super::{Extra, Header, lock};
-use crate::{call::wait_graph::Wait, wake::WaiterSet};
+use crate::{call::wait_graph::WaitTarget, wake::WaiterSet};
 use std::sync::atomic::Ordering;
 
 impl Header {
     /// Stores the wait for which the task blocks a thread. Returns the wait stored before.
-    pub(crate) fn set_blocked(&self, wait: Option<Wait>) -> Option<Wait> {
+    pub(crate) fn set_blocked(&self, wait: Option<WaitTarget>) -> Option<WaitTarget> {
         std::mem::replace(&mut *lock(&self.cold().blocked), wait)
     }
 
-    pub(crate) fn blocked(&self) -> Option<Wait> {
+    pub(crate) fn blocked(&self) -> Option<WaitTarget> {
         lock(&self.cold.get()?.blocked).clone()
     }
 

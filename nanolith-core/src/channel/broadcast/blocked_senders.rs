@@ -13,7 +13,7 @@ use crate::{
 /// The message that a blocked sender waits to send.
 pub(super) struct Blocked<T> {
     from: SenderId,
-    value: T,
+    pub(super) value: T,
 }
 
 /// The line of blocked senders, and the results of served sends until their senders collect them.

@@ -20,6 +20,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Instant,
 };
 
 /// A broadcast log that senders and receivers share.
@@ -130,11 +131,11 @@ enum Stage<T> {
 impl<T> Unpin for SendFuture<'_, T> {}
 
 impl<T> SendFuture<'_, T> {
-    /// Blocks until the message is sent.
-    pub(crate) fn wait(mut self) -> Result<usize, T> {
+    /// Blocks until the message is sent, or until `deadline`.
+    pub(crate) fn block_until(&mut self, deadline: Option<Instant>) -> Option<Result<usize, T>> {
         sim_runtime::switch_point();
         if let Some(outcome) = self.begin() {
-            return outcome;
+            return Some(outcome);
         }
         // While receivers make progress, waiting until half of the bound is free costs less than
         // waiting for a single place.
@@ -143,14 +144,30 @@ impl<T> SendFuture<'_, T> {
             self.log.with_state(|core, _| core.is_ended() || core.room(self.from) >= half)
         });
         if let Some(outcome) = self.begin() {
-            return outcome;
+            return Some(outcome);
         }
-        block_on::block_on_any(self)
+        block_on::block_on_any_until(Pin::new(self), deadline)
+    }
+
+    /// Takes the message back if it was not sent.
+    pub(crate) fn take_back(&mut self) -> Option<T> {
+        match mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Begun(value) => Some(value),
+            Stage::InLine(ticket) => match self.log.with_state(|core, chores| core.line().leave(ticket, chores)) {
+                (Some(blocked), _) => Some(blocked.value),
+                (None, Some(SendResult::Full(value) | SendResult::Ended(value))) => Some(value),
+                (None, _) => None,
+            },
+            Stage::Over => None,
+        }
     }
 
     /// Sends the message if that needs no wait.
     #[inline]
     fn begin(&mut self) -> Option<Result<usize, T>> {
+        if !matches!(self.stage, Stage::Begun(_)) {
+            return None;
+        }
         let Stage::Begun(value) = mem::replace(&mut self.stage, Stage::Over) else { return None };
         match self.log.try_send(self.from, value) {
             Ok(receivers) => Some(Ok(receivers)),
@@ -170,10 +187,8 @@ impl<T> Future for SendFuture<'_, T> {
     ///
     /// Panics when polled after it was ready.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if matches!(self.stage, Stage::Begun(_)) {
-            if let Some(outcome) = self.begin() {
-                return Poll::Ready(outcome); // the waker was not cloned
-            }
+        if let Some(outcome) = self.begin() {
+            return Poll::Ready(outcome); // the waker was not cloned
         }
         let (log, from, mut waker) = (self.log, self.from, NewWaker::of(cx.waker()));
         let answer = match mem::replace(&mut self.stage, Stage::Over) {
@@ -194,9 +209,8 @@ impl<T> Future for SendFuture<'_, T> {
 
 impl<T> Drop for SendFuture<'_, T> {
     fn drop(&mut self) {
-        if let Stage::InLine(ticket) = self.stage {
-            // The returned message is dropped after the lock's release.
-            drop(self.log.with_state(|core, chores| core.line().leave(ticket, chores)));
+        if let Stage::InLine(_) = self.stage {
+            drop(self.take_back()); // the message is dropped after the lock's release
         }
     }
 }

@@ -43,7 +43,7 @@ use std::num::NonZero;
 /// What happens when a receiver falls behind.
 ///
 /// ```
-/// use nanolith::messenger::{LagPolicy, Messenger, RecvError};
+/// use nanolith::{messenger::{LagPolicy, Messenger, RecvError}, prelude::*};
 /// let sender = Messenger::<u32>::builder().on_lag(LagPolicy::DropOldest(2)).build()?;
 /// let mut slow = sender.join().subscribe();
 /// for n in 0..5 {

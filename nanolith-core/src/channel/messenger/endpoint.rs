@@ -12,7 +12,7 @@ use std::{fmt, num::NonZero, sync::Arc};
 /// subscribers of its own.
 ///
 /// ```
-/// use nanolith::messenger::Messenger;
+/// use nanolith::{messenger::Messenger, prelude::*};
 /// let (waiter, kitchen) = (Messenger::<&str>::open("orders")?, Messenger::<&str>::open("orders")?);
 /// let mut orders = kitchen.subscribe();
 /// assert_eq!(waiter.send("tea").wait(), Ok(1)); // to one subscriber
@@ -36,7 +36,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// [`Messenger::join`].
     ///
     /// ```
-    /// use nanolith::messenger::Messenger;
+    /// use nanolith::{messenger::Messenger, prelude::*};
     /// let (left, right) = { let left = Messenger::new(); let right = left.join(); (left, right) };
     /// let mut heard = right.subscribe();
     /// left.send(9).wait()?;
@@ -89,7 +89,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// Creates another endpoint of the same messenger, for another sender.
     ///
     /// ```
-    /// use nanolith::messenger::Messenger;
+    /// use nanolith::{messenger::Messenger, prelude::*};
     /// let waiter = Messenger::new();
     /// let kitchen = waiter.join();
     /// let mut orders = kitchen.subscribe();
@@ -106,7 +106,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// Creates a subscriber that receives the messages that other endpoints send from now on.
     ///
     /// ```
-    /// use nanolith::messenger::Messenger;
+    /// use nanolith::{messenger::Messenger, prelude::*};
     /// let (left, right) = (Messenger::<i64>::open("figures")?, Messenger::<i64>::open("figures")?);
     /// left.send(1).wait()?; // no subscriber
     /// let mut heard = right.subscribe();
@@ -125,7 +125,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// it never waits.
     ///
     /// ```
-    /// use nanolith::messenger::Messenger;
+    /// use nanolith::{messenger::Messenger, prelude::*};
     /// let (waiter, kitchen) = { let waiter = Messenger::new(); let kitchen = waiter.join(); (waiter, kitchen) };
     /// assert_eq!(waiter.send("tea").wait(), Ok(0)); // no subscriber
     /// let (here, there) = (kitchen.subscribe(), kitchen.subscribe());
@@ -168,7 +168,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// other endpoints stay open.
     ///
     /// ```
-    /// use nanolith::messenger::{Messenger, RecvError};
+    /// use nanolith::{messenger::{Messenger, RecvError}, prelude::*};
     /// let (left, right) = (Messenger::<i64>::open("figures")?, Messenger::<i64>::open("figures")?);
     /// let mut heard = right.subscribe();
     /// left.send(1).wait()?;
@@ -187,7 +187,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// still received, and then all subscribers get `Closed`. The name is free at once.
     ///
     /// ```
-    /// use nanolith::messenger::{Messenger, RecvError, SendError};
+    /// use nanolith::{messenger::{Messenger, RecvError, SendError}, prelude::*};
     /// let (left, right) = (Messenger::<i64>::open("figures")?, Messenger::<i64>::open("figures")?);
     /// let mut heard = right.subscribe();
     /// left.send(1).wait()?;
@@ -228,7 +228,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// Returns the messenger's current figures.
     ///
     /// ```
-    /// use nanolith::messenger::Messenger;
+    /// use nanolith::{messenger::Messenger, prelude::*};
     /// let (left, right) = (Messenger::<i64>::open("figures")?, Messenger::<i64>::open("figures")?);
     /// let heard = right.subscribe();
     /// left.send(9).wait()?;

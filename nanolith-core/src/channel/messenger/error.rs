@@ -6,7 +6,7 @@ use std::{error::Error, fmt, sync::Arc};
 /// The error of a send to a closed messenger. It holds the message.
 ///
 /// ```
-/// use nanolith::messenger::{Messenger, SendError};
+/// use nanolith::{messenger::{Messenger, SendError}, prelude::*};
 /// let messenger = Messenger::new();
 /// messenger.close_all();
 /// assert_eq!(messenger.send("tea").wait(), Err(SendError("tea")));
@@ -117,7 +117,7 @@ receiving! {
     /// The error of a receive that got no message.
     ///
     /// ```
-    /// use nanolith::messenger::{LagPolicy, Messenger, RecvError};
+    /// use nanolith::{messenger::{LagPolicy, Messenger, RecvError}, prelude::*};
     /// let sender = Messenger::builder().on_lag(LagPolicy::DropOldest(1)).build()?;
     /// let mut slow = sender.join().subscribe();
     /// sender.send("tea").wait()?;
@@ -143,30 +143,6 @@ receiving! {
     TryRecvError {
         /// No message has arrived yet.
         Empty: "no message has arrived yet",
-    }
-}
-
-receiving! {
-    /// The error of a receive that got no message within its time limit.
-    ///
-    /// ```
-    /// use nanolith::{messenger::{Messenger, RecvTimeoutError}, time::MILLISECOND};
-    /// let sender = Messenger::<u32>::new();
-    /// let mut receiver = sender.join().subscribe();
-    /// assert_eq!(receiver.recv_timeout(MILLISECOND).wait(), Err(RecvTimeoutError::Timeout));
-    /// ```
-    RecvTimeoutError {
-        /// The time elapsed before a message arrived.
-        Timeout: "timed out waiting for a message",
-    }
-}
-
-impl From<RecvError> for RecvTimeoutError {
-    fn from(error: RecvError) -> Self {
-        match error {
-            RecvError::Lost(count) => Self::Lost(count),
-            RecvError::Closed => Self::Closed,
-        }
     }
 }
 

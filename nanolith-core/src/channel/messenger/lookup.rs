@@ -3,8 +3,7 @@
 
 use super::{FindError, Messenger};
 use crate::{
-    context::block_on,
-    time::Limit,
+    context::wait::{self, Sealed, Wait},
     wake::{
         attachments::{AttachWait, Attachment, Attachments},
         extensions::Extensions,
@@ -15,7 +14,7 @@ use std::{
     fmt,
     future::Future,
     marker::PhantomData,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
@@ -68,18 +67,13 @@ impl Lookup<'_> {
         found.map_or_else(|| Err(FindError::NotAttached { name: name.into() }), |found| endpoint(&found))
     }
 
-    pub(crate) fn within<T: Clone + Send + Sync + 'static>(&self, name: &str, limit: Duration) -> Find<T> {
+    pub(crate) fn find_later<T: Clone + Send + Sync + 'static>(&self, name: &str) -> Find<T> {
+        let waiter = self.data.attached().map(Attachments::wait);
         let found = match self.find(name) {
-            Err(FindError::NotAttached { .. }) => None,
+            Err(FindError::NotAttached { .. }) if waiter.is_some() => None,
             found => Some(found),
         };
-        Find {
-            found,
-            name: name.into(),
-            waiter: self.data.attached().map(Attachments::wait),
-            limit: Limit::new(limit),
-            message_type: PhantomData,
-        }
+        Find { found, name: name.into(), waiter, message_type: PhantomData }
     }
 
     /// Returns the attached messengers, each name once.
@@ -103,15 +97,15 @@ fn endpoint<T: Clone + Send + Sync + 'static>(found: &Attachment) -> Result<Mess
 }
 
 /// A future that waits until a messenger is attached. Created by
-/// [`Context::messenger_within`](crate::task::Context::messenger_within).
+/// [`Context::find_messenger`](crate::task::Context::find_messenger).
 ///
 /// ```
-/// use nanolith::{messenger::{Find, Messenger}, prelude::*, time::MINUTE};
+/// use nanolith::{messenger::{Find, Messenger}, prelude::*};
 /// # pub struct Counter;
 /// # #[define]
 /// impl Counter {
 ///     pub async fn announce(cx: &Context<Self>, total: i64) -> bool {
-///         let finding: Find<i64> = cx.messenger_within("totals", MINUTE);
+///         let finding: Find<i64> = cx.find_messenger("totals");
 ///         let totals = finding.await; // or `.wait()`
 ///         totals.is_ok_and(|totals| totals.try_send(total).is_ok())
 ///     }
@@ -128,8 +122,8 @@ fn endpoint<T: Clone + Send + Sync + 'static>(found: &Attachment) -> Result<Mess
 ///
 /// # Errors
 ///
-/// Returns [`FindError`] when no messenger of this name was attached in time, or when it carries
-/// another type.
+/// Returns [`FindError`] when the messenger carries another type, or when messengers cannot be
+/// attached to the executor.
 ///
 /// # Panics
 ///
@@ -143,67 +137,35 @@ pub struct Find<T: Clone + Send + Sync + 'static> {
     found: Option<Result<Messenger<T>, FindError>>,
     name: Arc<str>,
     /// The wait for an attachment to the executor. `None` means that messengers cannot be attached
-    /// to it.
+    /// to it, and that `found` holds the outcome.
     waiter: Option<AttachWait>,
-    limit: Limit,
     message_type: PhantomData<fn() -> T>,
 }
 
 /// No field is pinned.
 impl<T: Clone + Send + Sync + 'static> Unpin for Find<T> {}
 
-impl<T: Clone + Send + Sync + 'static> Find<T> {
-    /// Blocks until the messenger is attached. Inside a task of a pool, the task's slot is released
-    /// while this method blocks.
-    ///
-    /// ```
-    /// use nanolith::{messenger::{FindError, Messenger}, prelude::*, time::MILLISECOND};
-    /// # pub struct Counter;
-    /// # #[define]
-    /// impl Counter {
-    ///     pub fn find(cx: &Context<Self>) -> Result<(), FindError> {
-    ///         cx.messenger_within::<i64>("totals", MILLISECOND).wait().map(drop)
-    ///     }
-    /// }
-    /// let counter = Counter::service().launch().wait()?;
-    /// assert!(matches!(counter.find().wait()?, Err(FindError::NotAttached { .. })));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Returns [`FindError`] when no messenger of this name was attached in time, or when it
-    /// carries another type.
-    pub fn wait(mut self) -> Result<Messenger<T>, FindError> {
-        let deadline = self.limit.deadline();
-        let finding = pin!(std::future::poll_fn(|cx| self.poll_found(cx)));
-        let found = block_on::block_on_any_until(finding, deadline);
-        found.unwrap_or_else(|| Err(self.not_attached()))
-    }
-
-    fn poll_found(&mut self, cx: &mut Context<'_>) -> Poll<Result<Messenger<T>, FindError>> {
-        if let Some(found) = self.found.take() {
-            return Poll::Ready(found);
-        }
-        let Some(waiter) = &mut self.waiter else { return Poll::Pending };
-        let found = ready!(waiter.poll_with(cx.waker(), |list, _| list.find(&self.name)));
-        Poll::Ready(endpoint(&found))
-    }
-
-    fn not_attached(&self) -> FindError {
-        FindError::NotAttached { name: self.name.clone() }
-    }
-}
-
 impl<T: Clone + Send + Sync + 'static> Future for Find<T> {
     type Output = Result<Messenger<T>, FindError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Poll::Ready(found) = self.poll_found(cx) {
+        let Self { found, name, waiter, .. } = &mut *self;
+        if let Some(found) = found.take() {
             return Poll::Ready(found);
         }
-        ready!(self.limit.poll(cx));
-        Poll::Ready(Err(self.not_attached()))
+        let waiter = waiter.as_mut().expect("a search was polled after it was ready");
+        let found = ready!(waiter.poll_with(cx.waker(), |list, _| list.find(name)));
+        Poll::Ready(endpoint(&found))
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Sealed for Find<T> {}
+
+impl<T: Clone + Send + Sync + 'static> Wait for Find<T> {
+    type Pending = Self;
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        wait::timeout(self, limit)
     }
 }
 

@@ -1,12 +1,15 @@
 //! The futures that receive from a messenger: [`Recv`] and [`ReceivingWithin`] (with a time limit)
 //! the next message, [`WaitFor`] the first for which a predicate holds.
 
-use super::{RecvError, RecvTimeoutError, Subscriber};
-use crate::{context::block_on, time::Limit};
+use super::{RecvError, Subscriber};
+use crate::context::{
+    block_on,
+    wait::{self, Sealed, Wait},
+};
 use std::{
     fmt,
     future::Future,
-    pin::{Pin, pin},
+    pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -24,7 +27,7 @@ impl<T> Drop for Polled<'_, T> {
 /// A future that waits for the next message. Created by [`Subscriber::recv`].
 ///
 /// ```
-/// use nanolith::messenger::{Messenger, Recv};
+/// use nanolith::{messenger::{Messenger, Recv}, prelude::*};
 /// let left = Messenger::new();
 /// let mut heard = left.join().subscribe();
 /// left.send(9).wait()?;
@@ -52,29 +55,6 @@ impl<'a, T: Clone> Recv<'a, T> {
         Self { subscriber: Polled(subscriber) }
     }
 
-    /// Blocks until a message arrives. Inside a task, the task's slot is released while this method
-    /// blocks.
-    ///
-    /// ```
-    /// use nanolith::messenger::Messenger;
-    /// let left = Messenger::new();
-    /// let mut heard = left.join().subscribe();
-    /// std::thread::spawn(move || left.send(9).wait());
-    /// assert_eq!(heard.recv().wait()?, 9);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Returns the errors of [`Subscriber::recv`].
-    #[inline]
-    pub fn wait(self) -> Result<T, RecvError> {
-        match self.subscriber.0.look() {
-            Some(received) => received,
-            None => self.wait_long(),
-        }
-    }
-
     #[cold]
     fn wait_long(self) -> Result<T, RecvError> {
         self.subscriber.0.look_on();
@@ -90,86 +70,42 @@ impl<T: Clone> Future for Recv<'_, T> {
     }
 }
 
-impl<T> fmt::Debug for Recv<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recv").finish_non_exhaustive()
-    }
-}
+impl<T: Clone> Sealed for Recv<'_, T> {}
 
-/// A future that waits for the next message, at most for a limit. Created by
-/// [`Subscriber::recv_timeout`].
-///
-/// ```
-/// use nanolith::{messenger::{Messenger, ReceivingWithin}, time::MINUTE};
-/// let left = Messenger::new();
-/// let mut heard = left.join().subscribe();
-/// left.send(9).wait()?;
-/// let next: ReceivingWithin<'_, i64> = heard.recv_timeout(MINUTE);
-/// assert_eq!(next.wait()?, 9); // or `.await`
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-///
-/// # Errors
-///
-/// Returns the errors of [`Recv`], and [`RecvTimeoutError::Timeout`] when the time has
-/// elapsed.
-///
-/// # Panics
-///
-/// The future panics in the same cases as [`sleep`](crate::time::sleep).
-///
-/// # Cancel safety
-///
-/// If the future is dropped before it is ready, no message was received.
-#[must_use = "nothing is received until awaited or waited on"]
-pub struct ReceivingWithin<'a, T> {
-    recv: Recv<'a, T>,
-    limit: Limit,
-}
+impl<T: Clone> Wait for Recv<'_, T> {
+    type Pending = Self;
 
-impl<'a, T: Clone> ReceivingWithin<'a, T> {
-    pub(super) fn new(recv: Recv<'a, T>, limit: Duration) -> Self {
-        Self { recv, limit: Limit::new(limit) }
-    }
-
-    /// Blocks until a message arrives or the time has elapsed. Inside a task, the task's slot is
-    /// released while this method blocks.
+    /// Blocks until a message arrives. Inside a task, the task's slot is released while this method
+    /// blocks.
     ///
     /// ```
-    /// use nanolith::{messenger::Messenger, time::MILLISECOND};
-    /// let left = Messenger::<u32>::new();
+    /// use nanolith::{messenger::Messenger, prelude::*};
+    /// let left = Messenger::new();
     /// let mut heard = left.join().subscribe();
-    /// assert!(heard.recv_timeout(MILLISECOND).wait().is_err());
+    /// std::thread::spawn(move || left.send(9).wait());
+    /// assert_eq!(heard.recv().wait()?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`Recv`], and [`RecvTimeoutError::Timeout`] when the time has
-    /// elapsed.
-    pub fn wait(self) -> Result<T, RecvTimeoutError> {
-        if self.limit.is_polled_here() {
-            return block_on::block_on_any(self);
+    /// Returns the errors of [`Subscriber::recv`].
+    #[inline]
+    fn wait(self) -> Result<T, RecvError> {
+        match self.subscriber.0.look() {
+            Some(received) => received,
+            None => self.wait_long(),
         }
-        let received = block_on::block_on_any_until(pin!(self.recv), self.limit.deadline());
-        received.map_or(Err(RecvTimeoutError::Timeout), |received| received.map_err(Into::into))
+    }
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        wait::timeout(self, limit)
     }
 }
 
-impl<T: Clone> Future for ReceivingWithin<'_, T> {
-    type Output = Result<T, RecvTimeoutError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Poll::Ready(received) = self.recv.subscriber.0.poll_recv(cx) {
-            return Poll::Ready(received.map_err(Into::into));
-        }
-        ready!(self.limit.poll(cx));
-        Poll::Ready(Err(RecvTimeoutError::Timeout))
-    }
-}
-
-impl<T> fmt::Debug for ReceivingWithin<'_, T> {
+impl<T> fmt::Debug for Recv<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReceivingWithin").field("deadline", &self.limit.deadline()).finish_non_exhaustive()
+        f.debug_struct("Recv").finish_non_exhaustive()
     }
 }
 
@@ -177,7 +113,7 @@ impl<T> fmt::Debug for ReceivingWithin<'_, T> {
 /// [`Subscriber::wait_for`].
 ///
 /// ```
-/// use nanolith::messenger::Messenger;
+/// use nanolith::{messenger::Messenger, prelude::*};
 /// let left = Messenger::new();
 /// let mut heard = left.join().subscribe();
 /// for order in ["tea", "cake"] {
@@ -212,48 +148,6 @@ impl<'a, T: Clone, P: FnMut(&T) -> bool> WaitFor<'a, T, P> {
     pub(super) fn new(subscriber: &'a mut Subscriber<T>, predicate: P) -> Self {
         Self { subscriber: Polled(subscriber), predicate }
     }
-
-    /// Blocks until a message that fits arrives. Inside a task, the task's slot is released while
-    /// this method blocks.
-    ///
-    /// ```
-    /// use nanolith::messenger::Messenger;
-    /// let left = Messenger::new();
-    /// let mut heard = left.join().subscribe();
-    /// left.send(4).wait()?;
-    /// left.send(7).wait()?;
-    /// assert_eq!(heard.wait_for(|n| n % 2 == 1).wait()?, 7);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Returns the errors of [`Recv`].
-    pub fn wait(self) -> Result<T, RecvError> {
-        block_on::block_on_any(self)
-    }
-
-    /// Blocks until a message that fits arrives, at most for `limit`. The time counts from this
-    /// call.
-    ///
-    /// ```
-    /// use nanolith::{messenger::{Messenger, RecvTimeoutError}, time::MILLISECOND};
-    /// let left = Messenger::new();
-    /// let mut heard = left.join().subscribe();
-    /// left.send(4).wait()?;
-    /// let seven = heard.wait_for(|n| *n == 7).wait_timeout(MILLISECOND);
-    /// assert_eq!(seven, Err(RecvTimeoutError::Timeout));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Returns the errors of [`Recv`], and [`RecvTimeoutError::Timeout`] when the time has
-    /// elapsed.
-    pub fn wait_timeout(mut self, limit: Duration) -> Result<T, RecvTimeoutError> {
-        let received = block_on::block_on_any_until(Pin::new(&mut self), Limit::new(limit).deadline());
-        received.map_or(Err(RecvTimeoutError::Timeout), |received| received.map_err(Into::into))
-    }
 }
 
 impl<T: Clone, P: FnMut(&T) -> bool> Future for WaitFor<'_, T, P> {
@@ -269,6 +163,16 @@ impl<T: Clone, P: FnMut(&T) -> bool> Future for WaitFor<'_, T, P> {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+impl<T: Clone, P: FnMut(&T) -> bool> Sealed for WaitFor<'_, T, P> {}
+
+impl<T: Clone, P: FnMut(&T) -> bool> Wait for WaitFor<'_, T, P> {
+    type Pending = Self;
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        wait::timeout(self, limit)
     }
 }
 

@@ -1,21 +1,21 @@
 //! [`Subscriber`] receives the messages that the other endpoints of a messenger send.
 
-use super::{ReceivingWithin, Recv, RecvError, TryRecvError, WaitFor, shared::Endpoint};
+use super::{Recv, RecvError, TryRecvError, WaitFor, shared::Endpoint};
 use crate::channel::broadcast::{Received, Receiver};
+use crate::context::Wait;
 use futures_util::Stream;
 use std::{
     fmt,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 /// A subscriber that receives the messages that other endpoints send after its creation. Created by
 /// [`Messenger::subscribe`].
 ///
 /// ```
-/// use nanolith::messenger::Messenger;
+/// use nanolith::{messenger::Messenger, prelude::*};
 /// let (left, right) = (Messenger::<i64>::open("figures")?, Messenger::<i64>::open("figures")?);
 /// let heard = right.subscribe();
 /// for n in 0..3 {
@@ -50,7 +50,7 @@ impl<T: Clone> Subscriber<T> {
     /// Waits for the next message.
     ///
     /// ```
-    /// use nanolith::messenger::Messenger;
+    /// use nanolith::{messenger::Messenger, prelude::*};
     /// let left = Messenger::new();
     /// let mut heard = left.join().subscribe();
     /// left.send(9).wait()?;
@@ -73,7 +73,7 @@ impl<T: Clone> Subscriber<T> {
     /// Receives the next message without waiting.
     ///
     /// ```
-    /// use nanolith::messenger::{Messenger, TryRecvError};
+    /// use nanolith::{messenger::{Messenger, TryRecvError}, prelude::*};
     /// let left = Messenger::new();
     /// let mut heard = left.join().subscribe();
     /// assert_eq!(heard.try_recv(), Err(TryRecvError::Empty));
@@ -96,29 +96,11 @@ impl<T: Clone> Subscriber<T> {
         }
     }
 
-    /// Waits for the next message, at most for `limit`. The time counts from this call.
-    ///
-    /// ```
-    /// use nanolith::{messenger::{Messenger, RecvTimeoutError}, time::MILLISECOND};
-    /// let left = Messenger::<u32>::new();
-    /// let mut heard = left.join().subscribe();
-    /// assert_eq!(heard.recv_timeout(MILLISECOND).wait(), Err(RecvTimeoutError::Timeout));
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Returns the errors of [`Subscriber::recv`], and
-    /// [`RecvTimeoutError::Timeout`](super::RecvTimeoutError::Timeout) when the time has elapsed.
-    pub fn recv_timeout(&mut self, limit: Duration) -> ReceivingWithin<'_, T> {
-        ReceivingWithin::new(Recv::new(self), limit)
-    }
-
     /// Waits for the next message for which `predicate` returns `true`. The messages before it are
-    /// skipped. For a time limit, use [`WaitFor::wait_timeout`] or
-    /// [`time::timeout`](crate::time::timeout).
+    /// skipped.
     ///
     /// ```
-    /// use nanolith::messenger::Messenger;
+    /// use nanolith::{messenger::Messenger, prelude::*};
     /// let left = Messenger::new();
     /// let mut heard = left.join().subscribe();
     /// for n in 0..9 {
@@ -140,7 +122,7 @@ impl<T: Clone> Subscriber<T> {
     /// It skips lost messages.
     ///
     /// ```
-    /// use nanolith::messenger::Messenger;
+    /// use nanolith::{messenger::Messenger, prelude::*};
     /// let left = Messenger::new();
     /// let mut heard = left.join().subscribe();
     /// for n in 0..9 {
@@ -158,7 +140,7 @@ impl<T: Clone> Subscriber<T> {
     /// received.
     ///
     /// ```
-    /// use nanolith::messenger::Messenger;
+    /// use nanolith::{messenger::Messenger, prelude::*};
     /// let left = Messenger::new();
     /// let mut heard = left.join().subscribe();
     /// left.send(1).wait()?;
@@ -174,7 +156,7 @@ impl<T: Clone> Subscriber<T> {
     /// Returns the number of lost messages that its receives have reported up to now.
     ///
     /// ```
-    /// use nanolith::messenger::{LagPolicy, Messenger};
+    /// use nanolith::{messenger::{LagPolicy, Messenger}, prelude::*};
     /// let left = Messenger::builder().on_lag(LagPolicy::DropOldest(2)).build()?;
     /// let mut heard = left.join().subscribe();
     /// for n in 0..9 {
@@ -262,7 +244,7 @@ impl<T: Clone> Stream for Subscriber<T> {
 /// by `for`.
 ///
 /// ```
-/// use nanolith::messenger::Messenger;
+/// use nanolith::{messenger::Messenger, prelude::*};
 /// let left = Messenger::new();
 /// let heard = left.join().subscribe();
 /// left.send(9).wait()?;

@@ -4,19 +4,23 @@ use super::{
     Port,
     channel::{Closers, Direction},
 };
-use crate::{context::block_on, wake::Registration};
+use crate::{
+    context::wait::{self, Sealed, Wait},
+    wake::Registration,
+};
 use std::{
     fmt,
     future::Future,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 impl<S, R> Port<S, R> {
     /// Waits until the other port is closed. Messages that it sent before may still be available.
     ///
     /// ```
-    /// use nanolith::port;
+    /// use nanolith::{port, prelude::*};
     /// let (ours, theirs) = port::pair::<i64, ()>();
     /// ours.try_send(4)?;
     /// drop(ours);
@@ -48,7 +52,7 @@ impl<S, R> Port<S, R> {
 /// [`Port::closed`](super::Port::closed).
 ///
 /// ```
-/// use nanolith::port::{self, Closed};
+/// use nanolith::{port::{self, Closed}, prelude::*};
 /// let (ours, theirs) = port::pair::<(), ()>();
 /// theirs.close();
 /// let closed: Closed<'_, ()> = ours.closed();
@@ -69,20 +73,6 @@ impl<'a, R> Closed<'a, R> {
     pub(super) fn new(channel: &'a Direction<R>) -> Self {
         Self { waiter: Closers::at(channel) }
     }
-
-    /// Blocks until the other port is closed. Inside a task, the task's slot is released while this
-    /// method blocks.
-    ///
-    /// ```
-    /// use nanolith::port;
-    /// let (ours, theirs) = port::pair::<(), ()>();
-    /// std::thread::spawn(move || theirs.close());
-    /// ours.closed().wait();
-    /// assert!(ours.is_closed());
-    /// ```
-    pub fn wait(self) {
-        block_on::block_on_any(self);
-    }
 }
 
 impl<R> Future for Closed<'_, R> {
@@ -90,6 +80,16 @@ impl<R> Future for Closed<'_, R> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.waiter.poll_closed(cx)
+    }
+}
+
+impl<R> Sealed for Closed<'_, R> {}
+
+impl<R> Wait for Closed<'_, R> {
+    type Pending = Self;
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        wait::timeout(self, limit)
     }
 }
 

@@ -3,11 +3,11 @@
 use super::{
     channel::{Direction, Observers},
     error::{TryRecvError, TrySendError},
-    recv::{ReceivingWithin, Recv},
+    recv::Recv,
     send::SendFuture,
 };
 use crate::wake::{Registration, WaitTicket};
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 /// One end of a bidirectional channel: it sends `S` and receives `R`.
 ///
@@ -15,7 +15,7 @@ use std::{fmt, sync::Arc, time::Duration};
 /// documentation lists the guarantees.
 ///
 /// ```
-/// use nanolith::port::{self, Port};
+/// use nanolith::{port::{self, Port}, prelude::*};
 /// let (ours, theirs): (Port<i64, String>, Port<String, i64>) = port::pair();
 /// ours.try_send(4)?;
 /// drop(ours); // closes it
@@ -43,7 +43,7 @@ impl<S, R> Port<S, R> {
     /// unbounded port always has capacity.
     ///
     /// ```
-    /// use nanolith::port;
+    /// use nanolith::{port, prelude::*};
     /// let (ours, theirs) = port::bounded::<i64, i64>(1);
     /// ours.send(4).wait()?; // blocks
     /// # pollster::block_on(async {
@@ -85,7 +85,7 @@ impl<S, R> Port<S, R> {
     /// Waits for the next message.
     ///
     /// ```
-    /// use nanolith::port;
+    /// use nanolith::{port, prelude::*};
     /// let (ours, theirs) = port::pair::<i64, i64>();
     /// ours.try_send(4)?;
     /// assert_eq!(theirs.recv().wait(), Ok(4)); // blocks
@@ -125,27 +125,6 @@ impl<S, R> Port<S, R> {
     /// when no message can arrive any more.
     pub fn try_recv(&self) -> Result<R, TryRecvError> {
         self.inward.try_recv()
-    }
-
-    /// Waits for the next message, at most for `limit`. The time counts from this call.
-    ///
-    /// ```
-    /// use nanolith::{port::{self, RecvTimeoutError}, time::MILLISECOND};
-    /// let (ours, theirs) = port::pair::<i64, ()>();
-    /// assert_eq!(theirs.recv_timeout(MILLISECOND).wait(), Err(RecvTimeoutError::Timeout)); // blocks
-    /// ours.try_send(4)?;
-    /// # pollster::block_on(async {
-    /// assert_eq!(theirs.recv_timeout(MILLISECOND).await, Ok(4)); // does not
-    /// # });
-    /// # Ok::<(), port::TrySendError<i64>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Returns [`RecvTimeoutError`](super::RecvTimeoutError) when the time has elapsed, or when no
-    /// message can arrive any more.
-    pub fn recv_timeout(&self, limit: Duration) -> ReceivingWithin<'_, R> {
-        ReceivingWithin::new(self.recv(), limit)
     }
 
     /// Returns the number of messages that this port can receive now. Messages of senders that wait

@@ -5,7 +5,7 @@ use std::{error::Error, fmt};
 /// The error of a send to a closed port. It holds the message.
 ///
 /// ```
-/// use nanolith::port::{self, SendError};
+/// use nanolith::{port::{self, SendError}, prelude::*};
 /// let (ours, theirs) = port::pair::<&str, ()>();
 /// theirs.close();
 /// assert_eq!(ours.send("anyone?").wait(), Err(SendError("anyone?")));
@@ -48,39 +48,11 @@ impl<S> TrySendError<S> {
     }
 }
 
-/// The error of a send that did not happen within its time limit. It holds the message.
-///
-/// ```
-/// use nanolith::{port::{self, SendTimeoutError}, time::MILLISECOND};
-/// let (ours, theirs) = port::bounded::<&str, ()>(1);
-/// ours.send("first").wait()?;
-/// let refused = ours.send("second").wait_timeout(MILLISECOND);
-/// assert_eq!(refused, Err(SendTimeoutError::Timeout("second")));
-/// # drop(theirs);
-/// # Ok::<(), port::SendError<&str>>(())
-/// ```
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum SendTimeoutError<S> {
-    /// The queue stayed full until the time had elapsed.
-    Timeout(S),
-    /// The other port is closed.
-    Closed(S),
-}
-
-impl<S> SendTimeoutError<S> {
-    /// Returns the message.
-    pub fn into_inner(self) -> S {
-        match self {
-            Self::Timeout(message) | Self::Closed(message) => message,
-        }
-    }
-}
-
 /// The error of a receive after which no message can arrive: the other port is closed, and all
 /// messages that it sent were received.
 ///
 /// ```
-/// use nanolith::port::{self, RecvError};
+/// use nanolith::{port::{self, RecvError}, prelude::*};
 /// let (ours, theirs) = port::pair::<(), i64>();
 /// theirs.try_send(4)?;
 /// drop(theirs);
@@ -107,29 +79,6 @@ pub enum TryRecvError {
     Closed,
 }
 
-/// The error of a receive that got no message within its time limit.
-///
-/// ```
-/// use nanolith::{port::{self, RecvTimeoutError}, time::MILLISECOND};
-/// let (ours, theirs) = port::pair::<(), i64>();
-/// assert_eq!(ours.recv_timeout(MILLISECOND).wait(), Err(RecvTimeoutError::Timeout));
-/// theirs.close();
-/// assert_eq!(ours.recv_timeout(MILLISECOND).wait(), Err(RecvTimeoutError::Closed));
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecvTimeoutError {
-    /// A message may still arrive.
-    Timeout,
-    /// No message can arrive any more: see [`RecvError`].
-    Closed,
-}
-
-impl From<RecvError> for RecvTimeoutError {
-    fn from(_: RecvError) -> Self {
-        Self::Closed
-    }
-}
-
 const CLOSED: &str = "the other port is closed";
 
 // `Debug` is implemented by hand, so that the errors are `Debug` for messages that are not.
@@ -144,15 +93,6 @@ impl<S> fmt::Debug for TrySendError<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Full(_) => "Full(..)",
-            Self::Closed(_) => "Closed(..)",
-        })
-    }
-}
-
-impl<S> fmt::Debug for SendTimeoutError<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Timeout(_) => "Timeout(..)",
             Self::Closed(_) => "Closed(..)",
         })
     }
@@ -173,15 +113,6 @@ impl<S> fmt::Display for TrySendError<S> {
     }
 }
 
-impl<S> fmt::Display for SendTimeoutError<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Timeout(_) => "timed out: the port stayed full",
-            Self::Closed(_) => CLOSED,
-        })
-    }
-}
-
 impl fmt::Display for RecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(CLOSED)
@@ -197,18 +128,7 @@ impl fmt::Display for TryRecvError {
     }
 }
 
-impl fmt::Display for RecvTimeoutError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Timeout => "timed out waiting for a message",
-            Self::Closed => CLOSED,
-        })
-    }
-}
-
 impl<S> Error for SendError<S> {}
 impl<S> Error for TrySendError<S> {}
-impl<S> Error for SendTimeoutError<S> {}
 impl Error for RecvError {}
 impl Error for TryRecvError {}
-impl Error for RecvTimeoutError {}

@@ -1,13 +1,14 @@
 //! Iterators over the messages of a port.
 
 use super::Port;
+use crate::context::Wait;
 use std::iter::FusedIterator;
 
 impl<S, R> Port<S, R> {
     /// Returns an iterator that blocks for each message and ends when no more message can arrive.
     ///
     /// ```
-    /// use nanolith::port;
+    /// use nanolith::{port, prelude::*};
     /// let (ours, theirs) = port::pair::<i64, ()>();
     /// std::thread::spawn(move || (1..=3).try_for_each(|n| ours.send(n).wait()));
     /// let mut sum = 0;
@@ -39,7 +40,7 @@ impl<S, R> Port<S, R> {
 /// It ends when the other port is closed and all messages that it sent were received.
 ///
 /// ```
-/// use nanolith::port;
+/// use nanolith::{port, prelude::*};
 /// let (ours, theirs) = port::pair::<(), i64>();
 /// std::thread::spawn(move || (1..=3).try_for_each(|n| theirs.send(n).wait()));
 /// let messages: port::Iter<'_, (), i64> = ours.iter();
@@ -87,7 +88,7 @@ impl<S, R> Iterator for TryIter<'_, S, R> {
 /// An iterator like [`Iter`] that owns the port. Created by `into_iter`.
 ///
 /// ```
-/// use nanolith::port;
+/// use nanolith::{port, prelude::*};
 /// let (ours, theirs) = port::pair::<(), i64>();
 /// std::thread::spawn(move || (1..=3).try_for_each(|n| theirs.send(n).wait()));
 /// let messages: port::IntoIter<(), i64> = ours.into_iter();

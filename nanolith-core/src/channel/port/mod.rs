@@ -64,9 +64,9 @@ pub(crate) use self::channel::{Direction, Receivers};
 pub use self::{
     closed::Closed,
     endpoint::Port,
-    error::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError},
+    error::{RecvError, SendError, TryRecvError, TrySendError},
     iter::{IntoIter, Iter, TryIter},
-    recv::{ReceivingWithin, Recv},
+    recv::Recv,
     send::SendFuture,
     wait_for::WaitFor,
 };
@@ -77,7 +77,7 @@ use std::sync::Arc;
 /// Creates two connected ports without a bound.
 ///
 /// ```
-/// use nanolith::port;
+/// use nanolith::{port, prelude::*};
 /// let (ours, theirs) = port::pair::<&str, i64>();
 /// ours.send("seven").wait()?;
 /// theirs.send(7).wait()?;
@@ -95,7 +95,7 @@ pub fn pair<A, B>() -> (Port<A, B>, Port<B, A>) {
 /// A large bound costs no memory: memory is allocated for messages that are there.
 ///
 /// ```
-/// use nanolith::port::{self, TrySendError};
+/// use nanolith::{port::{self, TrySendError}, prelude::*};
 /// let (ours, theirs) = port::bounded::<i64, ()>(2);
 /// ours.try_send(1)?;
 /// ours.try_send(2)?;

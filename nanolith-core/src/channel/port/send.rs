@@ -3,9 +3,15 @@
 
 use super::{
     channel::Direction,
-    error::{SendError, SendTimeoutError, TrySendError},
+    error::{SendError, TrySendError},
 };
-use crate::{context::block_on, time::Limit, wake::WaitTicket};
+use crate::{
+    context::{
+        block_on,
+        wait::{self, Sealed, Wait},
+    },
+    wake::WaitTicket,
+};
 use std::{
     fmt,
     future::Future,
@@ -19,7 +25,7 @@ use std::{
 /// [`Port::send`](super::Port::send).
 ///
 /// ```
-/// use nanolith::port::{self, SendFuture};
+/// use nanolith::{port::{self, SendFuture}, prelude::*};
 /// let (ours, theirs) = port::bounded::<i64, ()>(1);
 /// let sending: SendFuture<'_, i64> = ours.send(4);
 /// # pollster::block_on(async {
@@ -40,7 +46,7 @@ pub struct SendFuture<'a, S> {
 }
 
 enum State<S> {
-    SendError(S),
+    Begun(S),
     /// The message is in the line of blocked senders.
     Waits(WaitTicket),
     Done,
@@ -51,66 +57,39 @@ impl<S> Unpin for SendFuture<'_, S> {}
 
 impl<'a, S> SendFuture<'a, S> {
     pub(super) fn new(channel: &'a Direction<S>, message: S) -> Self {
-        Self { channel, state: State::SendError(message) }
+        Self { channel, state: State::Begun(message) }
     }
 
-    /// Blocks until the message is sent. Inside a task, the task's slot is released while this
-    /// method blocks.
+    /// Takes the message back. Returns `None` if the message was sent.
+    ///
+    /// A message whose wait has reached its time limit is still in the line of blocked senders. It
+    /// may be sent from there until this call.
     ///
     /// ```
-    /// use nanolith::port;
+    /// use nanolith::{port, prelude::*, time::MILLISECOND};
     /// let (ours, theirs) = port::bounded::<i64, ()>(1);
     /// ours.send(4).wait()?;
-    /// assert_eq!(theirs.recv().wait(), Ok(4));
-    /// # Ok::<(), port::SendError<i64>>(())
+    /// let pending = ours.send(5).wait_timeout(MILLISECOND).expect_err("the port is full");
+    /// assert_eq!(pending.into_inner(), Some(5));
+    /// assert_eq!((theirs.recv().wait()?, theirs.is_empty()), (4, true));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    ///
-    /// # Errors
-    ///
-    /// Returns [`SendError`] with the message when the other port is closed, or closes while this
-    /// call waits.
-    pub fn wait(mut self) -> Result<(), SendError<S>> {
-        match self.at_once() {
-            Some(sent) => sent.map_err(SendError),
-            None => block_on::block_on_any(self),
-        }
-    }
-
-    /// Blocks until the message is sent, at most for `limit`. The time counts from this call.
-    ///
-    /// ```
-    /// use nanolith::{port::{self, SendTimeoutError}, time::MILLISECOND};
-    /// let (ours, theirs) = port::bounded::<i64, ()>(1);
-    /// ours.send(4).wait()?;
-    /// assert_eq!(ours.send(5).wait_timeout(MILLISECOND), Err(SendTimeoutError::Timeout(5)));
-    /// # drop(theirs);
-    /// # Ok::<(), port::SendError<i64>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Returns [`SendTimeoutError`] with the message when the time has elapsed or the other port is
-    /// closed.
-    pub fn wait_timeout(mut self, limit: Duration) -> Result<(), SendTimeoutError<S>> {
-        let limit = Limit::new(limit);
-        if let Some(sent) = self.at_once() {
-            return sent.map_err(SendTimeoutError::Closed);
-        }
-        match block_on::block_on_any_until(Pin::new(&mut self), limit.deadline()) {
-            Some(sent) => sent.map_err(|SendError(message)| SendTimeoutError::Closed(message)),
-            None => self.take_back().map_or(Ok(()), |message| Err(SendTimeoutError::Timeout(message))),
-        }
+    pub fn into_inner(mut self) -> Option<S> {
+        self.take_back()
     }
 
     /// Sends the message if that needs no wait. Returns `Some(Err)` with the message when the other
     /// port is closed, and `None` when the queue is full.
     fn at_once(&mut self) -> Option<Result<(), S>> {
-        let State::SendError(message) = mem::replace(&mut self.state, State::Done) else { return None };
+        if !matches!(self.state, State::Begun(_)) {
+            return None;
+        }
+        let State::Begun(message) = mem::replace(&mut self.state, State::Done) else { return None };
         match self.channel.send_now(message) {
             Ok(()) => Some(Ok(())),
             Err(TrySendError::Closed(message)) => Some(Err(message)),
             Err(TrySendError::Full(message)) => {
-                self.state = State::SendError(message);
+                self.state = State::Begun(message);
                 None
             }
         }
@@ -119,7 +98,7 @@ impl<'a, S> SendFuture<'a, S> {
     /// Takes back the message if it was not sent.
     fn take_back(&mut self) -> Option<S> {
         match mem::replace(&mut self.state, State::Done) {
-            State::SendError(message) => Some(message),
+            State::Begun(message) => Some(message),
             State::Waits(ticket) => self.channel.leave_line(ticket),
             State::Done => None,
         }
@@ -130,13 +109,11 @@ impl<S> Future for SendFuture<'_, S> {
     type Output = Result<(), SendError<S>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if matches!(self.state, State::SendError(_)) {
-            if let Some(sent) = self.at_once() {
-                return Poll::Ready(sent.map_err(SendError)); // the waker was not cloned
-            }
+        if let Some(sent) = self.at_once() {
+            return Poll::Ready(sent.map_err(SendError)); // the waker was not cloned
         }
         let ticket = match mem::replace(&mut self.state, State::Done) {
-            State::SendError(message) => match self.channel.send(message, cx.waker()) {
+            State::Begun(message) => match self.channel.send(message, cx.waker()) {
                 Ok(None) => return Poll::Ready(Ok(())),
                 Ok(Some(ticket)) => ticket,
                 Err(message) => return Poll::Ready(Err(SendError(message))),
@@ -150,6 +127,38 @@ impl<S> Future for SendFuture<'_, S> {
         };
         self.state = State::Waits(ticket);
         Poll::Pending
+    }
+}
+
+impl<S> Sealed for SendFuture<'_, S> {}
+
+impl<S> Wait for SendFuture<'_, S> {
+    type Pending = Self;
+
+    /// Blocks until the message is sent. Inside a task, the task's slot is released while this
+    /// method blocks.
+    ///
+    /// ```
+    /// use nanolith::{port, prelude::*};
+    /// let (ours, theirs) = port::bounded::<i64, ()>(1);
+    /// ours.send(4).wait()?;
+    /// assert_eq!(theirs.recv().wait(), Ok(4));
+    /// # Ok::<(), port::SendError<i64>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SendError`] with the message when the other port is closed, or closes while this
+    /// call waits.
+    fn wait(mut self) -> Result<(), SendError<S>> {
+        match self.at_once() {
+            Some(sent) => sent.map_err(SendError),
+            None => block_on::block_on_any(self),
+        }
+    }
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        wait::timeout(self, limit)
     }
 }
 

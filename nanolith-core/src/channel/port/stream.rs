@@ -14,7 +14,7 @@ use std::{
 ///
 /// ```
 /// use futures_util::StreamExt;
-/// use nanolith::port;
+/// use nanolith::{port, prelude::*};
 /// let (ours, theirs) = port::pair::<(), i64>();
 /// std::thread::spawn(move || (1..=3).try_for_each(|n| theirs.send(n).wait()));
 /// # pollster::block_on(async {

@@ -3,10 +3,13 @@
 use super::{
     Port,
     channel::{Direction, Observers},
-    error::{RecvError, RecvTimeoutError},
+    error::RecvError,
     state::Sequence,
 };
-use crate::{context::block_on, time::Limit, wake::Registration};
+use crate::{
+    context::wait::{self, Sealed, Wait},
+    wake::Registration,
+};
 use std::{
     fmt,
     future::Future,
@@ -23,7 +26,7 @@ impl<S, R> Port<S, R> {
     /// other receives of the same port wait. So `fits` must not receive from this port.
     ///
     /// ```
-    /// use nanolith::port;
+    /// use nanolith::{port, prelude::*};
     /// struct Order { id: u64, urgent: bool }
     /// let (ours, theirs) = port::pair::<Order, ()>();
     /// for (id, urgent) in [(1, false), (2, true), (3, false)] {
@@ -56,7 +59,7 @@ impl<S, R> Port<S, R> {
 /// [`Port::wait_for`](super::Port::wait_for).
 ///
 /// ```
-/// use nanolith::port;
+/// use nanolith::{port, prelude::*};
 /// let (ours, theirs) = port::pair::<(), i64>();
 /// [1, 2, 3].map(|n| theirs.try_send(n)).into_iter().collect::<Result<(), _>>()?;
 /// # pollster::block_on(async {
@@ -65,6 +68,10 @@ impl<S, R> Port<S, R> {
 /// assert_eq!(ours.try_iter().collect::<Vec<_>>(), [1, 3]); // kept, in order
 /// # Ok::<(), port::TrySendError<i64>>(())
 /// ```
+///
+/// # Errors
+///
+/// Returns [`RecvError`] when the other port is closed and no message that it sent fits.
 ///
 /// # Cancel safety
 ///
@@ -88,45 +95,6 @@ impl<'a, R, P: FnMut(&R) -> bool> WaitFor<'a, R, P> {
     pub(super) fn new(channel: &'a Direction<R>, fits: P) -> Self {
         Self { waiter: Observers::at(channel), predicate: fits, unseen: 0 }
     }
-
-    /// Blocks until a message that fits is available. Inside a task, the task's slot is released
-    /// while this method blocks.
-    ///
-    /// ```
-    /// use nanolith::port;
-    /// let (ours, theirs) = port::pair::<(), i64>();
-    /// std::thread::spawn(move || (1..9).try_for_each(|n| theirs.send(n).wait()));
-    /// assert_eq!(ours.wait_for(|n| *n > 4).wait(), Ok(5));
-    /// assert_eq!(ours.recv().wait(), Ok(1));
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Returns [`RecvError`] when the other port is closed and no message that it sent fits.
-    pub fn wait(self) -> Result<R, RecvError> {
-        block_on::block_on_any(self)
-    }
-
-    /// Blocks until a message that fits is available, at most for `limit`. The time counts from
-    /// this call.
-    ///
-    /// ```
-    /// use nanolith::{port::{self, RecvTimeoutError}, time::MILLISECOND};
-    /// let (ours, theirs) = port::pair::<(), i64>();
-    /// theirs.try_send(1)?;
-    /// assert_eq!(ours.wait_for(|n| *n > 4).wait_timeout(MILLISECOND), Err(RecvTimeoutError::Timeout));
-    /// assert_eq!(ours.try_recv(), Ok(1));
-    /// # Ok::<(), port::TrySendError<i64>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Returns [`RecvTimeoutError`] when the time has elapsed, or when the other port is closed and
-    /// no message that it sent fits.
-    pub fn wait_timeout(mut self, limit: Duration) -> Result<R, RecvTimeoutError> {
-        let received = block_on::block_on_any_until(Pin::new(&mut self), Limit::new(limit).deadline());
-        received.map_or(Err(RecvTimeoutError::Timeout), |received| received.map_err(RecvTimeoutError::from))
-    }
 }
 
 impl<R, P: FnMut(&R) -> bool> Future for WaitFor<'_, R, P> {
@@ -145,6 +113,16 @@ impl<R, P: FnMut(&R) -> bool> Future for WaitFor<'_, R, P> {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+impl<R, P: FnMut(&R) -> bool> Sealed for WaitFor<'_, R, P> {}
+
+impl<R, P: FnMut(&R) -> bool> Wait for WaitFor<'_, R, P> {
+    type Pending = Self;
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        wait::timeout(self, limit)
     }
 }
 

@@ -12,7 +12,7 @@ use std::{error::Error, fmt};
 /// in flight, so it does not wait forever.
 ///
 /// ```
-/// use nanolith::stream::{self, Credits};
+/// use nanolith::{prelude::*, stream::{self, Credits}};
 /// let (mut writer, mut reader) = stream::pipe((), Credits::new().bytes(10).chunks(16))?;
 /// writer.try_write("12345678")?;
 /// assert!(writer.try_write("90!").is_err(), "eleven bytes");

@@ -1,11 +1,16 @@
 //! [`Drained`]: the future that waits until the reader has taken all of a finished stream.
 
 use super::{error::WriteError, write_half::WriteHalf};
+use crate::{
+    context::wait::{Sealed, Wait},
+    time::clock,
+};
 use std::{
     fmt,
     future::Future,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 /// A future that waits until the reader has taken all that was written. Created by
@@ -15,7 +20,7 @@ use std::{
 /// Both methods have already finished the stream, so dropping this future changes nothing.
 ///
 /// ```
-/// use nanolith::stream::{self, Credits};
+/// use nanolith::{prelude::*, stream::{self, Credits}};
 /// let (mut writer, mut reader) = stream::pipe((), Credits::new())?;
 /// writer.write("hello").wait()?;
 /// let drained = writer.drained();
@@ -39,12 +44,26 @@ impl<T> Drained<T> {
     pub(super) fn new(inlet: WriteHalf<T>) -> Self {
         Self { inlet }
     }
+}
+
+impl<T> Future for Drained<T> {
+    type Output = Result<(), WriteError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.inlet.poll_drained(cx)
+    }
+}
+
+impl<T> Sealed for Drained<T> {}
+
+impl<T> Wait for Drained<T> {
+    type Pending = Self;
 
     /// Blocks until the reader has taken all that was written. Inside a task, the task's slot is
     /// released while this method blocks.
     ///
     /// ```
-    /// # use nanolith::stream::{self, WriteError};
+    /// # use nanolith::{prelude::*, stream::{self, WriteError}};
     /// let (mut sender, receiver) = stream::items(16)?;
     /// sender.send(4).wait()?;
     /// drop(receiver);
@@ -56,19 +75,15 @@ impl<T> Drained<T> {
     ///
     /// Returns [`WriteError::Cancelled`] or [`WriteError::Dropped`] if the reader ended before it
     /// had taken all.
-    pub fn wait(mut self) -> Result<(), WriteError> {
+    fn wait(mut self) -> Result<(), WriteError> {
         match self.inlet.block_until(None, WriteHalf::poll_drained) {
             Some(outcome) => outcome,
             None => unreachable!("there is no limit"),
         }
     }
-}
 
-impl<T> Future for Drained<T> {
-    type Output = Result<(), WriteError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.inlet.poll_drained(cx)
+    fn wait_timeout(mut self, limit: Duration) -> Result<Self::Output, Self> {
+        self.inlet.block_until(clock::after(limit), WriteHalf::poll_drained).ok_or(self)
     }
 }
 

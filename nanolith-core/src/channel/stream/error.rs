@@ -10,7 +10,7 @@ pub(super) type SharedError = Arc<dyn Error + Send + Sync>;
 /// Converted to an [`io::Error`], it is the inner error. The resulting kind is in brackets below.
 ///
 /// ```
-/// use nanolith::stream::{self, Credits, StreamError};
+/// use nanolith::{prelude::*, stream::{self, Credits, StreamError}};
 /// let (mut writer, mut reader) = stream::pipe((), Credits::new())?;
 /// writer.write("half of it").wait()?;
 /// drop(writer); // without `finish`
@@ -24,7 +24,7 @@ pub enum StreamError {
     /// The writer ended the stream with this error (the kind of an [`io::Error`], else `Other`).
     ///
     /// ```
-    /// use nanolith::stream::{self, Credits, StreamError};
+    /// use nanolith::{prelude::*, stream::{self, Credits, StreamError}};
     /// let (writer, mut reader) = stream::pipe((), Credits::new())?;
     /// writer.fail("the disk is gone");
     /// match reader.read().wait() {
@@ -37,7 +37,7 @@ pub enum StreamError {
     /// The writer was dropped before it finished the stream, for example by a panic
     /// (`UnexpectedEof`).
     Dropped,
-    /// No value has arrived yet, or none within the limit (`WouldBlock`). The stream is still open.
+    /// No value has arrived yet (`WouldBlock`). The stream is still open.
     ///
     /// ```
     /// use nanolith::stream::{self, Credits, StreamError};
@@ -92,7 +92,7 @@ fn kind_of(error: &SharedError) -> io::ErrorKind {
 /// Converted to an [`io::Error`], it is the inner error. The resulting kind is in brackets below.
 ///
 /// ```
-/// use nanolith::stream::{self, Credits, WriteError};
+/// use nanolith::{prelude::*, stream::{self, Credits, WriteError}};
 /// let (mut writer, reader) = stream::pipe((), Credits::new())?;
 /// reader.cancel("seen enough");
 /// let unsent = writer.write("more").wait().unwrap_err();
@@ -113,8 +113,7 @@ pub enum WriteError {
     /// The writer has already ended the stream, for example by `close` of a `Sink` or an
     /// `AsyncWrite` (`BrokenPipe`).
     Finished,
-    /// There is no credit, or there was none within the limit (`WouldBlock`). The stream is still
-    /// open.
+    /// There is no credit (`WouldBlock`). The stream is still open.
     Full,
 }
 

@@ -6,7 +6,7 @@ use super::{
     error::{SendError, StreamError, WriteError},
     link::{ReaderEnd, WriterEnd},
     read_half::ReadHalf,
-    recv::{ReceivingWithin, Recv},
+    recv::Recv,
     send::SendFuture,
     write_half::{self, WriteHalf},
 };
@@ -16,7 +16,6 @@ use std::{
     fmt,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 /// Creates a stream of values that holds at most `bound` of them. A call with the sender among its
@@ -79,7 +78,7 @@ impl<T> ItemSender<T> {
     /// Sends a value, and waits until there is capacity for it. Use `.await` or `.wait()`.
     ///
     /// ```
-    /// # use nanolith::stream;
+    /// # use nanolith::{prelude::*, stream};
     /// let (mut sender, mut receiver) = stream::items(4)?;
     /// sender.send(9).wait()?;
     /// assert_eq!(receiver.recv().wait()?, Some(9));
@@ -138,7 +137,7 @@ impl<T> ItemSender<T> {
     /// not wait.
     ///
     /// ```
-    /// # use nanolith::stream;
+    /// # use nanolith::{prelude::*, stream};
     /// let (mut sender, mut receiver) = stream::items(4)?;
     /// sender.send(9).wait()?;
     /// sender.finish();
@@ -153,7 +152,7 @@ impl<T> ItemSender<T> {
     /// receiver has taken all values.
     ///
     /// ```
-    /// # use nanolith::stream;
+    /// # use nanolith::{prelude::*, stream};
     /// let (mut sender, mut receiver) = stream::items(4)?;
     /// sender.send(9).wait()?;
     /// let drained = sender.drained();
@@ -170,7 +169,7 @@ impl<T> ItemSender<T> {
     /// sent values.
     ///
     /// ```
-    /// # use nanolith::stream::{self, StreamError};
+    /// # use nanolith::{prelude::*, stream::{self, StreamError}};
     /// let (sender, mut receiver) = stream::items::<i64>(4)?;
     /// sender.fail("out of numbers"); // any error, or a text
     /// assert!(matches!(receiver.recv().wait(), Err(StreamError::Failed(_))));
@@ -216,7 +215,7 @@ impl<T> fmt::Debug for ItemSender<T> {
 ///
 /// ```
 /// use futures_util::TryStreamExt;
-/// use nanolith::stream;
+/// use nanolith::{prelude::*, stream};
 /// let (mut sender, mut receiver) = stream::items(4)?;
 /// sender.send(4).wait()?;
 /// sender.send(5).wait()?;
@@ -240,7 +239,7 @@ impl<T> ItemReceiver<T> {
     /// Waits for the next value. `None` is a clean end. Use `.await` or `.wait()`.
     ///
     /// ```
-    /// # use nanolith::stream;
+    /// # use nanolith::{prelude::*, stream};
     /// let (mut sender, mut receiver) = stream::items(4)?;
     /// sender.send(9).wait()?;
     /// # pollster::block_on(async {
@@ -265,7 +264,7 @@ impl<T> ItemReceiver<T> {
     /// Receives the next value, if it is available now.
     ///
     /// ```
-    /// # use nanolith::stream::{self, StreamError};
+    /// # use nanolith::{prelude::*, stream::{self, StreamError}};
     /// let (mut sender, mut receiver) = stream::items(4)?;
     /// assert!(matches!(receiver.try_recv(), Err(StreamError::Empty)));
     /// sender.send(9).wait()?;
@@ -282,32 +281,10 @@ impl<T> ItemReceiver<T> {
         self.outlet.take().unwrap_or(Err(StreamError::Empty))
     }
 
-    /// Waits for the next value, at most for `limit`. The time counts from this call. Use `.await`
-    /// or `.wait()`.
-    ///
-    /// ```
-    /// # use nanolith::{stream::{self, StreamError}, time::MILLISECOND};
-    /// let (sender, mut receiver) = stream::items::<i64>(4)?;
-    /// assert!(matches!(receiver.recv_timeout(MILLISECOND).wait(), Err(StreamError::Empty)));
-    /// # Ok::<(), stream::CreditError>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Returns [`StreamError::Empty`] when the time has elapsed, otherwise the same errors as
-    /// [`ItemReceiver::recv`].
-    ///
-    /// # Cancel safety
-    ///
-    /// If the future is dropped before it is ready, no value is taken.
-    pub fn recv_timeout(&mut self, limit: Duration) -> ReceivingWithin<'_, T> {
-        ReceivingWithin::new(self.recv(), limit)
-    }
-
     /// Cancels the stream. The sender gets `reason` as [`WriteError::Cancelled`].
     ///
     /// ```
-    /// # use nanolith::stream;
+    /// # use nanolith::{prelude::*, stream};
     /// let (mut sender, receiver) = stream::items(4)?;
     /// receiver.cancel("seen enough"); // any error, or a text
     /// assert_eq!(sender.send(9).wait().unwrap_err().into_inner(), 9);
@@ -320,7 +297,7 @@ impl<T> ItemReceiver<T> {
     /// Returns an iterator over the values that blocks for each value. An error is the last item.
     ///
     /// ```
-    /// # use nanolith::stream;
+    /// # use nanolith::{prelude::*, stream};
     /// let (mut sender, mut receiver) = stream::items(4)?;
     /// sender.send(4).wait()?;
     /// sender.fail("out of numbers");
@@ -363,7 +340,7 @@ impl<T> fmt::Debug for ItemReceiver<T> {
 /// last item.
 ///
 /// ```
-/// use nanolith::stream;
+/// use nanolith::{prelude::*, stream};
 /// let (mut sender, receiver) = stream::items(4)?;
 /// sender.send(9).wait()?;
 /// sender.finish();

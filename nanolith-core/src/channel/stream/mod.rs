@@ -8,7 +8,7 @@
 //! hold.
 //!
 //! ```
-//! use nanolith::stream::{self, Credits};
+//! use nanolith::{prelude::*, stream::{self, Credits}};
 //!
 //! let (mut writer, mut reader) = stream::pipe("greeting.txt", Credits::new())?;
 //! let writes = std::thread::spawn(move || {
@@ -66,7 +66,7 @@ pub use error::{SendError, StreamError, WriteError};
 pub use items::{ItemReceiver, ItemSender, Items, items};
 pub use offer::{StreamOffer, offer};
 pub use reader::{Chunks, StreamReader};
-pub use recv::{ReceivingWithin, Recv};
+pub use recv::Recv;
 pub use send::SendFuture;
 pub use writer::{StreamWriter, pipe};
 

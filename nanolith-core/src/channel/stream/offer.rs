@@ -20,7 +20,7 @@ use std::{
 /// [`WriteError::Dropped`](super::WriteError::Dropped).
 ///
 /// ```
-/// use nanolith::{messenger::Messenger, stream::{self, Credits, StreamOffer}};
+/// use nanolith::{messenger::Messenger, prelude::*, stream::{self, Credits, StreamOffer}};
 /// use std::io::Read;
 /// let uploads = Messenger::<StreamOffer<&'static str>>::open("uploads")?;
 /// let mut heard = uploads.join().subscribe();

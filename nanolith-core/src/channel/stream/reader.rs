@@ -1,15 +1,9 @@
 //! The reading end of a stream of bytes: [`StreamReader`].
 
-use super::{
-    error::StreamError,
-    link::ReaderEnd,
-    read_half::ReadHalf,
-    recv::{ReceivingWithin, Recv},
-    writer::StreamWriter,
-};
+use super::{error::StreamError, link::ReaderEnd, read_half::ReadHalf, recv::Recv, writer::StreamWriter};
 use crate::error::BoxError;
 use bytes::Bytes;
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 /// The reading end of a stream of bytes. Created by [`pipe`](super::pipe).
 ///
@@ -18,7 +12,7 @@ use std::{fmt, sync::Arc, time::Duration};
 /// iterator over chunks. All of these can be mixed, because they share what is left of a chunk.
 ///
 /// ```
-/// use nanolith::stream::{self, Credits};
+/// use nanolith::{prelude::*, stream::{self, Credits}};
 /// use std::io::BufRead;
 /// let (mut writer, mut reader) = stream::pipe("points.txt", Credits::new())?;
 /// writer.write("x y\n4 ").wait()?;
@@ -64,7 +58,7 @@ impl<M> StreamReader<M> {
     /// Waits for the next chunk. `None` is a clean end. Use `.await` or `.wait()`.
     ///
     /// ```
-    /// # use nanolith::stream::{self, Credits};
+    /// # use nanolith::{prelude::*, stream::{self, Credits}};
     /// let (mut writer, mut reader) = stream::pipe((), Credits::new())?;
     /// writer.write("hello").wait()?;
     /// writer.finish();
@@ -92,7 +86,7 @@ impl<M> StreamReader<M> {
     /// Reads the next chunk, if it is available now.
     ///
     /// ```
-    /// # use nanolith::stream::{self, Credits, StreamError};
+    /// # use nanolith::{prelude::*, stream::{self, Credits, StreamError}};
     /// let (mut writer, mut reader) = stream::pipe((), Credits::new())?;
     /// assert!(matches!(reader.try_read(), Err(StreamError::Empty)));
     /// writer.write("hello").wait()?;
@@ -109,33 +103,11 @@ impl<M> StreamReader<M> {
         self.outlet.take().unwrap_or(Err(StreamError::Empty))
     }
 
-    /// Waits for the next chunk, at most for `limit`. The time counts from this call. Use `.await`
-    /// or `.wait()`.
-    ///
-    /// ```
-    /// # use nanolith::{stream::{self, Credits, StreamError}, time::MILLISECOND};
-    /// let (writer, mut reader) = stream::pipe((), Credits::new())?;
-    /// assert!(matches!(reader.read_timeout(MILLISECOND).wait(), Err(StreamError::Empty)));
-    /// # Ok::<(), stream::CreditError>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Returns [`StreamError::Empty`] when the time has elapsed, otherwise the same errors as
-    /// [`StreamReader::read`].
-    ///
-    /// # Cancel safety
-    ///
-    /// If the future is dropped before it is ready, no chunk is taken.
-    pub fn read_timeout(&mut self, limit: Duration) -> ReceivingWithin<'_, Bytes> {
-        ReceivingWithin::new(self.read(), limit)
-    }
-
     /// Cancels the stream. The writer gets `reason` as
     /// [`WriteError::Cancelled`](super::WriteError::Cancelled).
     ///
     /// ```
-    /// # use nanolith::stream::{self, Credits};
+    /// # use nanolith::{prelude::*, stream::{self, Credits}};
     /// let (mut writer, reader) = stream::pipe((), Credits::new())?;
     /// reader.cancel("seen enough"); // any error, or a text
     /// assert!(writer.write("more").wait().is_err());
@@ -148,7 +120,7 @@ impl<M> StreamReader<M> {
     /// Returns an iterator over the chunks that blocks for each chunk. An error is the last item.
     ///
     /// ```
-    /// # use nanolith::stream::{self, Credits};
+    /// # use nanolith::{prelude::*, stream::{self, Credits}};
     /// let (mut writer, mut reader) = stream::pipe((), Credits::new())?;
     /// writer.write("hello").wait()?;
     /// writer.finish();
@@ -181,7 +153,7 @@ impl<M> fmt::Debug for StreamReader<M> {
 /// last item.
 ///
 /// ```
-/// use nanolith::stream::{self, Credits};
+/// use nanolith::{prelude::*, stream::{self, Credits}};
 /// let (mut writer, reader) = stream::pipe((), Credits::new())?;
 /// writer.write("hello").wait()?;
 /// writer.finish();

@@ -51,7 +51,7 @@ impl<M> StreamReader<M> {
 /// Errors have the [`StreamError`] as their inner error. Its documentation lists the kinds.
 ///
 /// ```
-/// use nanolith::stream::{self, Credits};
+/// use nanolith::{prelude::*, stream::{self, Credits}};
 /// use std::io::{ErrorKind, Read};
 /// let (mut writer, mut reader) = stream::pipe((), Credits::new())?;
 /// writer.write("half of it").wait()?;

@@ -2,7 +2,10 @@
 //! without and with a time limit.
 
 use super::{error::StreamError, read_half::ReadHalf};
-use crate::{context::block_on, time::Limit};
+use crate::{
+    context::wait::{Sealed, Wait},
+    time::clock,
+};
 use std::{
     fmt,
     future::Future,
@@ -18,7 +21,7 @@ use std::{
 /// It returns `None` at a clean end only, also in repeated calls.
 ///
 /// ```
-/// use nanolith::stream;
+/// use nanolith::{prelude::*, stream};
 /// let (mut sender, mut receiver) = stream::items(16)?;
 /// sender.send(4).wait()?;
 /// sender.finish();
@@ -42,12 +45,26 @@ impl<'a, T> Recv<'a, T> {
     pub(super) fn new(outlet: &'a mut ReadHalf<T>) -> Self {
         Self { outlet }
     }
+}
+
+impl<T> Future for Recv<'_, T> {
+    type Output = Result<Option<T>, StreamError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.outlet.poll_recv(cx)
+    }
+}
+
+impl<T> Sealed for Recv<'_, T> {}
+
+impl<T> Wait for Recv<'_, T> {
+    type Pending = Self;
 
     /// Blocks until a value or the end has arrived. Inside a task, the task's slot is released
     /// while this method blocks.
     ///
     /// ```
-    /// # use nanolith::stream::{self, Credits};
+    /// # use nanolith::{prelude::*, stream::{self, Credits}};
     /// let (mut writer, mut reader) = stream::pipe((), Credits::new())?;
     /// let writes = std::thread::spawn(move || writer.write("hello").wait());
     /// assert_eq!(reader.read().wait()?.expect("a chunk"), "hello");
@@ -60,16 +77,12 @@ impl<'a, T> Recv<'a, T> {
     /// Returns [`StreamError`] when the writer ended the stream without finishing it. All that it
     /// wrote before comes first.
     #[inline]
-    pub fn wait(self) -> Result<Option<T>, StreamError> {
+    fn wait(self) -> Result<Option<T>, StreamError> {
         self.outlet.block()
     }
-}
 
-impl<T> Future for Recv<'_, T> {
-    type Output = Result<Option<T>, StreamError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.outlet.poll_recv(cx)
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        self.outlet.block_until(clock::after(limit)).ok_or(self)
     }
 }
 
@@ -82,71 +95,5 @@ impl<T> Drop for Recv<'_, T> {
 impl<T> fmt::Debug for Recv<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recv").finish_non_exhaustive()
-    }
-}
-
-/// A future that waits for the next chunk or item, at most for a limit. Created by
-/// [`StreamReader::read_timeout`](super::StreamReader::read_timeout) and
-/// [`ItemReceiver::recv_timeout`](super::ItemReceiver::recv_timeout).
-///
-/// It returns [`StreamError::Empty`] when the time has elapsed.
-///
-/// ```
-/// use nanolith::{stream::{self, StreamError}, time::MILLISECOND};
-/// let (mut sender, mut receiver) = stream::items(16)?;
-/// # pollster::block_on(async {
-/// assert!(matches!(receiver.recv_timeout(MILLISECOND).await, Err(StreamError::Empty))); // or `.wait()`, which blocks
-/// sender.send(4).await?;
-/// assert_eq!(receiver.recv_timeout(MILLISECOND).await?, Some(4));
-/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-///
-/// # Cancel safety
-///
-/// If the future is dropped before it is ready, nothing is taken.
-#[must_use = "nothing is read until this is awaited or waited on"]
-#[derive(Debug)]
-pub struct ReceivingWithin<'a, T> {
-    receiving: Recv<'a, T>,
-    limit: Limit,
-}
-
-impl<'a, T> ReceivingWithin<'a, T> {
-    pub(super) fn new(receiving: Recv<'a, T>, limit: Duration) -> Self {
-        Self { receiving, limit: Limit::new(limit) }
-    }
-
-    /// Blocks until a value or the end has arrived, or the time has elapsed. Inside a task, the
-    /// task's slot is released while this method blocks.
-    ///
-    /// ```
-    /// # use nanolith::{stream::{self, Credits, StreamError}, time::MILLISECOND};
-    /// let (writer, mut reader) = stream::pipe((), Credits::new())?;
-    /// assert!(matches!(reader.read_timeout(MILLISECOND).wait(), Err(StreamError::Empty)));
-    /// # Ok::<(), stream::CreditError>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Returns [`StreamError::Empty`] when the time has elapsed, otherwise the same errors as
-    /// [`Recv::wait`].
-    pub fn wait(self) -> Result<Option<T>, StreamError> {
-        if self.limit.is_polled_here() {
-            return block_on::block_on_any(self);
-        }
-        let received = self.receiving.outlet.block_until(self.limit.deadline());
-        received.unwrap_or(Err(StreamError::Empty))
-    }
-}
-
-impl<T> Future for ReceivingWithin<'_, T> {
-    type Output = Result<Option<T>, StreamError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Poll::Ready(received) = Pin::new(&mut self.receiving).poll(cx) {
-            return Poll::Ready(received);
-        }
-        self.limit.poll(cx).map(|()| Err(StreamError::Empty))
     }
 }

@@ -1,10 +1,10 @@
 //! [`SendFuture`]: the future that writes a chunk or an item to a stream, and waits for capacity.
 
-use super::{
-    error::{SendError, WriteError},
-    write_half::WriteHalf,
+use super::{error::SendError, write_half::WriteHalf};
+use crate::{
+    context::wait::{Sealed, Wait},
+    time::clock,
 };
-use crate::time::clock;
 use std::{
     fmt,
     future::Future,
@@ -18,7 +18,7 @@ use std::{
 /// [`ItemSender::send`](super::ItemSender::send).
 ///
 /// ```
-/// use nanolith::stream::{self, Credits};
+/// use nanolith::{prelude::*, stream::{self, Credits}};
 /// let (mut writer, mut reader) = stream::pipe((), Credits::new())?;
 /// # pollster::block_on(async {
 /// writer.write("hello").await?; // or `.wait()`, which blocks
@@ -48,65 +48,44 @@ impl<'a, T> SendFuture<'a, T> {
         Self { inlet, value: Some(value), weight }
     }
 
-    /// Blocks until there is credit, and writes. Inside a task, the task's slot is released while
-    /// this method blocks.
+    /// Takes the chunk or the item back. Returns `None` if it was written.
     ///
     /// ```
-    /// # use nanolith::stream;
+    /// use nanolith::{prelude::*, stream, time::MILLISECOND};
     /// let (mut sender, mut receiver) = stream::items(1)?;
     /// sender.send(4).wait()?;
-    /// let sends = std::thread::spawn(move || sender.send(5).wait()); // waits until the 4 is taken
-    /// assert_eq!((receiver.recv().wait()?, receiver.recv().wait()?), (Some(4), Some(5)));
-    /// # sends.join().expect("no panic")?;
+    /// let pending = sender.send(5).wait_timeout(MILLISECOND).expect_err("there is no credit");
+    /// assert_eq!(pending.into_inner(), Some(5));
+    /// sender.finish();
+    /// assert_eq!((receiver.recv().wait()?, receiver.recv().wait()?), (Some(4), None));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    ///
-    /// # Errors
-    ///
-    /// Returns the chunk or the item when the reader is gone or has cancelled. [`WriteError`] holds
-    /// the reason.
-    #[inline]
-    pub fn wait(mut self) -> Result<(), SendError<T>> {
-        self.block_until(None)
+    pub fn into_inner(mut self) -> Option<T> {
+        self.value.take()
     }
 
-    /// Blocks until there is credit, at most for `limit`, and writes. The time counts from this
-    /// call.
-    ///
-    /// ```
-    /// # use nanolith::{stream, time::MILLISECOND};
-    /// let (mut sender, _receiver) = stream::items(1)?;
-    /// sender.send(4).wait()?;
-    /// let unsent = sender.send(5).wait_timeout(MILLISECOND).unwrap_err();
-    /// assert!(unsent.is_full());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Returns the chunk or the item: with [`WriteError::Full`] when the time has elapsed,
-    /// otherwise with the same errors as [`SendFuture::wait`].
-    pub fn wait_timeout(mut self, limit: Duration) -> Result<(), SendError<T>> {
-        self.block_until(clock::after(limit))
-    }
-
+    /// Blocks until the value is written or cannot be written, or until `deadline`. The value of a
+    /// late write stays in this future.
     #[inline]
-    fn block_until(&mut self, deadline: Option<Instant>) -> Result<(), SendError<T>> {
+    fn block_until(&mut self, deadline: Option<Instant>) -> Option<Result<(), SendError<T>>> {
         let value = self.value.take().expect("it is consumed when it is over");
         match self.inlet.try_push(value, self.weight) {
             Err(unsent) if unsent.is_full() => self.wait_until(deadline, unsent.into_inner()),
-            outcome => outcome,
+            outcome => Some(outcome),
         }
     }
 
     #[inline(never)]
-    fn wait_until(&mut self, deadline: Option<Instant>, value: T) -> Result<(), SendError<T>> {
+    fn wait_until(&mut self, deadline: Option<Instant>, value: T) -> Option<Result<(), SendError<T>>> {
         let mut value = Some(value);
         let weight = self.weight;
-        let outcome = self.inlet.block_until(deadline, |inlet, cx| inlet.poll_push(&mut value, weight, cx));
-        match outcome.unwrap_or(Err(WriteError::Full)) {
-            Ok(()) => Ok(()),
-            Err(error) => Err(SendError::new(value.expect("it was not pushed"), error)),
+        match self.inlet.block_until(deadline, |inlet, cx| inlet.poll_push(&mut value, weight, cx)) {
+            Some(Ok(())) => Some(Ok(())),
+            Some(Err(error)) => Some(Err(SendError::new(value.expect("it was not pushed"), error))),
+            None => {
+                self.value = value;
+                None
+            }
         }
     }
 }
@@ -122,6 +101,41 @@ impl<T> Future for SendFuture<'_, T> {
         assert!(value.is_some(), "a write to a stream was polled after it was ready");
         let outcome = ready!(inlet.poll_push(value, *weight, cx));
         Poll::Ready(outcome.map_err(|error| SendError::new(value.take().expect("it was not pushed"), error)))
+    }
+}
+
+impl<T> Sealed for SendFuture<'_, T> {}
+
+impl<T> Wait for SendFuture<'_, T> {
+    type Pending = Self;
+
+    /// Blocks until there is credit, and writes. Inside a task, the task's slot is released while
+    /// this method blocks.
+    ///
+    /// ```
+    /// # use nanolith::{prelude::*, stream};
+    /// let (mut sender, mut receiver) = stream::items(1)?;
+    /// sender.send(4).wait()?;
+    /// let sends = std::thread::spawn(move || sender.send(5).wait()); // waits until the 4 is taken
+    /// assert_eq!((receiver.recv().wait()?, receiver.recv().wait()?), (Some(4), Some(5)));
+    /// # sends.join().expect("no panic")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns the chunk or the item when the reader is gone or has cancelled.
+    /// [`WriteError`](super::WriteError) holds the reason.
+    #[inline]
+    fn wait(mut self) -> Result<(), SendError<T>> {
+        match self.block_until(None) {
+            Some(outcome) => outcome,
+            None => unreachable!("there is no limit"),
+        }
+    }
+
+    fn wait_timeout(mut self, limit: Duration) -> Result<Self::Output, Self> {
+        self.block_until(clock::after(limit)).ok_or(self)
     }
 }
 

@@ -73,7 +73,7 @@ pub(crate) fn pipe_or_back<M>(
 /// flush, before a chunk that is written by another method, and at the end.
 ///
 /// ```
-/// use nanolith::stream::{self, Credits};
+/// use nanolith::{prelude::*, stream::{self, Credits}};
 /// use std::io::Write;
 /// let (mut writer, mut reader) = stream::pipe((), Credits::new())?;
 /// write!(writer, "{} + {} = ", 4, 5)?; // gathered
@@ -115,7 +115,7 @@ impl<M> StreamWriter<M> {
     /// `.wait()`.
     ///
     /// ```
-    /// # use nanolith::stream::{self, Bytes, Credits};
+    /// # use nanolith::{prelude::*, stream::{self, Bytes, Credits}};
     /// let (mut writer, mut reader) = stream::pipe((), Credits::new())?;
     /// let chunk = Bytes::from(vec![0; 1 << 20]);
     /// let address = chunk.as_ptr();
@@ -142,7 +142,7 @@ impl<M> StreamWriter<M> {
     /// Moves a chunk into the stream, if there is credit for it now.
     ///
     /// ```
-    /// # use nanolith::stream::{self, Credits};
+    /// # use nanolith::{prelude::*, stream::{self, Credits}};
     /// let (mut writer, mut reader) = stream::pipe((), Credits::new().chunks(1))?;
     /// writer.try_write("one")?;
     /// let unsent = writer.try_write("two").expect_err("no credit");
@@ -182,7 +182,7 @@ impl<M> StreamWriter<M> {
     /// not wait, not even for credit for buffered small writes.
     ///
     /// ```
-    /// # use nanolith::stream::{self, Credits};
+    /// # use nanolith::{prelude::*, stream::{self, Credits}};
     /// let (mut writer, mut reader) = stream::pipe((), Credits::new())?;
     /// writer.write("hello").wait()?;
     /// writer.finish();
@@ -198,7 +198,7 @@ impl<M> StreamWriter<M> {
     /// the reader has taken all that was written.
     ///
     /// ```
-    /// # use nanolith::stream::{self, Credits};
+    /// # use nanolith::{prelude::*, stream::{self, Credits}};
     /// let (mut writer, mut reader) = stream::pipe((), Credits::new())?;
     /// writer.write("hello").wait()?;
     /// let drained = writer.drained();
@@ -215,7 +215,7 @@ impl<M> StreamWriter<M> {
     /// written bytes.
     ///
     /// ```
-    /// # use nanolith::stream::{self, Credits};
+    /// # use nanolith::{prelude::*, stream::{self, Credits}};
     /// let (mut writer, mut reader) = stream::pipe((), Credits::new())?;
     /// writer.write("as far as it went").wait()?;
     /// writer.fail("the disk is gone"); // any error, or a text

@@ -2,7 +2,7 @@
 
 use super::{Admit, OnFull, closed, enter, is_exempt, is_inside, is_still_queued, try_execute};
 use crate::{
-    call::wait_graph::Wait,
+    call::wait_graph::WaitTarget,
     deadlock::{self, Keeper},
     error::SubmitError,
     executor::Admission,
@@ -90,7 +90,7 @@ pub(crate) fn poll_admit<S: TaskSet, G: Admit<S> + ?Sized>(
         }
     };
     if let (Some(job), true) = (&*job, poll.is_pending()) {
-        let wait = || Wait::Room { host: gate.id(), call: job.slot().clone().erase(), is_message: false };
+        let wait = || WaitTarget::Room { host: gate.id(), call: job.slot().clone().erase(), is_message: false };
         deadlock::pending(waker, Keeper::Line, wait);
     }
     match job {

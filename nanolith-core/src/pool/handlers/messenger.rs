@@ -39,7 +39,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// Lost messages are skipped.
     ///
     /// ```
-    /// use nanolith::messenger::Messenger;
+    /// use nanolith::{messenger::Messenger, prelude::*};
     /// let (waiter, kitchen) = (Messenger::<&str>::open("orders")?, Messenger::<&str>::open("orders")?);
     /// let (sender, answers) = std::sync::mpsc::channel();
     /// let cooking = kitchen.on_message(move |order| drop(sender.send(format!("{order} is ready"))))?;
@@ -63,7 +63,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// were lost before the next one.
     ///
     /// ```
-    /// use nanolith::messenger::{LagPolicy, Messenger};
+    /// use nanolith::{messenger::{LagPolicy, Messenger}, prelude::*};
     /// let ticks = Messenger::<u32>::builder().on_lag(LagPolicy::DropOldest(16)).build()?;
     /// let (sender, lines) = std::sync::mpsc::channel();
     /// let watching = ticks.join().on_message_or_lost(move |tick| drop(sender.send(match tick {

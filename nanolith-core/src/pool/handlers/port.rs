@@ -20,7 +20,7 @@ impl<S, R: Send + 'static> Port<S, R> {
     /// sending the port.
     ///
     /// ```
-    /// use nanolith::port;
+    /// use nanolith::{port, prelude::*};
     /// struct Order { pieces: u32 }
     /// let (ours, theirs) = port::pair::<Order, ()>();
     /// let (sender, pieces) = std::sync::mpsc::channel();

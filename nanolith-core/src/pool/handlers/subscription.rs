@@ -32,7 +32,7 @@ pub(crate) const MESSAGES_PER_POLL: usize = 64;
 /// ends the handling of that message only.
 ///
 /// ```
-/// use nanolith::port;
+/// use nanolith::{port, prelude::*};
 /// let (ours, theirs) = port::pair::<i64, i64>();
 /// let (sender, answers) = std::sync::mpsc::channel();
 /// let listening = theirs.on_message(move |n| drop(sender.send(n + 1)))?;

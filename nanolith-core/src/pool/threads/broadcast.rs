@@ -7,7 +7,10 @@ use super::{
 };
 use crate::{
     call::backend::Backend,
-    context::{block_on, thread_context},
+    context::{
+        block_on, thread_context,
+        wait::{self, Sealed, Wait},
+    },
     error::Panic,
     pool::{pool_shared::PoolShared, pool_state::PoolState},
     util::unwind,
@@ -19,6 +22,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
+    time::Duration,
 };
 
 /// An identifier of a thread of the pool.
@@ -212,23 +216,6 @@ impl<T: Send + 'static> Broadcast<T> {
         });
         Self { inner, results }
     }
-
-    /// Blocks the thread until each thread of the pool has run the closure.
-    ///
-    /// ```
-    /// # use nanolith::{pool::Concurrency, prelude::*};
-    /// let pool = Pool::builder().concurrency(Concurrency::Exact(2)).build()?;
-    /// assert_eq!(pool.broadcast(|| 9).wait()?.len(), 2);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`BroadcastError::WouldDeadlock`] on a thread of the pool.
-    pub fn wait(self) -> Result<Vec<Result<T, Panic>>, BroadcastError> {
-        let host = Backend::id(&*self.inner);
-        block_on::block_on(self, Some(host)).unwrap_or(Err(BroadcastError::WouldDeadlock))
-    }
 }
 
 fn tell<T>(results: &Deferred<Results<T>>, number: usize, result: Result<T, Panic>) {
@@ -261,6 +248,34 @@ impl<T: Send + 'static> Future for Broadcast<T> {
             None if stands_still => Poll::Ready(Err(BroadcastError::WouldDeadlock)),
             None => Poll::Pending,
         }
+    }
+}
+
+impl<T: Send + 'static> Sealed for Broadcast<T> {}
+
+impl<T: Send + 'static> Wait for Broadcast<T> {
+    type Pending = Self;
+
+    /// Blocks the thread until each thread of the pool has run the closure.
+    ///
+    /// ```
+    /// # use nanolith::{pool::Concurrency, prelude::*};
+    /// let pool = Pool::builder().concurrency(Concurrency::Exact(2)).build()?;
+    /// assert_eq!(pool.broadcast(|| 9).wait()?.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`BroadcastError::WouldDeadlock`] on a thread of the pool.
+    fn wait(self) -> Result<Vec<Result<T, Panic>>, BroadcastError> {
+        let host = Backend::id(&*self.inner);
+        block_on::block_on(self, Some(host)).unwrap_or(Err(BroadcastError::WouldDeadlock))
+    }
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        let host = Backend::id(&*self.inner);
+        Ok(wait::timeout_on(self, host, limit)?.unwrap_or(Err(BroadcastError::WouldDeadlock)))
     }
 }
 

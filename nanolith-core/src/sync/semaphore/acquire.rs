@@ -2,11 +2,13 @@
 
 use super::{
     Permit, Semaphore,
-    error::{AcquireError, AcquireTimeoutError, TryAcquireError},
+    error::{AcquireError, TryAcquireError},
 };
 use crate::{
-    context::block_on,
-    time::clock,
+    context::{
+        block_on,
+        wait::{self, Sealed, Wait},
+    },
     wake::{NewWaker, WaitState, WaitTicket},
 };
 use std::{
@@ -20,7 +22,7 @@ use std::{
 /// A wait for permits, returned by [`Semaphore::acquire`] and [`Semaphore::acquire_many`].
 ///
 /// ```
-/// use nanolith::sync::{Acquire, Semaphore};
+/// use nanolith::{prelude::*, sync::{Acquire, Semaphore}};
 /// let permits = Semaphore::new(1);
 /// let taking: Acquire = permits.acquire();
 /// # pollster::block_on(async {
@@ -43,45 +45,6 @@ pub struct Acquire {
 impl Acquire {
     pub(super) fn new(permits: Semaphore, count: usize) -> Self {
         Self { permits, count, ticket: None }
-    }
-
-    /// Blocks until the permits are granted. Within a task, the task's slot is lent meanwhile.
-    ///
-    /// ```
-    /// use nanolith::sync::Semaphore;
-    /// assert_eq!(Semaphore::new(2).acquire_many(2).wait()?.count(), 2);
-    /// # Ok::<(), nanolith::sync::AcquireError>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`AcquireError`] once the permits are closed.
-    pub fn wait(self) -> Result<Permit, AcquireError> {
-        match self.try_now() {
-            Some(taken) => taken,
-            None => block_on::block_on_any(self),
-        }
-    }
-
-    /// Blocks like [`wait`](Self::wait), for `limit` at most, counted from now.
-    ///
-    /// ```
-    /// use nanolith::{sync::Semaphore, time::MILLISECOND};
-    /// let permits = Semaphore::new(0);
-    /// assert!(permits.acquire().wait_timeout(MILLISECOND).is_err());
-    /// assert_eq!(permits.waiting(), 0); // it has left the line
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`AcquireTimeoutError`] if the limit passes first, or once the permits are closed.
-    pub fn wait_timeout(mut self, limit: Duration) -> Result<Permit, AcquireTimeoutError> {
-        let deadline = clock::after(limit);
-        let taken = match self.try_now() {
-            Some(taken) => Some(taken),
-            None => block_on::block_on_any_until(Pin::new(&mut self), deadline),
-        };
-        taken.ok_or(AcquireTimeoutError::Timeout)?.map_err(|AcquireError| AcquireTimeoutError::Closed)
     }
 
     fn try_now(&self) -> Option<Result<Permit, AcquireError>> {
@@ -126,6 +89,34 @@ impl Future for Acquire {
                 Poll::Ready(Err(AcquireError))
             }
         }
+    }
+}
+
+impl Sealed for Acquire {}
+
+impl Wait for Acquire {
+    type Pending = Self;
+
+    /// Blocks until the permits are granted. Within a task, the task's slot is lent meanwhile.
+    ///
+    /// ```
+    /// use nanolith::{prelude::*, sync::Semaphore};
+    /// assert_eq!(Semaphore::new(2).acquire_many(2).wait()?.count(), 2);
+    /// # Ok::<(), nanolith::sync::AcquireError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError`] once the permits are closed.
+    fn wait(self) -> Result<Permit, AcquireError> {
+        match self.ticket.is_none().then(|| self.try_now()).flatten() {
+            Some(taken) => taken,
+            None => block_on::block_on_any(self),
+        }
+    }
+
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
+        wait::timeout(self, limit)
     }
 }
 

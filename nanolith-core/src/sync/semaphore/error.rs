@@ -6,7 +6,7 @@ use std::{error::Error, fmt};
 /// The error of a wait for permits that were closed: no permit comes any more.
 ///
 /// ```
-/// use nanolith::sync::{AcquireError, Semaphore};
+/// use nanolith::{prelude::*, sync::{AcquireError, Semaphore}};
 /// let permits = Semaphore::new(1);
 /// permits.close();
 /// assert_eq!(permits.acquire().wait().unwrap_err(), AcquireError);
@@ -29,21 +29,6 @@ pub enum TryAcquireError {
     Closed,
 }
 
-/// The reason why no permit was taken in time.
-///
-/// ```
-/// use nanolith::{sync::{AcquireTimeoutError, Semaphore}, time::MILLISECOND};
-/// assert_eq!(Semaphore::new(0).acquire().wait_timeout(MILLISECOND).unwrap_err(), AcquireTimeoutError::Timeout);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AcquireTimeoutError {
-    /// The time was over.
-    Timeout,
-    /// The permits were closed.
-    Closed,
-}
-
 const CLOSED: &str = "the permits are closed";
 
 impl fmt::Display for AcquireError {
@@ -61,15 +46,5 @@ impl fmt::Display for TryAcquireError {
     }
 }
 
-impl fmt::Display for AcquireTimeoutError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Timeout => "timed out waiting for a permit",
-            Self::Closed => CLOSED,
-        })
-    }
-}
-
 impl Error for AcquireError {}
 impl Error for TryAcquireError {}
-impl Error for AcquireTimeoutError {}

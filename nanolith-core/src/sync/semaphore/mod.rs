@@ -8,7 +8,7 @@ mod error;
 mod state;
 
 pub use acquire::Acquire;
-pub use error::{AcquireError, AcquireTimeoutError, TryAcquireError};
+pub use error::{AcquireError, TryAcquireError};
 
 use self::state::SemaphoreState;
 use crate::wake::Deferred;
@@ -59,7 +59,7 @@ impl Semaphore {
     /// `.wait()`. The wait joins the queue when it is first polled.
     ///
     /// ```
-    /// use nanolith::sync::Semaphore;
+    /// use nanolith::{prelude::*, sync::Semaphore};
     /// let permits = Semaphore::new(1);
     /// let permit = permits.acquire().wait()?;
     /// assert_eq!(permits.available_permits(), 0);
@@ -161,7 +161,7 @@ impl Semaphore {
     /// taken stay with their holders.
     ///
     /// ```
-    /// use nanolith::sync::{AcquireError, Semaphore};
+    /// use nanolith::{prelude::*, sync::{AcquireError, Semaphore}};
     /// let permits = Semaphore::new(0);
     /// let waits = std::thread::spawn({
     ///     let permits = permits.clone();

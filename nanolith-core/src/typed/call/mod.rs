@@ -11,7 +11,10 @@ pub(crate) use submit::fail_job;
 use super::{Flatten, Handle};
 use crate::{
     call::header::Header,
-    context::thread_context,
+    context::{
+        thread_context,
+        wait::{Sealed, Wait},
+    },
     error::{CallError, ParentCall, SubmitError},
     executor::{Admission, Executor},
     meta::task_info::TaskInfo,
@@ -24,6 +27,7 @@ use std::{
     panic::Location,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 use submit::{block_for_admission, dispatch, new_job, prepare_job, submit_rare};
 
@@ -99,24 +103,6 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
             CallState::Lazy(task) => Some(S::task_info(task)),
             _ => None,
         }
-    }
-
-    /// Submits the call and blocks until it is over. For a wait within a task, see
-    /// [`Handle::wait`].
-    ///
-    /// ```
-    /// # use nanolith::prelude::*;
-    /// # use nanolith_doc_sets::*;
-    /// assert_eq!(Geometry::tasks().add(4, 5).wait()?, 9);
-    /// # Ok::<(), CallError>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Every way in which a call can end without its task's output: see [`CallError`].
-    #[inline(always)]
-    pub fn wait(self) -> Result<T, CallError> {
-        self.submit().wait()
     }
 
     /// Submits the call. If the executor waits for queue room
@@ -229,6 +215,52 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Future for Call<'_, S, E, T> {
         let outcome = ready!(Pin::new(handle).poll(cx));
         self.stage = CallState::Done;
         Poll::Ready(outcome)
+    }
+}
+
+impl<S: TaskSet, E: Executor<S> + ?Sized, T> Sealed for Call<'_, S, E, T> {}
+
+impl<S: TaskSet, E: Executor<S> + ?Sized, T> Wait for Call<'_, S, E, T> {
+    /// The call was submitted and goes on.
+    type Pending = Handle<S, T>;
+
+    /// Submits the call and blocks until it is over. For a wait within a task, see
+    /// [`Handle::wait`].
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # use nanolith_doc_sets::*;
+    /// assert_eq!(Geometry::tasks().add(4, 5).wait()?, 9);
+    /// # Ok::<(), CallError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Every way in which a call can end without its task's output: see [`CallError`].
+    #[inline(always)]
+    fn wait(self) -> Result<T, CallError> {
+        self.submit().wait()
+    }
+
+    /// Submits the call and blocks until it is over, for at most `limit`. If the executor waits for
+    /// queue room, the time counts from the moment when there was room.
+    ///
+    /// ```
+    /// # use nanolith::{prelude::*, time::MILLISECOND};
+    /// # use nanolith_doc_sets::*;
+    /// # let pool = Pool::builder().build()?;
+    /// # pool.pause();
+    /// let job: Handle<_, _> = Geometry::on(&pool).add(4, 5).wait_timeout(MILLISECOND).expect_err("the pool is paused");
+    /// # pool.resume();
+    /// assert_eq!(job.wait()?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns the call's handle if the call is not over by then. The call continues.
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Handle<S, T>> {
+        self.submit().wait_timeout(limit)
     }
 }
 

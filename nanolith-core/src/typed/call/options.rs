@@ -104,7 +104,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// # use nanolith_doc_sets::*;
     /// let guard = main_guard();
     /// let job = Geometry::tasks().add(4, 5).keep_alive(true).submit();
-    /// guard.wait()?;
+    /// guard.join()?;
     /// assert!(job.is_finished());
     /// # Ok::<(), nanolith::sync::MainGuardTimeoutError>(())
     /// ```

@@ -12,7 +12,7 @@ use crate::{
         header::Header,
         slot::EndReason,
     },
-    context::{block_on, thread_context},
+    context::{Wait, block_on, thread_context},
     error::{CallError, ParentCall, SubmitError},
     executor::{Admission, Executor},
     sync::cancel_token::CancelToken,

@@ -3,7 +3,7 @@
 mod progressing;
 mod wait;
 
-pub use progressing::ProgressReceiver;
+pub use progressing::{ProgressReceiver, RecvProgress};
 
 use super::Flatten;
 use crate::{
@@ -17,12 +17,8 @@ use crate::{
     meta::{priority::Priority, task_info::TaskInfo},
     sim_runtime,
     task::{CallSlot, TaskSet, drop_unseen},
-    time::clock,
 };
-use std::{
-    fmt,
-    time::{Duration, Instant},
-};
+use std::{fmt, time::Instant};
 
 /// A submitted call. It can be awaited, waited on, polled or cancelled.
 ///
@@ -67,60 +63,6 @@ impl<S: TaskSet, T> Handle<S, T> {
         extract: fn(S::Output) -> Option<T>,
     ) -> Self {
         Self { slot, host, extract, on_drop: OnDrop::Detach, counted: None }
-    }
-
-    /// Blocks until the call is over. Within a task, the task's slot is lent to other calls in the
-    /// meantime. A call that is still queued on the same pool runs on this thread.
-    ///
-    /// ```
-    /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define]
-    /// impl Geometry {
-    /// #     pub fn add(x: i64, y: i64) -> i64 { x + y }
-    ///     pub fn twice(x: i64) -> Result<i64, CallError> {
-    ///         Geometry::tasks().add(x, x).submit().wait() // a task that waits for another
-    ///     }
-    /// }
-    /// assert_eq!(Geometry::tasks().twice(4).submit().wait()??, 8);
-    /// # Ok::<(), CallError>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Every way in which a call can end without its task's output: see [`CallError`]. A task of a
-    /// service that waits for that service gets [`CallError::WouldDeadlock`]. So does a task whose
-    /// wait closes a cycle of waits: see [`deadlock`](crate::deadlock).
-    #[inline]
-    pub fn wait(mut self) -> Result<T, CallError> {
-        match self.block_until(None) {
-            Some(outcome) => outcome,
-            None => unreachable!("there is no limit"),
-        }
-    }
-
-    /// Blocks until the call is over, for at most `limit`, counted from now.
-    ///
-    /// ```
-    /// # use nanolith::{prelude::*, time::MILLISECOND};
-    /// # use nanolith_doc_sets::*;
-    /// # let pool = Pool::builder().build()?;
-    /// # pool.pause();
-    /// let job = Geometry::on(&pool).add(4, 5).submit();
-    /// let job = job.wait_timeout(MILLISECOND).expect_err("the pool is paused");
-    /// pool.resume();
-    /// assert_eq!(job.wait()?, 9);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Gives the handle back if the call is not over by then. The call continues.
-    pub fn wait_timeout(self, limit: Duration) -> Result<Result<T, CallError>, Self> {
-        match clock::after(limit) {
-            Some(deadline) => self.wait_deadline(deadline),
-            None => Ok(self.wait()),
-        }
     }
 
     /// Blocks until the call is over, or until `deadline`.
@@ -292,7 +234,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     }
 
     /// Returns a view of the task's progress, to read ([`ProgressReceiver::latest`]) or to await
-    /// ([`ProgressReceiver::next`]).
+    /// ([`ProgressReceiver::recv`]).
     ///
     /// ```
     /// use nanolith::{call::Progress, prelude::*};
@@ -305,7 +247,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     /// # }
     /// let job = Geometry::tasks().sum(vec![2, 3, 4]).submit();
     /// # pollster::block_on(async {
-    /// while let Some(Progress { done, total }) = job.progress().next().await {
+    /// while let Some(Progress { done, total }) = job.progress().recv().await {
     /// #     if done < total { continue }
     ///     println!("{done} of {total}");
     /// #     break;
@@ -315,7 +257,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     /// # Ok::<(), CallError>(())
     /// ```
     pub fn progress(&self) -> ProgressReceiver<'_, S> {
-        ProgressReceiver::new(&self.slot)
+        ProgressReceiver::new(&self.slot, self.host)
     }
 
     pub(crate) fn end(&self, how: EndReason) {

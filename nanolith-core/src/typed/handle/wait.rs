@@ -6,9 +6,12 @@ use crate::{
     call::{
         backend::{ExecutorId, WaitAction, WouldDeadlock},
         slot::EndReason,
-        wait_graph::Wait,
+        wait_graph::WaitTarget,
     },
-    context::{block_on, thread_context},
+    context::{
+        block_on, thread_context,
+        wait::{Sealed, Wait},
+    },
     deadlock::{self, BlockedWait, Keeper, WaitCycle},
     error::CallError,
     park::parker,
@@ -42,7 +45,7 @@ impl<S: TaskSet, T> Future for Handle<S, T> {
         self.propagate_priority();
         if self.slot.register(cx.waker()) {
             let target = self.target();
-            deadlock::pending(cx.waker(), Keeper::Slot, || Wait::Call(target, self.slot.clone().erase()));
+            deadlock::pending(cx.waker(), Keeper::Slot, || WaitTarget::Call(target, self.slot.clone().erase()));
             return match thread_context::poll_pending(&mut self.counted, target) {
                 Ok(()) => Poll::Pending,
                 Err(WouldDeadlock) => Poll::Ready(self.fail_deadlock()),
@@ -51,6 +54,66 @@ impl<S: TaskSet, T> Future for Handle<S, T> {
         match self.ready() {
             Some(outcome) => Poll::Ready(outcome),
             None => unreachable!("the waker was not taken, so the call is over"),
+        }
+    }
+}
+
+impl<S: TaskSet, T> Sealed for Handle<S, T> {}
+
+impl<S: TaskSet, T> Wait for Handle<S, T> {
+    type Pending = Self;
+
+    /// Blocks until the call is over. Within a task, the task's slot is lent to other calls in the
+    /// meantime. A call that is still queued on the same pool runs on this thread.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    /// #     fn add(x: i64, y: i64) -> i64 { x + y }
+    ///     fn twice(x: i64) -> Result<i64, CallError> {
+    ///         Geometry::tasks().add(x, x).submit().wait() // a task that waits for another
+    ///     }
+    /// }
+    /// assert_eq!(Geometry::tasks().twice(4).submit().wait()??, 8);
+    /// # Ok::<(), CallError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Every way in which a call can end without its task's output: see [`CallError`]. A task of a
+    /// service that waits for that service gets [`CallError::WouldDeadlock`]. So does a task whose
+    /// wait closes a cycle of waits: see [`deadlock`](crate::deadlock).
+    #[inline]
+    fn wait(mut self) -> Result<T, CallError> {
+        match self.block_until(None) {
+            Some(outcome) => outcome,
+            None => unreachable!("there is no limit"),
+        }
+    }
+
+    /// Blocks until the call is over, for at most `limit`, counted from now.
+    ///
+    /// ```
+    /// # use nanolith::{prelude::*, time::MILLISECOND};
+    /// # use nanolith_doc_sets::*;
+    /// # let pool = Pool::builder().build()?;
+    /// # pool.pause();
+    /// let job = Geometry::on(&pool).add(4, 5).submit();
+    /// let job = job.wait_timeout(MILLISECOND).expect_err("the pool is paused");
+    /// pool.resume();
+    /// assert_eq!(job.wait()?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns the handle if the call is not over by then. The call continues.
+    fn wait_timeout(self, limit: Duration) -> Result<Result<T, CallError>, Self> {
+        match clock::after(limit) {
+            Some(deadline) => self.wait_deadline(deadline),
+            None => Ok(self.wait()),
         }
     }
 }
@@ -145,7 +208,7 @@ impl<S: TaskSet, T> Handle<S, T> {
         if has_thread || self.slot.header.deadline().is_some() {
             return Ok(None);
         }
-        BlockedWait::begin(|| Wait::Call(target, self.slot.clone().erase()))
+        BlockedWait::begin(|| WaitTarget::Call(target, self.slot.clone().erase()))
     }
 
     /// Registers that the task on this thread blocks until the executor has room for the call.
