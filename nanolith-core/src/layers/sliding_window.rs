@@ -122,7 +122,7 @@ mod tests {
         let mut window = Window::new(Span::Time(Duration::ZERO));
         (0..100).for_each(|now| window.add(now, [1]));
         assert_eq!(window.counts(99), [10]);
-        let mut window = Window::new(Span::Events(0));
+        let mut window = Window::new(Span::Events(1));
         (0..100).for_each(|now| window.add(now, [1]));
         assert_eq!(window.counts(99), [1]);
     }

@@ -94,12 +94,4 @@ mod tests {
         size.ran(1, 1);
         assert_eq!(size.now(), 4);
     }
-
-    #[test]
-    fn contradictory_sizes_are_corrected() {
-        #[expect(clippy::reversed_empty_ranges, reason = "it is what a user may pass in")]
-        let size = Size::new(&(9..=2), 0);
-        assert_eq!((size.least(), size.most, size.now()), (9, 9, 9));
-        assert_eq!(Size::new(&(0..=0), 5).now(), 1);
-    }
 }

@@ -84,13 +84,13 @@ impl<S> fmt::Debug for SharedState<S> {
 /// # #[define(shared)] impl Counter {
 /// #     pub fn bump(&self, by: i64) -> i64 { self.total.fetch_add(by, Ordering::Relaxed) + by }
 /// # }
-/// let retrying = Retry::new(3).around(Pool::builder().build()?);
+/// let retrying = Retry::new(3).layer(Pool::builder().build()?);
 /// let counter = Counter::shared(Arc::new(Counter { total: 10.into() })).on(&retrying);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a pool nor a share of one",
-    note = "put a layer around the state: `layer.around(SharedPool::new(pool, state))`"
+    note = "put a layer around the state: `policy.layer(SharedPool::new(pool, state))`"
 )]
 pub trait PoolExecutor: Clone + sealed::Sealed {}
 
@@ -121,7 +121,7 @@ mod sealed {
 /// # }
 /// let state = Arc::new(Counter { total: 10.into() });
 /// let pool = SharedPool::new(Pool::builder().build()?, state);
-/// assert_eq!(Counter::calls(Retry::new(3).around(pool)).bump(5).wait()?, 15);
+/// assert_eq!(Counter::calls(Retry::new(3).layer(pool)).bump(5).wait()?, 15);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct SharedPool<S, P = Pool> {

@@ -1,7 +1,6 @@
-//! Small tools: checks of settings, the switch to loom, an ordered map, thread-local values, prefetching, stack depth,
-//! caught panics.
+//! Small tools: checks of settings, the switch to loom, an ordered map, thread-local values,
+//! prefetching, stack depth, caught panics.
 
-#[cfg_attr(not(all(feature = "layers", feature = "bulk", feature = "pipeline")), allow(dead_code))]
 pub(crate) mod checked;
 pub(crate) mod loom;
 pub(crate) mod ordered_map;

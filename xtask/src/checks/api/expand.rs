@@ -1,11 +1,11 @@
-//! Expands `macro_rules` macros that generate types and `impl`s, as far as this workspace uses
-//! them, so that the API listing has their items.
+//! Expands `macro_rules` macros that generate types, `impl`s and methods, as far as this workspace
+//! uses them.
 
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
-use quote::ToTokens;
+use quote::{ToTokens, quote};
 use std::{collections::BTreeMap, rc::Rc};
 use syn::{
-    Error, Expr, File, Item, Lit, Meta, Path, Result, Type, Visibility,
+    Error, Expr, File, ImplItem, Item, ItemImpl, Lit, Meta, Path, Result, Type, Visibility,
     ext::IdentExt,
     parse::{Parse, ParseStream, Parser, discouraged::Speculative},
 };
@@ -13,6 +13,16 @@ use syn::{
 /// Returns the items of a macro call, by the first rule that matches. Returns `None` if no rule
 /// matches, or if the call generates no items.
 pub(crate) fn expand(definition: &TokenStream, call: &TokenStream) -> Option<Vec<Item>> {
+    syn::parse2::<File>(expand_tokens(definition, call)?).ok().map(|file| file.items)
+}
+
+/// Like [`expand`], for a macro call in the block of an `impl`.
+pub(crate) fn expand_in_impl(definition: &TokenStream, call: &TokenStream) -> Option<Vec<ImplItem>> {
+    let items = expand_tokens(definition, call)?;
+    syn::parse2::<ItemImpl>(quote!(impl Block { #items })).ok().map(|block| block.items)
+}
+
+fn expand_tokens(definition: &TokenStream, call: &TokenStream) -> Option<TokenStream> {
     let tokens: Vec<_> = definition.clone().into_iter().collect();
     let rules = tokens.split(|token| is_sign(token, ';')).filter_map(|rule| match rule {
         [TokenTree::Group(pattern), _, _, TokenTree::Group(body)] => Some((pattern.stream(), body.stream())),
@@ -22,7 +32,7 @@ pub(crate) fn expand(definition: &TokenStream, call: &TokenStream) -> Option<Vec
         let pattern: Vec<_> = pattern.into_iter().collect();
         let matched = |input: ParseStream<'_>| fit(&pattern, input);
         if let Ok(bound) = matched.parse2(call.clone()) {
-            return syn::parse2::<File>(transcribe(body, &bound)).ok().map(|file| file.items);
+            return Some(transcribe(body, &bound));
         }
     }
     None
@@ -232,6 +242,15 @@ mod tests {
     fn variables_take_fragments() {
         let rules = "($name:ident, $of:ty, $x:literal) => { impl $name for $of { const X: u8 = $x; } };";
         assert_eq!(made(rules, "Run, Vec<u8>, 7"), tokens("impl Run for Vec<u8> { const X: u8 = 7; }"));
+    }
+
+    #[test]
+    fn methods_come_from_a_call_in_an_impl() {
+        let rules =
+            "(order: $($at:ident).+) => {}; (bounds: $($at:ident).+) => { pub fn max(self) { self.$($at).+.max; } };";
+        let methods = expand_in_impl(&rules.parse().unwrap(), &"bounds: config.queue".parse().unwrap()).unwrap();
+        let methods: Vec<_> = methods.iter().map(|item| item.to_token_stream().to_string()).collect();
+        assert_eq!(methods, [tokens("pub fn max(self) { self.config.queue.max; }").unwrap()]);
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! [`Crates`]: the crates of the API listing as trees of modules, and the resolution of the names
 //! in them.
 
-use super::expand::expand;
+use super::expand::{expand, expand_in_impl};
 use crate::{
     checks::source::{Source, attributes},
     shell::Failure,
 };
 use proc_macro2::{TokenStream, TokenTree};
 use std::collections::{BTreeMap, BTreeSet};
-use syn::{Attribute, Item, Meta, UseTree, Visibility};
+use syn::{Attribute, ImplItem, Item, ItemImpl, Macro, Meta, UseTree, Visibility};
 
 /// The modules by path, such as `nanolith_core::pool`, with their items under all features.
 pub(crate) struct Crates {
@@ -37,11 +37,31 @@ pub(crate) enum Definition {
     Item(String, usize),
 }
 
+/// The rules of each macro by its name, with the module of each definition.
+type Macros = BTreeMap<String, Vec<(String, TokenStream)>>;
+
+/// Returns the rules of the macro that is called: those of the calling module, if it has any.
+fn definition<'m>(macros: &'m Macros, path: &str, call: &Macro) -> Option<&'m TokenStream> {
+    let known = macros.get(&call.path.segments.last()?.ident.to_string())?;
+    known.iter().find(|(module, _)| module == path).or(known.first()).map(|(_, rules)| rules)
+}
+
+/// Replaces the macro calls in the block by the methods that they generate.
+fn expand_methods(block: &mut ItemImpl, path: &str, macros: &Macros) {
+    let expand = |item: ImplItem| match item {
+        ImplItem::Macro(call) => definition(macros, path, &call.mac)
+            .and_then(|rules| expand_in_impl(rules, &call.mac.tokens))
+            .unwrap_or_else(|| vec![ImplItem::Macro(call)]),
+        item => vec![item],
+    };
+    block.items = std::mem::take(&mut block.items).into_iter().flat_map(expand).collect();
+}
+
 impl Crates {
     /// Parses the crates of these sources. Each crate has its name and the folder of its sources.
     pub(crate) fn new(sources: Vec<Source>, crates: &[(&str, &str)]) -> Result<Self, Failure> {
         let mut files = Vec::new();
-        let mut macros: BTreeMap<String, Vec<(String, TokenStream)>> = BTreeMap::new();
+        let mut macros = Macros::new();
         for source in sources {
             let inside = |(name, folder): &(&str, &str)| module_path(&source.path, name, folder);
             let path = crates.iter().find_map(inside);
@@ -62,7 +82,7 @@ impl Crates {
         Ok(crates)
     }
 
-    fn add(&mut self, path: &str, items: Vec<Item>, macros: &BTreeMap<String, Vec<(String, TokenStream)>>) {
+    fn add(&mut self, path: &str, items: Vec<Item>, macros: &Macros) {
         self.modules.entry(path.into()).or_default();
         for item in items {
             if !is_there(attributes(&item)) {
@@ -77,12 +97,12 @@ impl Crates {
                     self.module(path).uses.extend(leaves.map(|(name, path)| Use { name, path, is_public, is_hidden }));
                 }
                 Item::Macro(call) if call.ident.is_none() => {
-                    let name =
-                        call.mac.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
-                    let known = macros.get(&name).map_or(&[][..], Vec::as_slice);
-                    let nearest = known.iter().find(|(module, _)| module == path).or(known.first());
-                    let made = nearest.and_then(|(_, definition)| expand(definition, &call.mac.tokens));
+                    let made = definition(macros, path, &call.mac).and_then(|rules| expand(rules, &call.mac.tokens));
                     self.add(path, made.unwrap_or_default(), macros);
+                }
+                Item::Impl(mut block) => {
+                    expand_methods(&mut block, path, macros);
+                    self.module(path).items.push(Item::Impl(block));
                 }
                 Item::Mod(mut module) => {
                     if let Some((_, items)) = module.content.take() {
