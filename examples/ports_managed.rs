@@ -48,7 +48,7 @@ struct Managed {
 
 impl Managed {
     fn open(number: u32) -> Self {
-        let (port, theirs) = port::bounded(0); // a rendezvous, so no page waits in a printer that ends
+        let (port, theirs) = port::rendezvous(); // so no page waits in a printer that ends
         Self { port, printer: Printer::tasks().run(number, 2, theirs).submit(), opened: number }
     }
 

@@ -217,7 +217,6 @@ pub mod pool {
 ///
 /// ```
 /// use nanolith::{prelude::*, service::Restart};
-///
 /// pub struct Counter { total: i64 }
 ///
 /// #[define]
@@ -247,7 +246,6 @@ pub mod service {
 ///
 /// ```
 /// use nanolith::{Cluster, cluster::Balance, prelude::*};
-///
 /// pub struct Counter { total: i64 }
 ///
 /// #[define]
@@ -289,7 +287,7 @@ pub mod group {
 /// They work in tasks, in other threads and in async code.
 ///
 /// ```
-/// use nanolith::sync::{CancelToken, Semaphore};
+/// use nanolith::{Wait, sync::{CancelToken, Semaphore}};
 /// let connections = Semaphore::new(2);
 /// let permit = connections.acquire().wait()?;
 /// assert_eq!(connections.available_permits(), 1);

@@ -5,7 +5,7 @@
 use futures_util::{FutureExt, StreamExt};
 use nanolith::{
     TaskSet, bulk,
-    executor::{MaxQueue, OnFull, QueuedCall},
+    executor::{OnFull, QueuedCall},
     pipeline::Pipeline,
     pool::Concurrency,
     prelude::*,

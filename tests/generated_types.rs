@@ -127,7 +127,10 @@ impl Partial {
 #[test]
 fn info_of_task_skips_absent_tasks() {
     let info = |task: PartialTask| Partial::task_info(&task).name();
-    assert_eq!(Partial::TASKS.iter().map(|task| task.name()).collect::<Vec<_>>(), ["first", "second", "third"]);
+    assert_eq!(
+        Partial::TASKS.iter().map(nanolith::task::TaskInfo::name).collect::<Vec<_>>(),
+        ["first", "second", "third"]
+    );
     assert_eq!(info(PartialTask::First), "first");
     assert_eq!(info(PartialTask::Second), "second");
     assert_eq!(info(PartialTask::Third), "third");

@@ -367,8 +367,8 @@ fn sender_dropped_while_it_waits_sends_nothing() {
 }
 
 #[test]
-fn bound_of_zero_hands_messages_over() {
-    let (ours, theirs) = port::bounded::<u32, u32>(0);
+fn rendezvous_hands_messages_over() {
+    let (ours, theirs) = port::rendezvous::<u32, u32>();
     assert_eq!(ours.try_send(1), Err(TrySendError::Full(1)), "no receiver waits for it");
     let mut sending = pin!(ours.send(2));
     assert!(poll(sending.as_mut()).is_pending());
@@ -385,7 +385,7 @@ fn bound_of_zero_hands_messages_over() {
 
 #[test]
 fn try_send_does_not_overtake_a_waiting_hand_off() {
-    let (ours, theirs) = port::bounded::<u32, u32>(0);
+    let (ours, theirs) = port::rendezvous::<u32, u32>();
     let (mut receiving, mut sending) = (pin!(theirs.recv()), pin!(ours.send(1)));
     assert!(poll(receiving.as_mut()).is_pending());
     assert!(poll(sending.as_mut()).is_pending());
@@ -396,7 +396,7 @@ fn try_send_does_not_overtake_a_waiting_hand_off() {
 
 #[test]
 fn hand_off_finds_a_waiting_stream() {
-    let (ours, mut theirs) = port::bounded::<u32, u32>(0);
+    let (ours, mut theirs) = port::rendezvous::<u32, u32>();
     let mut next = theirs.next();
     assert!(poll(Pin::new(&mut next)).is_pending());
     assert_eq!(ours.try_send(1), Ok(()));

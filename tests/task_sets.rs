@@ -216,9 +216,12 @@ fn module_is_a_task_set() {
 #[test]
 fn set_lists_its_tasks() {
     assert_eq!(Counter::NAME, "Counter");
-    assert_eq!(Counter::IDENTIFIER, "sets::Counter");
+    assert_eq!(Counter::IDENTIFIER, "task_sets::Counter");
     let bump = &Counter::TASKS[0];
-    assert_eq!((bump.name(), bump.identifier(), bump.state()), ("bump", "sets::Counter::bump", Receiver::Exclusive));
+    assert_eq!(
+        (bump.name(), bump.identifier(), bump.state()),
+        ("bump", "task_sets::Counter::bump", Receiver::Exclusive)
+    );
     assert_eq!((bump.argument_types(), bump.output_type()), (&[("by", "i64")][..], "i64"));
     assert!(Counter::TASKS.iter().any(|task| task.name() == "local" && task.is_local() && task.is_async()));
     assert_ne!(Counter::FINGERPRINT, <geometry::Tasks as TaskSet>::FINGERPRINT);

@@ -58,7 +58,7 @@ fn random() -> impl Strategy<Value = Random> {
         Just(Does::TryMap),
         Just(Does::Batches),
     ];
-    (does, 0..5_usize, any::<bool>(), 0..20_usize).prop_map(|(does, concurrency, ordered, buffer)| Random {
+    (does, 1..5_usize, any::<bool>(), 1..20_usize).prop_map(|(does, concurrency, ordered, buffer)| Random {
         does,
         concurrency,
         ordered,

@@ -120,7 +120,7 @@ mod tests {
                 match results.next() {
                     Some(Ok(output)) => assert_eq!((output, errors >> n & 1), (n, 0)),
                     Some(Err(error)) => {
-                        assert_eq!((error.trace().item(), errors >> n & 1), (Some(100 + n as usize), 1))
+                        assert_eq!((error.trace().item(), errors >> n & 1), (Some(100 + n as usize), 1));
                     }
                     None => panic!("{n} is missing"),
                 }

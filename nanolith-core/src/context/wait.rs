@@ -12,8 +12,8 @@ pub trait Sealed {}
 
 /// An operation that async code awaits, and that other code waits for.
 ///
-/// All futures of this crate implement it: calls and their handles, sends and receives, launches
-/// and closes. Within a task, a wait lends the task's slot to other tasks.
+/// Calls and their handles, sends and receives, launches and closes implement it. Within a task, a
+/// wait lends the task's slot to other tasks.
 ///
 /// ```
 /// use nanolith::{port, prelude::*, time::MILLISECOND};

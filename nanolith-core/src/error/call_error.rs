@@ -181,7 +181,7 @@ pub enum CallError {
     /// compile where this would come; a job made by hand meets it.
     ///
     /// ```
-    /// use nanolith::{executor::Job, prelude::*};
+    /// use nanolith::{Executor, executor::Job, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// # let (sender, outcomes) = std::sync::mpsc::channel();
     /// let pool = Pool::builder().build()?; // has no `Counter`

@@ -67,7 +67,7 @@ pub trait Executor<S: TaskSet>: Send + Sync {
     /// Takes the job, without waiting.
     ///
     /// ```
-    /// use nanolith::{executor::Job, prelude::*};
+    /// use nanolith::{Executor, executor::Job, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// # let (sender, outcomes) = std::sync::mpsc::channel();
     /// let pool = Pool::builder().build()?;
@@ -87,7 +87,7 @@ pub trait Executor<S: TaskSet>: Send + Sync {
     /// job at once. This is the default implementation.
     ///
     /// ```
-    /// use nanolith::{executor::Job, prelude::*};
+    /// use nanolith::{Executor, executor::Job, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// # let (sender, outcomes) = std::sync::mpsc::channel();
     /// let pool = Pool::builder().build()?;
@@ -119,7 +119,7 @@ pub trait Executor<S: TaskSet>: Send + Sync {
     /// ends if this is `false`.
     ///
     /// ```
-    /// use nanolith::{prelude::*, service::ServiceRef};
+    /// use nanolith::{Executor, prelude::*, service::ServiceRef};
     /// # use nanolith_doc_sets::*;
     /// let geometry = Geometry::service().launch().wait()?;
     /// let executor = ServiceRef::from(&geometry);

@@ -111,7 +111,7 @@ impl Wait for Closed {
     /// let pool = Pool::builder().build()?;
     /// pool.close();
     /// pool.closed().wait();
-    /// assert_eq!(pool.threads(), 0);
+    /// assert_eq!(pool.info().threads, 0);
     /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     fn wait(self) {

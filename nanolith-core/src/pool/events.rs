@@ -10,7 +10,6 @@ use crate::{
 use std::{
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
-    time::Duration,
 };
 
 /// An event of a pool's queue.

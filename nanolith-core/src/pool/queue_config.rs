@@ -147,6 +147,9 @@ macro_rules! queue_settings {
         /// Sets how many calls from outside may be queued, running and suspended together: at
         /// least 1. By default there is no such bound.
         ///
+        /// A call counts until its worker has dropped what is left of it, a moment after its caller
+        /// has the outcome. A caller that must never be refused in that moment uses `OnFull::Wait`.
+        ///
         /// ```
         /// # use nanolith::{prelude::*, time::MINUTE};
         /// # pub struct Geometry;

@@ -60,13 +60,13 @@ impl<S: TaskSet> Job<S> {
     /// outcome, on the thread that ends the job. It should be brief and must not panic.
     ///
     /// ```
-    /// use nanolith::{executor::Job, prelude::*};
+    /// use nanolith::{Executor, executor::Job, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// # let pool = Pool::builder().build()?;
     /// let (sender, outcomes) = std::sync::mpsc::channel();
     /// let task = GeometryTask::Add { x: 4, y: 5 };
-    /// pool.execute(Job::<Geometry>::new(task, move |outcome| drop(sender.send(outcome))))?;
+    /// pool.try_execute(Job::<Geometry>::new(task, move |outcome| drop(sender.send(outcome))))?;
     /// assert!(matches!(outcomes.recv()?, Ok(GeometryOutput::Add(9))));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -82,7 +82,7 @@ impl<S: TaskSet> Job<S> {
     /// Returns the description of the job's task.
     ///
     /// ```
-    /// use nanolith::{executor::Job, prelude::*};
+    /// use nanolith::{Executor, executor::Job, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// let job = Job::<Geometry>::new(GeometryTask::Add { x: 4, y: 5 }, drop);
@@ -133,7 +133,7 @@ impl<S: TaskSet> Job<S> {
     /// Returns the error with which to refuse the job when the executor is closed.
     ///
     /// ```
-    /// use nanolith::{executor::Job, prelude::*};
+    /// use nanolith::{Executor, executor::Job, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// let job = Job::<Geometry>::new(GeometryTask::Add { x: 4, y: 5 }, drop);
@@ -170,7 +170,7 @@ impl<S: TaskSet> Job<S> {
     /// reply.
     ///
     /// ```
-    /// use nanolith::{executor::Job, prelude::*};
+    /// use nanolith::{Executor, executor::Job, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// let job = Job::<Geometry>::new(GeometryTask::Add { x: 4, y: 5 }, |outcome| {

@@ -103,7 +103,8 @@ pub fn now() -> Instant {
 /// # Without a timer thread
 ///
 /// The program may have no executor yet while the system cannot start the timer's thread. Then the
-/// future asks to be polled again at once, until its time has come. [`Sleep::wait`] needs no timer.
+/// future asks to be polled again at once, until its time has come.
+/// [`Wait::wait`](crate::context::Wait::wait) needs no timer.
 pub fn sleep(duration: Duration) -> Sleep {
     Sleep { due: clock::after(duration), source: clock::source(), armed: None }
 }

@@ -111,7 +111,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> SendFuture<'a, S, E, M> {
     /// #     pub fn hold(&mut self, until: std::sync::mpsc::Receiver<()>) -> i64 { let _ = until.recv(); self.total }
     /// #     pub fn total(&self) -> i64 { self.total }
     /// # }
-    /// let counter = Counter::service(Counter { total: 10 }).queue(1).launch().wait()?;
+    /// let counter = Counter::service(Counter { total: 10 }).max_queue(1).launch().wait()?;
     /// # let (release, held) = std::sync::mpsc::channel();
     /// # let holding = counter.hold(held).submit();
     /// # let queued = counter.total().submit();

@@ -117,7 +117,7 @@ pub fn bounded<A, B>(bound: usize) -> (Port<A, B>, Port<B, A>) {
 /// has received the message. [`Port::try_send`] succeeds only while a receiver waits.
 ///
 /// ```
-/// use nanolith::port;
+/// use nanolith::{Wait, port};
 /// let (ours, theirs) = port::rendezvous::<i64, ()>();
 /// assert!(ours.try_send(3).is_err()); // no receiver waits
 /// let hand_off = std::thread::spawn(move || ours.send(4).wait());

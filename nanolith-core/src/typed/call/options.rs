@@ -233,7 +233,7 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Call<'_, S, E, T> {
     ///     pub fn spin(cx: &Context<Self>, reports: std::sync::mpsc::Sender<bool>) {
     ///         while !cx.is_cancelled() { std::thread::yield_now() }
     ///         let cleaned = Geometry::tasks().clean_up().without_parent().wait();
-    ///         let _ = outcomes.send(cleaned.is_ok());
+    ///         let _ = reports.send(cleaned.is_ok());
     ///     }
     /// }
     /// let (reports, hears) = std::sync::mpsc::channel();

@@ -71,8 +71,8 @@ impl<S: TaskSet, T> Wait for Handle<S, T> {
     /// # pub struct Geometry;
     /// # #[define]
     /// impl Geometry {
-    /// #     fn add(x: i64, y: i64) -> i64 { x + y }
-    ///     fn twice(x: i64) -> Result<i64, CallError> {
+    /// #     pub fn add(x: i64, y: i64) -> i64 { x + y }
+    ///     pub fn twice(x: i64) -> Result<i64, CallError> {
     ///         Geometry::tasks().add(x, x).submit().wait() // a task that waits for another
     ///     }
     /// }

@@ -1,4 +1,4 @@
-use nanolith::port::{self, Port};
+use nanolith::{Wait, port::{self, Port}};
 
 pub struct Letter {
     pub answer_to: Port<Letter, Letter>,

@@ -1,7 +1,7 @@
 //! The attributes work by their paths, and under other names.
 #![deny(warnings)]
 
-use nanolith::define as tasks_of;
+use nanolith::{Wait as _, define as tasks_of};
 
 pub struct Geometry;
 

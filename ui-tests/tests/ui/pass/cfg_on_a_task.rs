@@ -1,7 +1,7 @@
 //! A `cfg` on a task holds for every generated piece of it: without the task they are gone too.
 #![deny(missing_docs, warnings)]
 
-use nanolith::{TaskSet, prelude::*, task::CallInfo};
+use nanolith::{TaskSet, prelude::*};
 
 /// A set.
 pub struct Geometry;
@@ -33,7 +33,7 @@ impl Geometry {
 
     #[cfg(any())]
     #[before_task]
-    fn before(call: &CallInfo) -> Missing {}
+    fn before(call: &nanolith::task::CallInfo) -> Missing {}
 }
 
 /// A module.

@@ -5,7 +5,7 @@
 
 extern crate std;
 
-use ::nanolith::{Context, define};
+use ::nanolith::{Context, Wait as _, define};
 
 pub struct Result(i64);
 pub enum Option {
