@@ -8,7 +8,7 @@
 //! - `service_thread`: the thread, from its start to its end. `event_loop`, `fast_path`: how it takes
 //!   calls, with the lock and without. `local_tasks`, `futures`: the pending futures of its tasks.
 //! - `on_panic`: what follows a panic. `restart`, `replace_state`: when the service restarts, and how
-//!   it gets a new state. `supervisor`: which services restart with it.
+//!   it gets a new state. `restart_group`: which services restart with it.
 //! - `shutdown`: how the service ends. `close_future`, `close_timeout`: the futures that wait for the end.
 //!   `events`, `stage`: the events and the stages of its life, for code outside.
 //! - `messages`, `streams`: what callers send to the service. `outbox`, `messengers`: what the
@@ -33,6 +33,7 @@ mod on_panic;
 mod outbox;
 mod replace_state;
 mod restart;
+mod restart_group;
 mod service_ref;
 mod service_shared;
 mod service_state;
@@ -41,7 +42,6 @@ mod settings;
 mod shutdown;
 mod stage;
 mod streams;
-mod supervisor;
 
 pub use builder::ServiceBuilder;
 pub use close_future::{Close, CloseError};
@@ -55,10 +55,10 @@ pub use messengers::AttachError;
 pub use on_panic::OnPanic;
 pub use outbox::{RecvStream, WaitForEvent};
 pub use restart::Restart;
+pub use restart_group::{GroupError, RestartGroup};
 pub use service_ref::ServiceRef;
 pub(crate) use stage::{Stage, StageWatch};
 pub use streams::{CreateStream, CreateStreamError};
-pub use supervisor::{GroupError, RestartGroup};
 
 use crate::task::TaskSet;
 use std::{fmt, ops::Deref, sync::Arc, thread::ThreadId, time::Duration};

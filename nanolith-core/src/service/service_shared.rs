@@ -5,9 +5,9 @@ use super::{
     ServiceInfo,
     events::{Crash, Watchers},
     futures::Futures,
+    restart_group::Place,
     service_state::{Phase, ServiceState},
     settings::Settings,
-    supervisor::Place,
 };
 use crate::{
     call::{

@@ -1,5 +1,6 @@
 //! The position of a call among queued calls: its priority, its expiration (when its turn comes at
-//! the latest) and its rank in a custom order.
+//! the latest) and its rank in a custom order. A raise gives a queued call a higher priority: a
+//! user asks for it, or a more urgent task that waits for the call.
 
 use super::{Header, RAISED};
 use crate::{call::aging::AgingTable, meta::priority::Priority, time::clock};

@@ -1,5 +1,5 @@
-//! The submission of a call: its job, the call's form for executors, goes to the executor at once,
-//! after a wait for queue room, or later.
+//! The public methods that submit a [`Call`]: they make a job of it, which is the form that executors
+//! take, and give the job to the executor at once, or after a wait for room in its queue.
 
 use super::{
     Call, CallState, ONCE,
