@@ -387,7 +387,10 @@ fn name_with_another_policy_is_an_error_that_names_both() {
     let open = |policy| Messenger::<u32>::builder().on_lag(policy).open("two policies");
     let _ticks = open(LagPolicy::DropOldest(4)).expect("it is new");
     let error = open(LagPolicy::Unbounded).unwrap_err();
-    assert_eq!(error.to_string(), "the messenger `two policies` was opened with `DropOldest(4)`, not `Unbounded`");
+    assert_eq!(
+        error.to_string(),
+        "the messenger `two policies` is already open with the lag policy `DropOldest(4)`, not `Unbounded`"
+    );
     assert!(open(LagPolicy::DropOldest(4)).is_ok());
     let as_it_is = Messenger::<u32>::open("two policies").expect("no policy is asked for");
     assert_eq!(as_it_is.info().on_lag, LagPolicy::DropOldest(4));

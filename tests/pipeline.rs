@@ -635,7 +635,10 @@ fn failed_batch_counts_all_of_its_items() {
     assert_eq!(done.items, [1, 5]);
     let failed = &done.report.errors[0];
     assert_eq!((failed.index(), failed.count(), done.report.failed), (2, 2, 2));
-    assert!(failed.to_string().starts_with("2 items from 2 on failed at stage `burst`"), "{failed}");
+    assert!(
+        failed.to_string().starts_with("a batch of 2 items, the first with index 2, failed at stage `burst`"),
+        "{failed}"
+    );
 }
 
 // ----- figures

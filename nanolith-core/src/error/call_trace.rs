@@ -4,12 +4,13 @@ use super::{CrashReason, wait_cycle::WaitCycle};
 use crate::meta::task_info::TaskInfo;
 use std::{fmt, panic::Location, sync::Arc, time::Duration};
 
-/// The trace of a call: where it was submitted, the calls above it, and how long it took.
+/// The trace of a call: where it was submitted, the calls above it, and how long it took. Each
+/// [`CallError`](super::CallError) has one.
 ///
 /// ```
 /// # use nanolith::prelude::*;
 /// # use nanolith_doc_sets::*;
-/// let error = Geometry::tasks().add(i64::MAX, 1).wait().unwrap_err();
+/// let error = Geometry::tasks().add(i64::MAX, 1).wait().unwrap_err(); // a panic: it overflows
 /// let at = error.trace();
 /// assert_eq!(at.task().name(), "add");
 /// assert_eq!(at.submitted().file(), file!());

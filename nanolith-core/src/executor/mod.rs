@@ -244,7 +244,7 @@ pub trait SharesState<S: TaskSet>: Executor<S> {}
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{S}`'s method changes its state: only a service owns it",
+    message = "a method of `{S}` that takes `&mut self` needs a service of `{S}`; `{Self}` is not one",
     label = "this method takes `&mut self`",
     note = "launch a service with `{S}::service(..)` and call the method on it"
 )]

@@ -28,7 +28,17 @@ pub fn stack() -> Stack<Identity> {
     Stack { layers: Identity }
 }
 
-/// A builder of layers: see [`stack`]. It is a [`Layer`] itself.
+/// Several layers in order, the first one outermost. Made by [`stack`], and put around an executor
+/// by [`wrap`](Stack::wrap). It is a [`Layer`] itself.
+///
+/// ```
+/// use nanolith::{layers, prelude::*, time::SECOND};
+/// # use nanolith_doc_sets::*;
+/// let pool = Pool::builder().build()?;
+/// let limited = layers::stack().timeout(SECOND).wrap(pool);
+/// assert_eq!(Geometry::calls(limited).add(4, 5).wait()?, 9);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "layers do nothing until they are put around an executor"]
 pub struct Stack<L> {

@@ -132,7 +132,7 @@ impl fmt::Display for Cause {
         match self {
             Self::Call(error) => error.fmt(f),
             Self::Task(error) | Self::NotStarted(error) => error.fmt(f),
-            Self::SimulationOver => f.write_str("ended: its simulation is over"),
+            Self::SimulationOver => f.write_str("the simulation in which the pipeline ran is over"),
             Self::Panicked(panic) => write!(f, "panicked{panic}"),
         }
     }
@@ -150,7 +150,11 @@ impl fmt::Display for ItemError {
             (Cause::NotStarted(error), _) => write!(f, "the pipeline could not start: {error}"),
             (cause, 0 | 1) => write!(f, "item {} failed at stage `{}`: {cause}", self.index, self.stage),
             (cause, count) => {
-                write!(f, "{count} items from {} on failed at stage `{}`: {cause}", self.index, self.stage)
+                write!(
+                    f,
+                    "a batch of {count} items, the first with index {}, failed at stage `{}`: {cause}",
+                    self.index, self.stage
+                )
             }
         }
     }

@@ -1,10 +1,14 @@
-//! [`StopHandle`]: stops or cancels a pipeline from any thread.
+//! [`StopHandle`]: closes or terminates a pipeline from any thread.
 
 use super::driver::Driver;
 use std::{fmt, sync::Arc};
 
-/// Stops or cancels a pipeline, from any thread. Made by
+/// Closes or terminates a pipeline, from any thread. Made by
 /// [`Pipeline::stop_handle`](super::Pipeline::stop_handle).
+///
+/// After [`close`](Self::close), the items that were taken come out. After
+/// [`terminate`](Self::terminate), they are dropped. In both cases the wait for the pipeline
+/// returns `Ok`. Dropping the handle does nothing, and neither do its methods after the end.
 ///
 /// ```
 /// use nanolith::{pipeline::Pipeline, pool::GlobalPool, prelude::*};
@@ -32,7 +36,7 @@ impl StopHandle {
         self.run.stop();
     }
 
-    /// Cancels the pipeline: like [`StopHandle::close`], and items between stages are dropped and
+    /// Ends the pipeline early: like [`StopHandle::close`], and items between stages are dropped and
     /// their calls cancelled. Running tasks are asked to stop.
     ///
     /// The stages cancel their calls on their own threads, soon after this method returns; until

@@ -9,13 +9,15 @@ use super::{
 use crate::{event::Events, task::TaskSet};
 use std::{fmt, sync::Arc, thread::Thread};
 
-/// Less common operations of a service, from [`Service::control`](super::Service::control).
+/// The restart, the life events, the metrics and the thread of a service, and what is attached to
+/// it. Returned by [`Service::control`](super::Service::control).
 ///
 /// ```
-/// use nanolith::prelude::*;
+/// use nanolith::{prelude::*, service::LifeEvent};
 /// # use nanolith_doc_sets::*;
-/// let counter = Counter::service(10).launch().wait()?;
+/// let counter = Counter::service(10).launch().wait()?; // the counter starts at 10
 /// let control = counter.control();
+/// assert!(matches!(control.life().recv().wait(), Some(LifeEvent::Started)));
 /// assert_eq!(control.thread().id(), counter.info().thread_id);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

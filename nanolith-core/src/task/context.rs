@@ -165,7 +165,8 @@ impl<S: TaskSet> Context<S> {
         }
     }
 
-    /// Returns whether the task should stop or yield.
+    /// Returns whether the task should stop or yield. [`is_cancelled`](Self::is_cancelled) says
+    /// which of the two.
     ///
     /// This is the case if it was cancelled, or has run for a slice ([`PoolBuilder::slice`], 5 ms
     /// by default). It is also the case if a more urgent call waits for the executor. An

@@ -333,14 +333,14 @@ impl<S: TaskSet> fmt::Debug for Job<S> {
 ///
 /// ```
 /// use nanolith::executor::JobEndedError;
-/// assert_eq!(JobEndedError.to_string(), "the call was over before it began");
+/// assert_eq!(JobEndedError.to_string(), "the call was cancelled or timed out before it began");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JobEndedError;
 
 impl fmt::Display for JobEndedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the call was over before it began")
+        f.write_str("the call was cancelled or timed out before it began")
     }
 }
 

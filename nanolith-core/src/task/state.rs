@@ -12,7 +12,7 @@ use std::{
 #[diagnostic::on_unimplemented(
     message = "`{S}` cannot be shared: the tasks of a pool use it from several threads at once",
     label = "`shared` asks for a state that is `Send` and `Sync`",
-    note = "guard what changes with a `Mutex` or an atomic, or leave out `shared` and let a service own the state"
+    note = "replace `Cell` and `RefCell` with a `Mutex` or an atomic, and `Rc` with `Arc`; or leave out `shared` and let a service own the state"
 )]
 pub trait SharedHandle<S>: Clone + Send + Sync + 'static {
     /// Returns the state, if there is one.

@@ -58,10 +58,10 @@ use std::num::NonZero;
 pub enum LagPolicy {
     /// Senders wait, so that no receiver has more than this many messages ahead of it. The number
     /// must be at least 1.
+    ///
     /// A waiting sender is notified when a receiver has taken all messages that are there for it.
     /// It is also notified when a receiver has taken a sixteenth of this number, at most 64
     /// messages.
-    /// or a sixteenth of this number, at most 64 messages.
     Wait(usize),
     /// The receiver loses the oldest messages, and its next receive reports how many. This many of
     /// the last messages are kept; the number must be at least 1.

@@ -198,7 +198,7 @@ impl fmt::Display for OpenError {
                 write!(f, "the messenger `{name}` carries `{carries}`, not `{asked}`")
             }
             Self::OtherPolicy { name, asked, has } => {
-                write!(f, "the messenger `{name}` was opened with `{has:?}`, not `{asked:?}`")
+                write!(f, "the messenger `{name}` is already open with the lag policy `{has:?}`, not `{asked:?}`")
             }
             Self::ZeroBound => f.write_str("the bound of a messenger must be at least 1"),
         }

@@ -11,8 +11,12 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// A subscriber that receives the messages that other endpoints send after its creation. Created by
-/// [`Messenger::subscribe`].
+/// The receiving end of a messenger: it receives the messages that other endpoints send after its
+/// creation. Created by [`Messenger::subscribe`].
+///
+/// An endpoint is one handle of the messenger, with its clones. Its own messages do not arrive at
+/// its own subscribers. With the default [`LagPolicy`](super::LagPolicy), a send waits while a
+/// subscriber has 1,024 messages that it has not received.
 ///
 /// ```
 /// use nanolith::{messenger::Messenger, prelude::*};
@@ -26,8 +30,9 @@ use std::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A subscriber is also a [`Stream`]. The stream and the iterators skip lost messages.
-/// [`Subscriber::lost`] returns how many were lost.
+/// A subscriber is also a [`Stream`], and an iterator that blocks its thread for each message. With
+/// [`LagPolicy::DropOldest`](super::LagPolicy::DropOldest), a slow subscriber loses messages. The
+/// stream and the iterator skip these, and [`Subscriber::lost`] returns how many there were.
 ///
 /// Dropping a subscriber drops the messages that it has not received. Senders no longer wait for
 /// it.

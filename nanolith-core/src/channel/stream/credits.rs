@@ -118,8 +118,8 @@ pub enum CreditError {
 impl fmt::Display for CreditError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ZeroBytes => f.write_str("a stream needs credit for at least one byte"),
-            Self::ZeroChunks => f.write_str("a stream needs credit for at least one chunk or item"),
+            Self::ZeroBytes => f.write_str("the bytes of a stream's credits must be at least 1"),
+            Self::ZeroChunks => f.write_str("the chunks or items of a stream's credits must be at least 1"),
             Self::TooManyChunks(asked) => {
                 write!(f, "a stream holds at most {MOST_CHUNKS} chunks or items, not {asked}")
             }

@@ -51,7 +51,7 @@ pub enum StreamError {
 impl fmt::Display for StreamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failed(_) => f.write_str("the stream's writer failed"),
+            Self::Failed(source) => write!(f, "the stream's writer ended it with an error: {source}"),
             Self::Dropped => f.write_str("the stream's writer was dropped before it finished"),
             Self::Empty => f.write_str("the stream is empty"),
         }

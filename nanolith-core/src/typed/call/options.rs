@@ -114,8 +114,9 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         self
     }
 
-    /// Attaches a messenger to this call. Its task finds it with
-    /// [`Context::messenger`](crate::task::Context::messenger).
+    /// Attaches a [`Messenger`], which is a typed broadcast channel, to this call. The call's task
+    /// finds it by its name with [`Context::messenger`](crate::task::Context::messenger), before one
+    /// of the same name that is attached to the executor.
     ///
     /// ```
     /// use nanolith::messenger::Messenger;
@@ -124,9 +125,8 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// # #[define]
     /// impl Geometry {
     ///     pub fn add_and_tell(cx: &Context<Self>, x: i64, y: i64) {
-    ///         if let Ok(sums) = cx.messenger("sums") {
-    ///             let _ = sums.try_send(x + y);
-    ///         }
+    ///         let sums = cx.messenger("sums").expect("the caller attached it");
+    ///         sums.try_send(x + y).expect("it has room");
     ///     }
     /// }
     /// let sums = Messenger::<i64>::open("sums")?;
