@@ -1,8 +1,8 @@
 //! Plain functions as typed calls, run on a thread pool or on services that own their state.
 //!
 //! [`#[define]`](macro@define) on an `impl` block or a module generates a method for each public
-//! function. The method returns a [`Call`]: block on it with `.wait()` (of the trait [`Wait`]), await
-//! it on any runtime, or `.submit()` it for a [`Handle`].
+//! function. The method returns a [`Call`]: block on it with `.wait()` (of the trait [`Wait`]),
+//! await it on any runtime, or `.submit()` it for a [`Handle`].
 //!
 //! ```
 //! use nanolith::prelude::*;

@@ -188,7 +188,8 @@ fn no_delayed_call_begins_after_its_token_is_cancelled() {
 fn caller_runs_no_call_after_its_token_is_cancelled() {
     let (token, late) = (CancelToken::new(), Counter::default());
     let cancelled = token.clone();
-    // The token is cancelled after the call was submitted, and before the pool finds its queue full.
+    // The token is cancelled after the call was submitted, and before the pool finds its queue
+    // full.
     let order = move |call: &QueuedCall<'_>| {
         if call.task().name() == "count_on_caller" {
             cancelled.cancel();

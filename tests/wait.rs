@@ -1,5 +1,5 @@
-//! Tests of the trait `Wait`: which types implement it, and that a wait that reaches its limit loses
-//! nothing.
+//! Tests of the trait `Wait`: which types implement it, and that a wait that reaches its limit
+//! loses nothing.
 #![allow(missing_docs, unreachable_pub, clippy::missing_errors_doc)] // a test's name documents it
 
 use nanolith::{

@@ -71,7 +71,8 @@
 /// | `-> impl Future<Output = T>` | `async fn .. -> T` |
 ///
 /// A `pub fn new() -> Self` is a task like any other, so it does not compile if the type is not
-/// `Send`. Make it the [`init`](macro@crate::init) of the service, or leave it out with `#[task(skip)]`.
+/// `Send`. Make it the [`init`](macro@crate::init) of the service, or leave it out with
+/// `#[task(skip)]`.
 ///
 /// The future of an `async` task moves between the threads of a pool. If it holds a value that is
 /// not `Send` across an `.await`, drop the value before the await. Or mark the task

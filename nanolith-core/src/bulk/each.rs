@@ -62,10 +62,10 @@ use std::{convert::Infallible, fmt, future::Future, iter::FusedIterator, num::No
 ///
 /// # Errors
 ///
-/// Each input has its own result; [`CallTrace::item`](crate::error::CallTrace::item) of an error is the index of the
-/// input. To stop at the first error and cancel the rest, use [`try_collect`](Each::try_collect),
-/// or leave the loop. To keep all errors, collect the results themselves. Tasks that return a
-/// `Result` keep it:
+/// Each input has its own result; [`CallTrace::item`](crate::error::CallTrace::item) of an error is
+/// the index of the input. To stop at the first error and cancel the rest, use
+/// [`try_collect`](Each::try_collect), or leave the loop. To keep all errors, collect the results
+/// themselves. Tasks that return a `Result` keep it:
 ///
 /// ```
 /// use nanolith::bulk::each;
@@ -169,8 +169,8 @@ impl<T: Send + 'static, D: Future<Output = Infallible>> Each<T, D> {
         self
     }
 
-    /// Sets the number of inputs in each batch: at least 1. With 1, each input is a call of its own.
-    /// By default, the size follows the measured run time.
+    /// Sets the number of inputs in each batch: at least 1. With 1, each input is a call of its
+    /// own. By default, the size follows the measured run time.
     ///
     /// ```
     /// use nanolith::bulk::each;

@@ -25,10 +25,11 @@ pub type Mapping<'a, E, R> = Call<'a, Work, E, R>;
 
 /// Applies `f` to each item and returns the results in order.
 ///
-/// This is one call of the pool, with a priority, a time limit and a [`Handle`](crate::typed::Handle) like
-/// other calls. While it runs, it splits over the pool's idle threads, like rayon's `par_iter`; the
-/// pool's metrics count one task. If it is cancelled or times out, each thread stops before its
-/// next item. This needs panics that unwind: a program with `panic = "abort"` processes all items.
+/// This is one call of the pool, with a priority, a time limit and a
+/// [`Handle`](crate::typed::Handle) like other calls. While it runs, it splits over the pool's idle
+/// threads, like rayon's `par_iter`; the pool's metrics count one task. If it is cancelled or times
+/// out, each thread stops before its next item. This needs panics that unwind: a program with
+/// `panic = "abort"` processes all items.
 ///
 /// ```
 /// use nanolith::{bulk, prelude::*};
@@ -42,7 +43,8 @@ pub type Mapping<'a, E, R> = Call<'a, Work, E, R>;
 /// # Errors
 ///
 /// A call can end in every way that [`CallError`] lists. If `f` panics, the first panic stops the
-/// rest, and the error's [`CallTrace::item`](crate::error::CallTrace::item) is the index of the item:
+/// rest, and the error's [`CallTrace::item`](crate::error::CallTrace::item) is the index of the
+/// item:
 ///
 /// ```
 /// use nanolith::{bulk, prelude::*};

@@ -17,7 +17,8 @@ use std::{
 };
 
 /// A custom order of calls, applied over the order of priorities; set by
-/// [`PoolBuilder::order`](crate::pool::PoolBuilder::order) and the `order` method of other builders.
+/// [`PoolBuilder::order`](crate::pool::PoolBuilder::order) and the `order` method of other
+/// builders.
 ///
 /// ```
 /// use nanolith::{executor::{QueueOrder, QueuedCall}, prelude::*, time::MINUTE};
@@ -53,8 +54,8 @@ impl<F: Fn(&QueuedCall<'_>) -> Option<u64> + Send + Sync> QueueOrder for F {
     }
 }
 
-/// A call that is about to be queued, as an [`QueueOrder`] sees it. Moments are nanoseconds on one clock
-/// of the process.
+/// A call that is about to be queued, as an [`QueueOrder`] sees it. Moments are nanoseconds on one
+/// clock of the process.
 ///
 /// ```
 /// use nanolith::{executor::QueuedCall, prelude::*};
@@ -94,8 +95,8 @@ impl QueuedCall<'_> {
     }
 
     /// Returns when the call expires, in nanoseconds, by its priority or by
-    /// [`Call::serve_within`](crate::typed::Call::serve_within). This is the call's rank without a custom
-    /// order.
+    /// [`Call::serve_within`](crate::typed::Call::serve_within). This is the call's rank without a
+    /// custom order.
     #[must_use]
     pub fn serve_by(&self) -> u64 {
         self.meta.expires(self.expirations)

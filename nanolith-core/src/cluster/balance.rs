@@ -49,7 +49,8 @@ pub enum Balance {
 }
 
 /// A custom way to choose the member that a call goes to: see
-/// [`ClusterBuilder::choose_by`](crate::cluster::ClusterBuilder::choose_by). Closures implement this trait.
+/// [`ClusterBuilder::choose_by`](crate::cluster::ClusterBuilder::choose_by). Closures implement
+/// this trait.
 ///
 /// ```
 /// use nanolith::{

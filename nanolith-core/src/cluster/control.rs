@@ -15,7 +15,8 @@ use crate::{
 };
 use std::{fmt, hash::Hash, sync::Arc};
 
-/// Less common operations of a cluster, from [`Cluster::control`](crate::cluster::Cluster::control).
+/// Less common operations of a cluster, from
+/// [`Cluster::control`](crate::cluster::Cluster::control).
 ///
 /// ```
 /// use nanolith::{Cluster, prelude::*};
@@ -73,8 +74,8 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     }
 
     /// Adds members until there are `n`, or closes the newest members until `n` are left. With `n =
-    /// 0` all members close, and calls end as [`CallError::NoMember`](crate::error::CallError::NoMember)
-    /// until members are added.
+    /// 0` all members close, and calls end as
+    /// [`CallError::NoMember`](crate::error::CallError::NoMember) until members are added.
     ///
     /// ```
     /// # use nanolith::{Cluster, prelude::*};

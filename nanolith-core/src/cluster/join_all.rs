@@ -97,8 +97,8 @@ impl<S: TaskSet> fmt::Debug for ClusterClose<S> {
 pub(super) type OneCall<T> = Pin<Box<dyn Future<Output = (MemberId, Result<T, CallError>)> + Send>>;
 
 /// A future that makes one call on each member. Made by
-/// [`ClusterControl::call_all`](crate::cluster::ClusterControl::call_all). The calls are submitted when the
-/// future is awaited or waited on. It yields the result of each member.
+/// [`ClusterControl::call_all`](crate::cluster::ClusterControl::call_all). The calls are submitted
+/// when the future is awaited or waited on. It yields the result of each member.
 ///
 /// ```
 /// use nanolith::{Cluster, cluster::CallAll, prelude::*};

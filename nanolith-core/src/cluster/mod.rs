@@ -55,13 +55,13 @@ use std::{
 /// ```
 ///
 /// A call goes to the chosen member. If the queue of that member is full, the call goes to another
-/// member that has queue room. If no member has queue room, [`OnFull`](crate::executor::OnFull) decides: the
-/// call waits for the first member with queue room, or fails.
+/// member that has queue room. If no member has queue room, [`OnFull`](crate::executor::OnFull)
+/// decides: the call waits for the first member with queue room, or fails.
 ///
 /// A member that ends leaves the cluster at once, in whatever way it ends. Its unfinished calls end
 /// as [`CallError::Closed`](crate::error::CallError::Closed) or
-/// [`CallError::Crashed`](crate::error::CallError::Crashed), unless the task is `#[task(idempotent)]`.
-/// Then the call moves to another member, which always accepts it.
+/// [`CallError::Crashed`](crate::error::CallError::Crashed), unless the task is
+/// `#[task(idempotent)]`. Then the call moves to another member, which always accepts it.
 ///
 /// A call moves at most as many times as there were members when it was submitted. It never moves
 /// after it was cancelled or has timed out, and never to the member whose own task submitted it.
@@ -181,8 +181,9 @@ impl<S: TaskSet> Cluster<S> {
     /// # Errors
     ///
     /// The returned [`ClusterCloseTimeout`] yields them.
-    /// [`CloseError::Unfinished`](crate::service::CloseError::Unfinished) counts the calls of all members
-    /// that did not finish within the limit. The other errors are those of [`Cluster::close`].
+    /// [`CloseError::Unfinished`](crate::service::CloseError::Unfinished) counts the calls of all
+    /// members that did not finish within the limit. The other errors are those of
+    /// [`Cluster::close`].
     pub fn close_timeout(&self, limit: Duration) -> ClusterCloseTimeout<S> {
         ClusterCloseTimeout::new(self.close(), limit)
     }

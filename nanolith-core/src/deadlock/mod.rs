@@ -2,8 +2,9 @@
 //!
 //! A task would wait forever if it waits for a call that waits for that task, directly or through
 //! other calls. Such a cycle is found in the [wait-for graph] of calls. One call of the cycle ends
-//! as [`CallError::WouldDeadlock`](crate::error::CallError::WouldDeadlock). The text of the error and
-//! [`CallTrace::cycle`](crate::error::CallTrace::cycle) name each call, its executor and its source line.
+//! as [`CallError::WouldDeadlock`](crate::error::CallError::WouldDeadlock). The text of the error
+//! and [`CallTrace::cycle`](crate::error::CallTrace::cycle) name each call, its executor and its
+//! source line.
 //!
 //! What happens depends on the tasks of the cycle:
 //!
@@ -56,8 +57,8 @@
 //!   else.
 //! - Handles that are awaited within a `FuturesUnordered`, or within anything else that polls with
 //!   a waker of its own. The tasks of such a cycle run on.
-//! - Asynchronous tasks of a [`Local`](crate::local::Local), asynchronous hooks of synchronous tasks, and
-//!   `#[init]`.
+//! - Asynchronous tasks of a [`Local`](crate::local::Local), asynchronous hooks of synchronous
+//!   tasks, and `#[init]`.
 //! - Cycles of awaits where time is moved by hand: under a [`MockClock`](crate::time::MockClock),
 //!   and in a simulation. The scheduler of a simulation reports a deadlock itself.
 //!

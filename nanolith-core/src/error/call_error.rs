@@ -5,8 +5,9 @@ use std::{error::Error, fmt, sync::Arc};
 
 /// Why a call ended without its task's output.
 ///
-/// It holds no arguments, costs one pointer to clone, and says where the call was submitted, by which chain of calls,
-/// and how long it waited and ran. What can be said beside the kind is in the [`CallTrace`] of each.
+/// It holds no arguments, costs one pointer to clone, and says where the call was submitted, by
+/// which chain of calls, and how long it waited and ran. What can be said beside the kind is in the
+/// [`CallTrace`] of each.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -49,7 +50,8 @@ pub enum CallError {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     Cancelled(CallTrace),
-    /// The call's time was over before its task was done. A running task was asked to stop, and may go on a while.
+    /// The call's time was over before its task was done. A running task was asked to stop, and may
+    /// go on a while.
     ///
     /// ```
     /// # use nanolith::{prelude::*, time::MILLISECOND};
@@ -74,7 +76,8 @@ pub enum CallError {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     Full(CallTrace),
-    /// The call was dropped to make room, as [`OnFull::DropOldest`](crate::executor::OnFull::DropOldest) and
+    /// The call was dropped to make room, as
+    /// [`OnFull::DropOldest`](crate::executor::OnFull::DropOldest) and
     /// [`OnFull::DropNewest`](crate::executor::OnFull::DropNewest) ask for.
     ///
     /// ```
@@ -89,8 +92,8 @@ pub enum CallError {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     Dropped(CallTrace),
-    /// The executor was closed, or the [simulation](crate::sim::Simulation::run) that it belongs to is over. Then
-    /// [`CallTrace::is_simulation_over`] says so.
+    /// The executor was closed, or the [simulation](crate::sim::Simulation::run) that it belongs to
+    /// is over. Then [`CallTrace::is_simulation_over`] says so.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -101,8 +104,9 @@ pub enum CallError {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     Closed(CallTrace),
-    /// The service crashed while it had the call, and lost it: because the call had begun, or because the service is not
-    /// started anew. The source of the error is the [`Crash`](crate::service::Crash).
+    /// The service crashed while it had the call, and lost it: because the call had begun, or
+    /// because the service is not started anew. The source of the error is the
+    /// [`Crash`](crate::service::Crash).
     ///
     /// ```
     /// use nanolith::{prelude::*, service::{Crash, OnPanic}, time::MINUTE};
@@ -135,10 +139,12 @@ pub enum CallError {
     /// assert!(matches!(Geometry::calls(Forgetful).add(4, 5).wait(), Err(CallError::Lost(_))));
     /// ```
     Lost(CallTrace),
-    /// The wait could never have ended: the call waits for the very thread, or state, that its caller holds.
+    /// The wait could never have ended: the call waits for the very thread, or state, that its
+    /// caller holds.
     ///
-    /// Where several calls wait for each other in a cycle, [`CallTrace::cycle`] has them, and the text names each with its source line.
-    /// See [`deadlock`](crate::deadlock) for which cycles are found.
+    /// Where several calls wait for each other in a cycle, [`CallTrace::cycle`] has them, and the
+    /// text names each with its source line. See [`deadlock`](crate::deadlock) for which cycles are
+    /// found.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -177,8 +183,8 @@ pub enum CallError {
     Hook(Arc<dyn Error + Send + Sync>, CallTrace),
     /// The global pool could not be started; the next call tries again.
     NotStarted(Arc<dyn Error + Send + Sync>, CallTrace),
-    /// The executor has no state to run this task on, or cannot keep its future on one thread. The typed methods do not
-    /// compile where this would come; a job made by hand meets it.
+    /// The executor has no state to run this task on, or cannot keep its future on one thread. The
+    /// typed methods do not compile where this would come; a job made by hand meets it.
     ///
     /// ```
     /// use nanolith::{Executor, executor::Job, prelude::*};
@@ -191,7 +197,8 @@ pub enum CallError {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     Unsupported(CallTrace),
-    /// The cluster has no member to run the call: it was launched with none, or all of them have ended.
+    /// The cluster has no member to run the call: it was launched with none, or all of them have
+    /// ended.
     ///
     /// ```
     /// # use nanolith::{Cluster, prelude::*};
@@ -201,7 +208,8 @@ pub enum CallError {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     NoMember(CallTrace),
-    /// A layer, which is named, did not let the call through: an open circuit breaker, for example. Its task did not run.
+    /// A layer, which is named, did not let the call through: an open circuit breaker, for example.
+    /// Its task did not run.
     ///
     /// ```
     /// use nanolith::{layers::{ConcurrencyLimit, Layer}, prelude::*};
@@ -259,8 +267,8 @@ impl CallError {
         self
     }
 
-    /// The error of a call whose task, or hook, panicked. A thread that waits at the end of its simulation is made to unwind: that
-    /// is no panic of the task's.
+    /// The error of a call whose task, or hook, panicked. A thread that waits at the end of its
+    /// simulation is made to unwind: that is no panic of the task's.
     pub(crate) fn of_panic(panic: Panic, at: CallTrace) -> Self {
         if panic.is::<Unwind>() { Self::Closed(at.of_ended_simulation()) } else { Self::Panicked(panic, at) }
     }
@@ -301,7 +309,8 @@ impl fmt::Display for CallError {
     }
 }
 
-/// The same as its text, so that a `main` that returns it, or an `unwrap`, says what a person can read.
+/// The same as its text, so that a `main` that returns it, or an `unwrap`, says what a person can
+/// read.
 impl fmt::Debug for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

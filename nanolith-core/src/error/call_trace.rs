@@ -101,8 +101,8 @@ impl CallTrace {
         self.0.crash.as_ref()
     }
 
-    /// Returns whether the call ended as [`CallError::Closed`](crate::error::CallError::Closed) because its
-    /// simulation is over.
+    /// Returns whether the call ended as [`CallError::Closed`](crate::error::CallError::Closed)
+    /// because its simulation is over.
     ///
     /// ```
     /// use nanolith::{prelude::*, sim::Simulation, time::{HOUR, sleep}};
@@ -124,8 +124,8 @@ impl CallTrace {
     }
 
     /// Returns the cycle of waits because of which the call ended as
-    /// [`CallError::WouldDeadlock`](crate::error::CallError::WouldDeadlock). `None`: the call ended for
-    /// another reason, or was the only one that waited.
+    /// [`CallError::WouldDeadlock`](crate::error::CallError::WouldDeadlock). `None`: the call ended
+    /// for another reason, or was the only one that waited.
     #[must_use]
     pub fn cycle(&self) -> Option<&WaitCycle> {
         self.0.cycle.as_ref()
@@ -158,20 +158,23 @@ impl CallTrace {
         self.0.caller.submitted
     }
 
-    /// How long the call waited before it ran: from its submission to its start, or to its end if it never ran. Among
-    /// short calls in a row, whose times are not taken one by one, it is true to a few milliseconds.
+    /// How long the call waited before it ran: from its submission to its start, or to its end if
+    /// it never ran. Among short calls in a row, whose times are not taken one by one, it is true
+    /// to a few milliseconds.
     #[must_use]
     pub fn waited(&self) -> Duration {
         self.0.waited
     }
 
-    /// How long it ran, the time at which it was suspended included; zero if it never ran. As true as [`CallTrace::waited`].
+    /// How long it ran, the time at which it was suspended included; zero if it never ran. As true
+    /// as [`CallTrace::waited`].
     #[must_use]
     pub fn ran(&self) -> Duration {
         self.0.ran
     }
 
-    /// The calls within which this one was submitted, the nearest first; at most the nearest sixteen.
+    /// The calls within which this one was submitted, the nearest first; at most the nearest
+    /// sixteen.
     ///
     /// ```
     /// # use nanolith::prelude::*;

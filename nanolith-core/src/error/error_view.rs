@@ -40,7 +40,8 @@ pub struct ErrorView {
 /// What is read of a value. A value of another type than the view's gives nothing.
 #[derive(Clone, Copy)]
 enum Read {
-    /// The error that the value is or points to; and how the value goes to all threads, if they may share it.
+    /// The error that the value is or points to; and how the value goes to all threads, if they may
+    /// share it.
     Error(fn(&dyn Any) -> Option<&(dyn Error + 'static)>, fn(Owned) -> Result<Shared, Owned>),
     /// A text.
     Text(fn(&dyn Any) -> Option<String>),
@@ -51,8 +52,8 @@ impl ErrorView {
         Some(Self { of: TypeId::of::<E>(), read })
     }
 
-    /// Returns the view of errors of this type. The bounds of a set's parameter may hide that it stands for an error, so
-    /// that a second view of the type reads more.
+    /// Returns the view of errors of this type. The bounds of a set's parameter may hide that it
+    /// stands for an error, so that a second view of the type reads more.
     #[must_use]
     pub fn find(of: TypeId, views: &[Option<Self>]) -> Option<Self> {
         views.iter().flatten().filter(|view| view.of == of).max_by_key(|view| view.is_of_errors()).copied()
@@ -78,7 +79,8 @@ impl ErrorView {
         }
     }
 
-    /// Returns `value` for all threads, if [`ErrorView::as_error`] reads it and threads may share it.
+    /// Returns `value` for all threads, if [`ErrorView::as_error`] reads it and threads may share
+    /// it.
     pub(crate) fn share(&self, value: Owned) -> Result<Shared, Owned> {
         match self.read {
             Read::Error(_, share) => share(value),
@@ -92,7 +94,8 @@ impl ErrorView {
 pub struct Probe<T>(PhantomData<fn() -> T>);
 
 impl<T> Probe<T> {
-    /// The value to look at, with six `&` before it: method resolution takes off one after the other.
+    /// The value to look at, with six `&` before it: method resolution takes off one after the
+    /// other.
     pub const NEW: Self = Self(PhantomData);
 }
 

@@ -57,8 +57,8 @@ impl Panic {
         &self.0.message
     }
 
-    /// File and line of the panic. Missing when another panic hook was set after ours, or the panic was passed on from
-    /// another thread, as by `resume_unwind` or within a `par_iter`.
+    /// File and line of the panic. Missing when another panic hook was set after ours, or the panic
+    /// was passed on from another thread, as by `resume_unwind` or within a `par_iter`.
     #[must_use]
     pub fn place(&self) -> Option<(&str, u32)> {
         self.0.place.as_ref().map(|place| (place.file.as_str(), place.line))

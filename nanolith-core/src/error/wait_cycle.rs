@@ -7,7 +7,8 @@ use std::{fmt, sync::Arc};
 /// A cycle of waits: each call waits for the next, and the last one for the first.
 ///
 /// [`CallTrace::cycle`](crate::error::CallTrace::cycle) returns it for a call that ended as
-/// [`CallError::WouldDeadlock`](crate::error::CallError::WouldDeadlock). Its text has the source lines.
+/// [`CallError::WouldDeadlock`](crate::error::CallError::WouldDeadlock). Its text has the source
+/// lines.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -67,8 +68,8 @@ impl WaitStep {
         Self { call, place, needs_room }
     }
 
-    /// Returns the call and the source line of its submission, or `None` for a thread that waits outside of a call, as in
-    /// `#[init]`.
+    /// Returns the call and the source line of its submission, or `None` for a thread that waits
+    /// outside of a call, as in `#[init]`.
     #[must_use]
     pub fn call(&self) -> Option<&ParentCall> {
         self.call.as_ref()

@@ -79,8 +79,8 @@ pub trait Executor<S: TaskSet>: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Gives the job back when the queue is full ([`SubmitError::is_full`]), or when the job can never
-    /// run here.
+    /// Gives the job back when the queue is full ([`SubmitError::is_full`]), or when the job can
+    /// never run here.
     fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>>;
 
     /// Takes the job once there is room for it. An executor that does not wait for room refuses the
@@ -115,8 +115,8 @@ pub trait Executor<S: TaskSet>: Send + Sync {
     /// that is full or paused does. The default is `true`. A layer returns the value of its inner
     /// executor.
     ///
-    /// A [schedule](crate::schedule) whose run was refused as [`Closed`](crate::error::CallError::Closed)
-    /// ends if this is `false`.
+    /// A [schedule](crate::schedule) whose run was refused as
+    /// [`Closed`](crate::error::CallError::Closed) ends if this is `false`.
     ///
     /// ```
     /// use nanolith::{Executor, prelude::*, service::ServiceRef};

@@ -56,7 +56,8 @@ impl<T: Send + 'static, E: Send + 'static> Wait for JoinNext<'_, T, E> {
 
     /// Blocks until a call is over. Within a task, the thread's permit is lent meanwhile, and a
     /// queued call of the same pool runs inline. If a task of a service waits for calls of its own
-    /// service, the outcome is [`CallError::WouldDeadlock`](crate::error::CallError::WouldDeadlock).
+    /// service, the outcome is
+    /// [`CallError::WouldDeadlock`](crate::error::CallError::WouldDeadlock).
     fn wait(self) -> Option<Result<T, E>> {
         let stop = self.group.stop().clone();
         super::block_on(&stop, HELPED, self)

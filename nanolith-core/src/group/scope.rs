@@ -42,8 +42,8 @@ use std::{
 /// A call that was cancelled, or whose deadline has passed, is over for its scope too, though its
 /// task may take a while to notice.
 ///
-/// [`try_scope`](crate::group::try_scope) cancels the other calls at the first error. Arguments are owned:
-/// to borrow, a task can use `rayon::scope` inside.
+/// [`try_scope`](crate::group::try_scope) cancels the other calls at the first error. Arguments are
+/// owned: to borrow, a task can use `rayon::scope` inside.
 ///
 /// # Panics
 ///

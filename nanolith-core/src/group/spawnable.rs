@@ -10,8 +10,9 @@ use crate::{
 };
 use std::task::{Context, Poll};
 
-/// A call, or a call's [`flatten`](Call::flatten), to spawn in a [`TaskGroup`](crate::group::TaskGroup) or
-/// a [`TryScope`](crate::group::TryScope). This trait is sealed.
+/// A call, or a call's [`flatten`](Call::flatten), to spawn in a
+/// [`TaskGroup`](crate::group::TaskGroup) or a [`TryScope`](crate::group::TryScope). This trait is
+/// sealed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no call",
     label = "a call is what is spawned: `geometry.add(1, 2)`"

@@ -112,8 +112,8 @@ impl<T: Send + 'static, E: Send + 'static> TaskGroup<T, E> {
 
     /// Submits a call, or a call's [`flatten`](crate::typed::Call::flatten).
     ///
-    /// This blocks while it waits for queue room, like [`Call::submit`](crate::typed::Call::submit). See
-    /// [`TaskGroup::spawn_async`].
+    /// This blocks while it waits for queue room, like
+    /// [`Call::submit`](crate::typed::Call::submit). See [`TaskGroup::spawn_async`].
     pub fn spawn<W>(&mut self, work: W)
     where
         W: Spawn<Output = T>,

@@ -23,11 +23,11 @@ use std::{
     time::Duration,
 };
 
-/// Runs `f` like [`scope`](crate::group::scope()), but the first call that fails cancels the other calls.
-/// Returns the error of that call.
+/// Runs `f` like [`scope`](crate::group::scope()), but the first call that fails cancels the other
+/// calls. Returns the error of that call.
 ///
-/// A call's [`flatten`](crate::typed::Call::flatten) also fails with its task's own error. Errors are
-/// converted into `E` by `Into`.
+/// A call's [`flatten`](crate::typed::Call::flatten) also fails with its task's own error. Errors
+/// are converted into `E` by `Into`.
 ///
 /// ```
 /// # use nanolith::{TaskError, prelude::*};
@@ -114,10 +114,11 @@ impl<E> Core<E> {
 }
 
 impl<E: Send + 'static> TryScope<E> {
-    /// Submits a call, or a call's [`flatten`](crate::typed::Call::flatten), which is over when the scope
-    /// returns.
+    /// Submits a call, or a call's [`flatten`](crate::typed::Call::flatten), which is over when the
+    /// scope returns.
     ///
-    /// This blocks while it waits for queue room, like [`Call::submit`](crate::typed::Call::submit).
+    /// This blocks while it waits for queue room, like
+    /// [`Call::submit`](crate::typed::Call::submit).
     pub fn spawn<W>(&self, work: W) -> Joined<'_, W::Output, E>
     where
         W: Spawn,
@@ -260,7 +261,8 @@ impl<T, E> Sealed for Joined<'_, T, E> {}
 impl<T, E> Wait for Joined<'_, T, E> {
     type Pending = Self;
 
-    /// Blocks until the call is over. Within a task, see [`Handle::wait`](crate::typed::Handle::wait).
+    /// Blocks until the call is over. Within a task, see
+    /// [`Handle::wait`](crate::typed::Handle::wait).
     ///
     /// # Errors
     ///

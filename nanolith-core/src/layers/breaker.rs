@@ -26,14 +26,15 @@ use std::{
 /// that is down gets no calls, and callers get the error at once.
 ///
 /// - **Closed**: it lets calls through, and looks at the last [100
-///   calls](CircuitBreaker::window_calls), or at the calls of a [time span](CircuitBreaker::window). It
-///   opens when [half](CircuitBreaker::failure_rate) of them have failed, or when the share of slow
-///   calls reaches [`slow_rate`](CircuitBreaker::slow_rate). It does not open before it has seen
-///   [10 calls](CircuitBreaker::min_calls).
-/// - **Open**: it rejects calls, as [`CallError::Rejected`], for [30 s](CircuitBreaker::open_duration).
-/// - **Half-open**: it lets [3 calls](CircuitBreaker::half_open_calls) through, and rejects all other calls.
-///   When these end, it opens again or closes, by the same rates. A call that is not over after [a
-///   time limit](CircuitBreaker::half_open_timeout) counts as failed.
+///   calls](CircuitBreaker::window_calls), or at the calls of a [time
+///   span](CircuitBreaker::window). It opens when [half](CircuitBreaker::failure_rate) of them have
+///   failed, or when the share of slow calls reaches [`slow_rate`](CircuitBreaker::slow_rate). It
+///   does not open before it has seen [10 calls](CircuitBreaker::min_calls).
+/// - **Open**: it rejects calls, as [`CallError::Rejected`], for [30
+///   s](CircuitBreaker::open_duration).
+/// - **Half-open**: it lets [3 calls](CircuitBreaker::half_open_calls) through, and rejects all
+///   other calls. When these end, it opens again or closes, by the same rates. A call that is not
+///   over after [a time limit](CircuitBreaker::half_open_timeout) counts as failed.
 ///
 /// ```
 /// use nanolith::{
@@ -214,12 +215,12 @@ impl CircuitBreaker {
 
     /// Sets the time limit of a call that is let through while the breaker is half-open. After that
     /// time it counts as failed, so a call that never ends does not block the next trial. The
-    /// default is the time that the breaker [stays open](CircuitBreaker::open_duration), and at least
-    /// one second. With `Duration::MAX` there is no limit.
+    /// default is the time that the breaker [stays open](CircuitBreaker::open_duration), and at
+    /// least one second. With `Duration::MAX` there is no limit.
     ///
-    /// The call itself continues. Give it a [`timeout`](crate::typed::Call::timeout) if it should end. The
-    /// breaker checks the limit when a call comes, or when its state is read. If the call has ended
-    /// by then, its outcome counts.
+    /// The call itself continues. Give it a [`timeout`](crate::typed::Call::timeout) if it should
+    /// end. The breaker checks the limit when a call comes, or when its state is read. If the call
+    /// has ended by then, its outcome counts.
     ///
     /// ```
     /// use nanolith::{

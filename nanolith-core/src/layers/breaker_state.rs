@@ -225,7 +225,8 @@ impl Settings {
         reaches(failed, self.failure_rate) || reaches(slow, self.slow_rate)
     }
 
-    /// Returns how many calls a closed breaker judges by: the minimum, or all that the window holds.
+    /// Returns how many calls a closed breaker judges by: the minimum, or all that the window
+    /// holds.
     fn enough(&self) -> u64 {
         match self.window {
             Span::Events(calls) => self.min_calls.min(u64::try_from(calls).unwrap_or(u64::MAX)),

@@ -73,7 +73,8 @@ impl Hedge {
     }
 
     /// Sets the delay to a percentile of the durations of recent calls. For example, 95 leads to
-    /// about one second attempt in twenty calls. Until 20 calls are over, the delay of [`Hedge::after`] applies.
+    /// about one second attempt in twenty calls. Until 20 calls are over, the delay of
+    /// [`Hedge::after`] applies.
     ///
     /// ```
     /// # use nanolith::{layers::Hedge, prelude::*, time::SECOND};

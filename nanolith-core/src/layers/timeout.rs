@@ -8,9 +8,9 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// Ends a call as [`CallError::TimedOut`](crate::error::CallError::TimedOut) if it is not over after the
-/// limit. The time counts from the moment when the call enters the layer, and includes a wait for
-/// queue room.
+/// Ends a call as [`CallError::TimedOut`](crate::error::CallError::TimedOut) if it is not over
+/// after the limit. The time counts from the moment when the call enters the layer, and includes a
+/// wait for queue room.
 ///
 /// Inside a [`Retry`](super::Retry) the limit applies to each attempt. Around a `Retry` it applies
 /// to all attempts together.
@@ -30,8 +30,8 @@ use std::{sync::Arc, time::Duration};
 /// ```
 ///
 /// If the call has an earlier deadline, that applies instead. The task sees the earlier of both as
-/// its [deadline](crate::task::Context::deadline), and is asked to stop. A synchronous task keeps its
-/// slot until it returns. With a limit of zero no call begins. `Duration::MAX` is no limit.
+/// its [deadline](crate::task::Context::deadline), and is asked to stop. A synchronous task keeps
+/// its slot until it returns. With a limit of zero no call begins. `Duration::MAX` is no limit.
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it is put around an executor"]
 pub struct Timeout {

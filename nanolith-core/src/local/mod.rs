@@ -35,8 +35,8 @@ use std::{fmt, sync::Arc};
 /// An executor without threads: its owner runs its work, on its own thread, when it has time.
 ///
 /// Calls arrive from any thread and are queued in order of expiration, as in a
-/// [`Pool`](crate::pool::Pool). The host's loop gives them a few milliseconds in each round, like React's
-/// scheduler. Tasks run on the host's thread only.
+/// [`Pool`](crate::pool::Pool). The host's loop gives them a few milliseconds in each round, like
+/// React's scheduler. Tasks run on the host's thread only.
 ///
 /// ```
 /// use nanolith::{Local, prelude::*, time::MILLISECOND};
@@ -55,9 +55,9 @@ use std::{fmt, sync::Arc};
 ///
 /// One thread drives at a time, with [`run_for`](Self::run_for) and similar methods, or with
 /// [`block_on`](Self::block_on). If a second thread tries to drive, it receives a
-/// [busy](RunReport::is_busy) report. So does a task that tries to drive the executor that runs it. The
-/// owner is the thread that created the `Local`, until another thread drives: then that thread is
-/// the owner.
+/// [busy](RunReport::is_busy) report. So does a task that tries to drive the executor that runs it.
+/// The owner is the thread that created the `Local`, until another thread drives: then that thread
+/// is the owner.
 ///
 /// A blocking wait of the owner drives meanwhile, because no other thread would run the work. This
 /// holds for `.wait()` on a call, for queue room, for [`drained`](Self::drained), and for the calls
@@ -70,8 +70,8 @@ use std::{fmt, sync::Arc};
 /// # Its end
 ///
 /// A `Local` is a handle: clones share one executor. When the last clone is dropped, no thread can
-/// drive any more. Queued calls then end as [`CallError::Closed`](crate::error::CallError::Closed). A
-/// future that would continue later is dropped, which ends its call as
+/// drive any more. Queued calls then end as [`CallError::Closed`](crate::error::CallError::Closed).
+/// A future that would continue later is dropped, which ends its call as
 /// [`CallError::Lost`](crate::error::CallError::Lost).
 #[derive(Clone)]
 pub struct Local {
@@ -225,8 +225,8 @@ impl Local {
     }
 
     /// Closes the `Local`, and ends the queued calls as
-    /// [`CallError::Cancelled`](crate::error::CallError::Cancelled). Returns the number of those calls.
-    /// Calls that have begun continue.
+    /// [`CallError::Cancelled`](crate::error::CallError::Cancelled). Returns the number of those
+    /// calls. Calls that have begun continue.
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};

@@ -27,7 +27,7 @@ pub enum ThreadKind {
     Pool(Arc<str>),
     /// The thread of the service of this name.
     Service(Arc<str>),
-    /// A thread that drives the [`Local`](crate::local::Local) of this name, and runs its work at the
-    /// moment.
+    /// A thread that drives the [`Local`](crate::local::Local) of this name, and runs its work at
+    /// the moment.
     Local(Arc<str>),
 }

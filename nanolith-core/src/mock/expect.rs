@@ -91,7 +91,8 @@ impl<'a, S: TaskSet> Expect<'a, S> {
         self.answered(Answer::Returns(Arc::new(respond)));
     }
 
-    /// Ends the calls with an error: the name of an error's variant, or a function of [`CallTrace`].
+    /// Ends the calls with an error: the name of an error's variant, or a function of
+    /// [`CallTrace`].
     ///
     /// ```
     /// # use nanolith::{mock::Mock, prelude::*};

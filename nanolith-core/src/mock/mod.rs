@@ -62,8 +62,8 @@ use std::{fmt, panic::Location, sync::Arc, thread};
 /// # Ok::<(), CallError>(())
 /// ```
 ///
-/// A call that matches no expectation ends as [`CallError::Panicked`](crate::error::CallError::Panicked),
-/// with a message that names it.
+/// A call that matches no expectation ends as
+/// [`CallError::Panicked`](crate::error::CallError::Panicked), with a message that names it.
 pub struct Mock<S: TaskSet> {
     last: Arc<Last<S>>,
 }

@@ -24,11 +24,11 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
     ///
     /// `target` is the value that the calls are made on: `Geometry::tasks()`,
     /// `Geometry::on(&pool)`, or a clone of a [`Service`](crate::service::Service) or
-    /// [`Cluster`](crate::cluster::Cluster). The methods that follow set how the stage runs. By default, it
-    /// runs one call at a time, in order.
+    /// [`Cluster`](crate::cluster::Cluster). The methods that follow set how the stage runs. By
+    /// default, it runs one call at a time, in order.
     ///
-    /// If a full executor waits for capacity ([`OnFull::Wait`](crate::executor::OnFull::Wait)), the stage
-    /// waits too. A call that ends without its output is the item's error.
+    /// If a full executor waits for capacity ([`OnFull::Wait`](crate::executor::OnFull::Wait)), the
+    /// stage waits too. A call that ends without its output is the item's error.
     ///
     /// ```
     /// use nanolith::{pipeline::Pipeline, prelude::*};
@@ -142,8 +142,8 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
     ///
     /// [`concurrency`](Pipeline::concurrency) sets the number of threads. The stage takes no place
     /// in the pool's queue and continues while the pool is paused. A function that blocks should do
-    /// so within [`block_in_place`](crate::context::block_in_place), unless it blocks in a wait of this
-    /// crate.
+    /// so within [`block_in_place`](crate::context::block_in_place), unless it blocks in a wait of
+    /// this crate.
     ///
     /// ```
     /// use nanolith::{pipeline::Pipeline, prelude::*};

@@ -36,8 +36,8 @@ impl StopHandle {
         self.run.stop();
     }
 
-    /// Ends the pipeline early: like [`StopHandle::close`], and items between stages are dropped and
-    /// their calls cancelled. Running tasks are asked to stop.
+    /// Ends the pipeline early: like [`StopHandle::close`], and items between stages are dropped
+    /// and their calls cancelled. Running tasks are asked to stop.
     ///
     /// The stages cancel their calls on their own threads, soon after this method returns; until
     /// then, a call may still start. No call starts after the pipeline has ended: after its results

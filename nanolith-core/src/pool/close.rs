@@ -77,10 +77,10 @@ impl Pool {
 
     /// Closes the pool like [`Pool::close`], and waits until all calls have ended, for `limit` at
     /// most, counted from now. Calls that have not finished by then are ended. A queued call ends
-    /// as [`CallError::Cancelled`](crate::error::CallError::Cancelled), an asynchronous call ends at its
-    /// await. A running synchronous task is asked to stop, which its
-    /// [`Context`](crate::task::Context::is_cancelled) shows; its caller waits until the task returns.
-    /// With a limit of zero, every call that can be ended ends at once.
+    /// as [`CallError::Cancelled`](crate::error::CallError::Cancelled), an asynchronous call ends
+    /// at its await. A running synchronous task is asked to stop, which its
+    /// [`Context`](crate::task::Context::is_cancelled) shows; its caller waits until the task
+    /// returns. With a limit of zero, every call that can be ended ends at once.
     ///
     /// ```
     /// # use nanolith::{prelude::*, time::MILLISECOND};
@@ -104,8 +104,8 @@ impl Pool {
     }
 
     /// Closes the pool, and ends the queued calls as
-    /// [`CallError::Cancelled`](crate::error::CallError::Cancelled). Returns the number of calls that it
-    /// ended. Running tasks finish.
+    /// [`CallError::Cancelled`](crate::error::CallError::Cancelled). Returns the number of calls
+    /// that it ended. Running tasks finish.
     ///
     /// ```
     /// # use nanolith::prelude::*;

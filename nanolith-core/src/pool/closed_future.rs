@@ -35,8 +35,8 @@ use std::{
 /// ```
 ///
 /// When awaited, this is ready once each thread has run its last function, which is the handler of
-/// [`on_thread_exit`](crate::pool::PoolBuilder::on_thread_exit). Destructors of thread-locals may still
-/// run then. [`Closed::wait`] also waits for these destructors.
+/// [`on_thread_exit`](crate::pool::PoolBuilder::on_thread_exit). Destructors of thread-locals may
+/// still run then. [`Closed::wait`] also waits for these destructors.
 ///
 /// # Cancel safety
 ///

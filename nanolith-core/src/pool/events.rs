@@ -31,11 +31,12 @@ use std::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PoolEvent {
-    /// A call found the queue full. [`OnFull`](crate::executor::OnFull) decides what happens to the call.
+    /// A call found the queue full. [`OnFull`](crate::executor::OnFull) decides what happens to the
+    /// call.
     Full,
     /// A task of this kind has run far beyond its time-out: by as long as it ran until then, and by
-    /// at least a second. The task keeps its slot. [`PoolInfo::overrunning`](super::PoolInfo::overrunning)
-    /// says what can be done.
+    /// at least a second. The task keeps its slot.
+    /// [`PoolInfo::overrunning`](super::PoolInfo::overrunning) says what can be done.
     Overrun(&'static TaskInfo),
     /// No call is queued, running or suspended, after there was at least one.
     Drained,

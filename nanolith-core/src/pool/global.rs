@@ -32,8 +32,8 @@ static GLOBAL: OnceCell<Pool> = OnceCell::new();
 pub struct GlobalPool;
 
 impl GlobalPool {
-    /// Returns the pool, and starts it if necessary. A [simulation](crate::sim::sim()) has a global pool
-    /// of its own, and this method leaks a handle to it.
+    /// Returns the pool, and starts it if necessary. A [simulation](crate::sim::sim()) has a global
+    /// pool of its own, and this method leaks a handle to it.
     ///
     /// ```
     /// use nanolith::{pool::GlobalPool, prelude::*};

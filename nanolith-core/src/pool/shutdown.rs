@@ -193,8 +193,9 @@ impl CloseTimeoutError {
     }
 
     /// Returns the number of calls that had started, and were asked to stop. Wait for
-    /// [`Pool::drained`](super::Pool::drained) or [`ServiceControl::closed`](crate::service::ServiceControl::closed) to
-    /// learn when they have stopped.
+    /// [`Pool::drained`](super::Pool::drained) or
+    /// [`ServiceControl::closed`](crate::service::ServiceControl::closed) to learn when they have
+    /// stopped.
     #[must_use]
     pub fn running(&self) -> usize {
         self.running
@@ -271,8 +272,8 @@ impl Wait for CloseTimeout {
     ///
     /// # Errors
     ///
-    /// [`CloseTimeoutError`] says how many calls did not finish within the limit. If a task of the pool
-    /// calls this, its own call is one of them.
+    /// [`CloseTimeoutError`] says how many calls did not finish within the limit. If a task of the
+    /// pool calls this, its own call is one of them.
     fn wait(self) -> Result<(), CloseTimeoutError> {
         let inner = self.drained.inner().clone();
         // A wait that could never end ends its calls now, instead of at the limit.

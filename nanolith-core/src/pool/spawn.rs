@@ -65,9 +65,9 @@ impl Pool {
     /// call: it can be awaited, waited on, cancelled or detached. Dropping the handle detaches the
     /// call.
     ///
-    /// The closure is submitted like [`Call::submit`](crate::typed::Call::submit): if the queue is full,
-    /// [`OnFull`](crate::executor::OnFull) decides what happens. A named task of a set can have a priority, a
-    /// time limit and a name of its own.
+    /// The closure is submitted like [`Call::submit`](crate::typed::Call::submit): if the queue is
+    /// full, [`OnFull`](crate::executor::OnFull) decides what happens. A named task of a set can
+    /// have a priority, a time limit and a name of its own.
     ///
     /// ```
     /// # use nanolith::prelude::*;

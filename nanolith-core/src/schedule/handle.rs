@@ -60,7 +60,8 @@ impl Schedule {
     }
 
     /// Starts no more runs. Runs in progress continue to their end; to cancel them too, give their
-    /// calls a [`CancelToken`](crate::sync::CancelToken). A second call of this method does nothing.
+    /// calls a [`CancelToken`](crate::sync::CancelToken). A second call of this method does
+    /// nothing.
     pub fn cancel(&self) {
         self.inner.clone().update(&mut |state| state.beats.stop(ScheduleEnd::Cancelled));
     }
@@ -94,8 +95,8 @@ impl Schedule {
     /// Returns when the next tick is due.
     ///
     /// It is `None` in these cases: the schedule is paused; it has ended; the next tick waits for
-    /// the run in progress ([`MissedTick::Delay`](super::MissedTick)); or the tick lies beyond the end of
-    /// the clock.
+    /// the run in progress ([`MissedTick::Delay`](super::MissedTick)); or the tick lies beyond the
+    /// end of the clock.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
         with_state(&*self.inner, |state, _| state.beats.next.due().filter(|_| !state.beats.is_paused))

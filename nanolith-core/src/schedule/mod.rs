@@ -80,8 +80,8 @@ const SHORTEST: Duration = Duration::from_micros(1);
 /// are closed, the next run detects it and ends the schedule with [`ScheduleEnd::Closed`]. The
 /// outcome of that run is the matching error.
 ///
-/// The period is at least a microsecond, or [`Plan::start`] fails. A period that lies beyond the end
-/// of the clock, such as `Duration::MAX`, makes a schedule that never ticks and does not end.
+/// The period is at least a microsecond, or [`Plan::start`] fails. A period that lies beyond the
+/// end of the clock, such as `Duration::MAX`, makes a schedule that never ticks and does not end.
 pub fn every<C, S, E, T, F>(period: Duration, calls: C, call: F) -> Plan<T>
 where
     C: Send + Sync + 'static,

@@ -176,7 +176,8 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     }
 
     /// Sets whether the service measures how long calls wait and run:
-    /// [`ServiceControl::metrics`](super::ServiceControl::metrics). The default is `false`, which costs nothing.
+    /// [`ServiceControl::metrics`](super::ServiceControl::metrics). The default is `false`, which
+    /// costs nothing.
     ///
     /// ```
     /// use nanolith::prelude::*;

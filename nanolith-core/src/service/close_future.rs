@@ -165,7 +165,8 @@ pub enum CloseError {
     /// ```
     WouldDeadlock,
     /// The service had not ended within the limit of
-    /// [`Service::close_timeout`](super::Service::close_timeout), and the remaining calls were ended.
+    /// [`Service::close_timeout`](super::Service::close_timeout), and the remaining calls were
+    /// ended.
     Unfinished(CloseTimeoutError),
 }
 

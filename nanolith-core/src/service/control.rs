@@ -146,7 +146,8 @@ impl<S: TaskSet> fmt::Debug for ServiceControl<'_, S> {
     }
 }
 
-/// The error of [`ServiceControl::restart`] for a service that was launched without a restart policy.
+/// The error of [`ServiceControl::restart`] for a service that was launched without a restart
+/// policy.
 ///
 /// ```
 /// use nanolith::{prelude::*, service::RestartError};

@@ -1,5 +1,6 @@
 //! [`LocalTasks`]: the pending futures of a service's tasks, which the service's thread polls. Each
-//! borrows the state across its awaits, as `&self` or `&mut self`: this decides which task may begin.
+//! borrows the state across its awaits, as `&self` or `&mut self`: this decides which task may
+//! begin.
 
 use super::shutdown::Ending;
 use crate::{

@@ -1,16 +1,17 @@
 //! A service: a thread that owns a state and runs calls on it, in the order in which they arrive.
 //!
-//! - `builder`, `settings`: the settings. `launch_future`: the future that waits for the start. `init`,
-//!   `init_error`: how the state is made, and the error of that.
-//! - `service_shared`, `service_state`: the data that the handles and the thread share, and the part
-//!   of it under the lock. `backend`: how the service holds its calls. `service_ref`: the service as
-//!   an executor. `control`: less common operations.
-//! - `service_thread`: the thread, from its start to its end. `event_loop`, `fast_path`: how it takes
-//!   calls, with the lock and without. `local_tasks`, `futures`: the pending futures of its tasks.
-//! - `on_panic`: what follows a panic. `restart`, `replace_state`: when the service restarts, and how
-//!   it gets a new state. `restart_group`: which services restart with it.
-//! - `shutdown`: how the service ends. `close_future`, `close_timeout`: the futures that wait for the end.
-//!   `events`, `stage`: the events and the stages of its life, for code outside.
+//! - `builder`, `settings`: the settings. `launch_future`: the future that waits for the start.
+//!   `init`, `init_error`: how the state is made, and the error of that.
+//! - `service_shared`, `service_state`: the data that the handles and the thread share, and the
+//!   part of it under the lock. `backend`: how the service holds its calls. `service_ref`: the
+//!   service as an executor. `control`: less common operations.
+//! - `service_thread`: the thread, from its start to its end. `event_loop`, `fast_path`: how it
+//!   takes calls, with the lock and without. `local_tasks`, `futures`: the pending futures of its
+//!   tasks.
+//! - `on_panic`: what follows a panic. `restart`, `replace_state`: when the service restarts, and
+//!   how it gets a new state. `restart_group`: which services restart with it.
+//! - `shutdown`: how the service ends. `close_future`, `close_timeout`: the futures that wait for
+//!   the end. `events`, `stage`: the events and the stages of its life, for code outside.
 //! - `messages`, `streams`: what callers send to the service. `outbox`, `messengers`: what the
 //!   service sends.
 
@@ -140,12 +141,12 @@ impl<S: TaskSet> Service<S> {
     /// Closes the service like [`Service::close`], and waits until it ends, for at most `limit`,
     /// counted from now. At the limit, unfinished calls are ended, as in a pool.
     ///
-    /// A queued call ends as [`CallError::Cancelled`](crate::error::CallError::Cancelled). A suspended
-    /// call ends in the same way, at its await. A running synchronous task is asked to stop, which
-    /// its [`Context`](crate::task::Context::is_cancelled) shows. Its caller waits until the task
-    /// returns, and the service ends with the task. `#[on_close]` does not run then. An
-    /// asynchronous `#[on_close]` that already runs is dropped at its next await. A limit of zero
-    /// ends at once every call that can be ended.
+    /// A queued call ends as [`CallError::Cancelled`](crate::error::CallError::Cancelled). A
+    /// suspended call ends in the same way, at its await. A running synchronous task is asked to
+    /// stop, which its [`Context`](crate::task::Context::is_cancelled) shows. Its caller waits
+    /// until the task returns, and the service ends with the task. `#[on_close]` does not run then.
+    /// An asynchronous `#[on_close]` that already runs is dropped at its next await. A limit of
+    /// zero ends at once every call that can be ended.
     ///
     /// ```
     /// use nanolith::{prelude::*, service::CloseError, time::{MILLISECOND, MINUTE}};
@@ -177,9 +178,9 @@ impl<S: TaskSet> Service<S> {
     }
 
     /// Ends the service without waiting for its calls. Queued, suspended and running calls end as
-    /// [`CallError::Closed`](crate::error::CallError::Closed) at once. A running synchronous task is asked
-    /// to stop, and the thread ends with the task. `#[on_close]` does not run. An `async` `#[init]`
-    /// of a restart is dropped; a synchronous `#[init]` runs to its end first.
+    /// [`CallError::Closed`](crate::error::CallError::Closed) at once. A running synchronous task
+    /// is asked to stop, and the thread ends with the task. `#[on_close]` does not run. An `async`
+    /// `#[init]` of a restart is dropped; a synchronous `#[init]` runs to its end first.
     ///
     /// ```
     /// # use nanolith::{prelude::*, time::MINUTE};

@@ -24,8 +24,8 @@ use std::{
 
 impl<S: TaskSet, E, A> ServiceBuilder<S, E, A> {
     /// Sets what happens when a receiver of events falls behind: see
-    /// [`Context::send`](crate::task::Context::send). By default the service waits for a receiver that
-    /// has 1,024 events ahead of it. A bound is at least 1.
+    /// [`Context::send`](crate::task::Context::send). By default the service waits for a receiver
+    /// that has 1,024 events ahead of it. A bound is at least 1.
     ///
     /// ```
     /// # use nanolith::{messenger::LagPolicy, prelude::*};
@@ -275,8 +275,8 @@ impl<S: GivesStreams> ServiceControl<'_, S> {
     }
 }
 
-/// A future that waits for a stream of a service, from [`ServiceControl::next_stream`]. Yields `None` when
-/// the service has ended.
+/// A future that waits for a stream of a service, from [`ServiceControl::next_stream`]. Yields
+/// `None` when the service has ended.
 ///
 /// # Cancel safety
 ///

@@ -26,9 +26,10 @@ use std::{
 /// first two rows in place of the policy. [`OnPanic::Restart`](super::OnPanic::Restart) then leads
 /// to a new state, or ends the service if the policy is `never`.
 ///
-/// The caller of the task that panicked receives its [panic](crate::error::CallError::Panicked) in each
-/// case. Other calls that had begun end as [`CallError::Crashed`](crate::error::CallError::Crashed) with
-/// the old state. Queued calls run on the new state.
+/// The caller of the task that panicked receives its [panic](crate::error::CallError::Panicked) in
+/// each case. Other calls that had begun end as
+/// [`CallError::Crashed`](crate::error::CallError::Crashed) with the old state. Queued calls run on
+/// the new state.
 ///
 /// The service gives up after five restarts within a minute, unless [`Restart::limit`] sets another
 /// limit. A close skips the first wait after a crash, so that accepted calls run soon. If a start

@@ -152,8 +152,8 @@ pub fn yield_now() {
 }
 
 /// Makes a service crash between synchronous calls. Calls that it has started end as
-/// [`CallError::Crashed`](crate::error::CallError::Crashed), and its restart policy decides what follows.
-/// Returns `false` if the service has ended or is terminated.
+/// [`CallError::Crashed`](crate::error::CallError::Crashed), and its restart policy decides what
+/// follows. Returns `false` if the service has ended or is terminated.
 ///
 /// ```
 /// use nanolith::{prelude::*, service::Restart, sim};

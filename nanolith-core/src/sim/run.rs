@@ -59,11 +59,11 @@ pub fn sim<R: Send>(seed: u64, f: impl FnOnce() -> R + Send) -> R {
 /// When the grace period is over, the rest ends in this order.
 ///
 /// - Pools, [locals](crate::local::Local) and services close. Their calls end as
-///   [`CallError::Closed`](crate::error::CallError::Closed): queued calls, calls suspended at an `.await`,
-///   and calls that block a thread. The error says that the simulation is over:
-///   [`CallTrace::is_simulation_over`](crate::error::CallTrace::is_simulation_over). Calls in bulk, calls in groups and
-///   calls held by a layer end in the same way. A call that is submitted later is rejected as
-///   `Closed`.
+///   [`CallError::Closed`](crate::error::CallError::Closed): queued calls, calls suspended at an
+///   `.await`, and calls that block a thread. The error says that the simulation is over:
+///   [`CallTrace::is_simulation_over`](crate::error::CallTrace::is_simulation_over). Calls in bulk,
+///   calls in groups and calls held by a layer end in the same way. A call that is submitted later
+///   is rejected as `Closed`.
 /// - A schedule ends as [`ScheduleEnd::Closed`](crate::schedule::ScheduleEnd::Closed), a pipeline
 ///   with [`Cause::SimulationOver`](crate::pipeline::Cause::SimulationOver).
 /// - Handlers of messages and streams are dropped.

@@ -43,8 +43,8 @@ impl Backoff {
     /// let backoff = Backoff::exponential(10 * MILLISECOND);
     /// ```
     ///
-    /// The number of waits has no limit: the wait grows to the [longest](Backoff::max_delay) and stays
-    /// there. A `first` of zero stays zero.
+    /// The number of waits has no limit: the wait grows to the [longest](Backoff::max_delay) and
+    /// stays there. A `first` of zero stays zero.
     #[must_use]
     pub const fn exponential(first: Duration) -> Self {
         // Durations cannot be compared in a `const fn`.
@@ -71,8 +71,8 @@ impl Backoff {
     /// together are not repeated together.
     ///
     /// The part is from 0 (exact) to 1 (from nothing to double). No wait is longer than the
-    /// [longest](Backoff::max_delay). Near that limit, the waits are spread over the range that is left
-    /// below it.
+    /// [longest](Backoff::max_delay). Near that limit, the waits are spread over the range that is
+    /// left below it.
     ///
     /// ```
     /// # use nanolith::{prelude::*, sync::Backoff, time::MILLISECOND};

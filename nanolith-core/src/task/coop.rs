@@ -10,8 +10,8 @@ use std::{
 };
 
 /// Returns whether the task on this thread should yield. It is
-/// [`Context::should_yield`](crate::task::Context::should_yield) for code that has no context. Returns
-/// `false` where no task runs, since no call waits for the thread.
+/// [`Context::should_yield`](crate::task::Context::should_yield) for code that has no context.
+/// Returns `false` where no task runs, since no call waits for the thread.
 ///
 /// ```
 /// # use nanolith::prelude::*;

@@ -10,8 +10,8 @@ use std::{error::Error, fmt};
 
 impl<S: TaskSet> Context<S> {
     /// Opens a stream to the service's owners. One owner takes it: see
-    /// [`Service::on_stream`](crate::service::Service::on_stream). Data that is written before that is kept,
-    /// up to the credits.
+    /// [`Service::on_stream`](crate::service::Service::on_stream). Data that is written before that
+    /// is kept, up to the credits.
     ///
     /// ```
     /// # use nanolith::prelude::*;

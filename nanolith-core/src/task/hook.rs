@@ -45,7 +45,8 @@ impl CallInfo {
         self.priority
     }
 
-    /// Returns how long the call waited before it ran: see [`CallTrace::waited`](crate::error::CallTrace::waited).
+    /// Returns how long the call waited before it ran: see
+    /// [`CallTrace::waited`](crate::error::CallTrace::waited).
     #[must_use]
     pub fn waited(&self) -> Duration {
         self.waited

@@ -6,8 +6,8 @@ use crate::channel::messenger::{AttachedMessenger, Find, FindError, Lookup, Mess
 
 impl<S: TaskSet> Context<S> {
     /// Returns a new endpoint, for this task alone, of the attached messenger of this name. A
-    /// messenger of the call ([`Call::messenger`](crate::typed::Call::messenger)) comes before a messenger
-    /// of the pool or service that runs it.
+    /// messenger of the call ([`Call::messenger`](crate::typed::Call::messenger)) comes before a
+    /// messenger of the pool or service that runs it.
     ///
     /// ```
     /// use nanolith::{messenger::Messenger, prelude::*};

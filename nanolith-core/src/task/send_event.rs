@@ -19,8 +19,9 @@ use std::{
 
 impl<S: TaskSet> Context<S> {
     /// Sends an event to the service's owners: see
-    /// [`Service::on_message`](crate::service::Service::on_message). Await the returned value, or block on
-    /// it with `.wait()`. By default it waits for owners that have 1,024 events ahead of them.
+    /// [`Service::on_message`](crate::service::Service::on_message). Await the returned value, or
+    /// block on it with `.wait()`. By default it waits for owners that have 1,024 events ahead of
+    /// them.
     ///
     /// Before the first owner receives, a send does not wait. Events up to the bound are kept for
     /// that owner, and it learns how many were lost. On a pool no owner can ever receive.

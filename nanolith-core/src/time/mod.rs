@@ -213,7 +213,8 @@ impl Error for Elapsed {}
 /// # });
 /// ```
 ///
-/// For a call, use [`Call::timeout`](crate::typed::Call::timeout), which also asks the task to stop.
+/// For a call, use [`Call::timeout`](crate::typed::Call::timeout), which also asks the task to
+/// stop.
 ///
 /// # Errors
 ///

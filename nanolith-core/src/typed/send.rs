@@ -26,8 +26,8 @@ use std::{
     time::Duration,
 };
 
-/// A future that sends a message. [`Service::send`](crate::service::Service::send) creates it. It is ready
-/// when the message is in the queue, which is before the message is handled.
+/// A future that sends a message. [`Service::send`](crate::service::Service::send) creates it. It
+/// is ready when the message is in the queue, which is before the message is handled.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -48,8 +48,8 @@ use std::{
 ///
 /// # Errors
 ///
-/// [`SubmitError`] gives the message back: the service is closed, or it is full and does not wait for
-/// room.
+/// [`SubmitError`] gives the message back: the service is closed, or it is full and does not wait
+/// for room.
 ///
 /// # Panics
 ///
@@ -236,8 +236,8 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, M> Wait for SendFuture<'_, S, E, M> {
     /// # Errors
     ///
     /// [`SubmitError`] gives the message back. Its error is
-    /// [`CallError::WouldDeadlock`](crate::error::CallError::WouldDeadlock) if the service with the full
-    /// queue waits for this task: see [`deadlock`](crate::deadlock).
+    /// [`CallError::WouldDeadlock`](crate::error::CallError::WouldDeadlock) if the service with the
+    /// full queue waits for this task: see [`deadlock`](crate::deadlock).
     fn wait(mut self) -> Result<(), SubmitError<M>> {
         if matches!(self.stage, SendState::Admitting(..)) {
             // The wait begins anew, so that a cycle of waits is found.

@@ -1,9 +1,9 @@
 //! A map in the order of its numeric keys, whose code is compiled once for all types of values.
 //!
-//! A `BTreeMap` is compiled again for each pair of a key and a value type. The crate has some twenty
-//! such pairs, which were a third of its machine code. Here, one tree from `u128` to an index gives
-//! the order, and a [`Slab`] has the values. The nodes of the tree are small, so inserting moves few
-//! bytes.
+//! A `BTreeMap` is compiled again for each pair of a key and a value type. The crate has some
+//! twenty such pairs, which were a third of its machine code. Here, one tree from `u128` to an
+//! index gives the order, and a [`Slab`] has the values. The nodes of the tree are small, so
+//! inserting moves few bytes.
 
 use slab::Slab;
 use std::{

@@ -51,8 +51,8 @@ fn implementation(set: &Set, members: &TokenStream) -> TokenStream {
         }
         None => (TokenStream::new(), types),
     };
-    // `allow(dead_code)` makes the compiler count the user's functions as used, though a private set
-    // may have tasks that the program does not call.
+    // `allow(dead_code)` makes the compiler count the user's functions as used, though a private
+    // set may have tasks that the program does not call.
     quote! {
         #visible
         #attrs
@@ -190,7 +190,8 @@ fn may_be_large(task: &Task) -> bool {
     task.params.iter().any(|param| !is_small(&param.ty))
 }
 
-/// The types, beside the primitive ones, whose values are a few words on the stack, whatever they own on the heap.
+/// The types, beside the primitive ones, whose values are a few words on the stack, whatever they
+/// own on the heap.
 const SMALL: &[&str] = &[
     "String", "Vec", "Box", "Arc", "Duration", "Instant", "PathBuf", "HashMap", "HashSet", "BTreeMap", "BTreeSet",
     "Sender", "Receiver",

@@ -1,7 +1,7 @@
 //! `cargo xtask test-names`: checks that the name of each test has at most 60 characters.
 //!
-//! A test is a function with an attribute whose path ends in `test`, such as `#[tokio::test]`, or in
-//! `proptest`. The check finds tests in macro calls too, for example in `proptest! { .. }`.
+//! A test is a function with an attribute whose path ends in `test`, such as `#[tokio::test]`, or
+//! in `proptest`. The check finds tests in macro calls too, for example in `proptest! { .. }`.
 
 use crate::{
     checks::{files, source::parse},
@@ -49,8 +49,8 @@ struct Tests {
 }
 
 impl Tests {
-    /// Collects the functions in the tokens of a macro call. `proptest!` takes functions that are not
-    /// Rust, so their tokens are not parsed as items.
+    /// Collects the functions in the tokens of a macro call. `proptest!` takes functions that are
+    /// not Rust, so their tokens are not parsed as items.
     fn tokens(&mut self, tokens: TokenStream) {
         let mut is_test = false;
         let mut tokens = tokens.into_iter().peekable();

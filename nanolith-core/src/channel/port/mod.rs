@@ -89,8 +89,8 @@ pub fn pair<A, B>() -> (Port<A, B>, Port<B, A>) {
 }
 
 /// Creates two connected ports. At most `bound` messages wait for each of them; a sender of a
-/// further message waits for queue capacity. The bound is at least 1; [`rendezvous`] makes ports for
-/// which no message waits.
+/// further message waits for queue capacity. The bound is at least 1; [`rendezvous`] makes ports
+/// for which no message waits.
 ///
 /// A large bound costs no memory: memory is allocated for messages that are there.
 ///

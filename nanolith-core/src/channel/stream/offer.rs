@@ -12,8 +12,8 @@ use std::{
 };
 
 /// Creates a stream of bytes whose reader goes to the first receiver that accepts the offer. Clones
-/// of the offer can be sent over a [`Messenger`](crate::channel::messenger::Messenger), through ports, and as
-/// arguments.
+/// of the offer can be sent over a [`Messenger`](crate::channel::messenger::Messenger), through
+/// ports, and as arguments.
 ///
 /// Bytes that are written before the offer is accepted are kept, up to the credits. If all clones
 /// are dropped and none was accepted, the writer gets the error of a dropped reader:

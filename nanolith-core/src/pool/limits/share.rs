@@ -50,7 +50,8 @@ impl Drop for ShareHandle {
 ///
 /// The bounds of its calls are its own [`max_queue`](ShareBuilder::max_queue) and
 /// [`on_full`](ShareBuilder::on_full). Its calls do not count towards the pool's bounds:
-/// [`PoolInfo::overflow`](crate::pool::PoolInfo::overflow) counts those that wait. In every other respect they are calls of the pool.
+/// [`PoolInfo::overflow`](crate::pool::PoolInfo::overflow) counts those that wait. In every other
+/// respect they are calls of the pool.
 ///
 /// ```
 /// use nanolith::{TaskSet, executor::OnFull, prelude::*};

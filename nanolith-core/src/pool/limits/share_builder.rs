@@ -59,8 +59,9 @@ impl ShareBuilder {
     /// calls ends or waits.
     ///
     /// While the share is at its limit, the other shares have the pool to themselves, and the share
-    /// does not save up time. A [raised](crate::typed::Handle::raise) call is the next to start. With
-    /// [`OnFull::CallerRuns`](crate::executor::OnFull::CallerRuns), a caller waits for a slot too.
+    /// does not save up time. A [raised](crate::typed::Handle::raise) call is the next to start.
+    /// With [`OnFull::CallerRuns`](crate::executor::OnFull::CallerRuns), a caller waits for a slot
+    /// too.
     ///
     /// ```
     /// use nanolith::{TaskSet, pool::Concurrency, prelude::*};

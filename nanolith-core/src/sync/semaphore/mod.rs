@@ -44,7 +44,8 @@ pub struct Semaphore {
 }
 
 impl Semaphore {
-    /// Creates `count` permits. With a `count` of zero, [`Semaphore::add_permits`] makes the first permit.
+    /// Creates `count` permits. With a `count` of zero, [`Semaphore::add_permits`] makes the first
+    /// permit.
     ///
     /// ```
     /// use nanolith::sync::Semaphore;

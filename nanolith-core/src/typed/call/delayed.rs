@@ -56,14 +56,14 @@ where
     /// towards no bound. If it is cancelled, it never reaches the executor.
     ///
     /// A call that is due is submitted like any other call. If the queue is full, its policy
-    /// applies ([`OnFull`](crate::executor::OnFull)). A call that would run on its caller's thread waits for
-    /// room instead, since it has no such thread. If the call is refused, the handle returns the
-    /// error.
+    /// applies ([`OnFull`](crate::executor::OnFull)). A call that would run on its caller's thread
+    /// waits for room instead, since it has no such thread. If the call is refused, the handle
+    /// returns the error.
     ///
     /// The call holds its executor: a pool or a service whose last handle is dropped stays open
     /// until it has the call. If the executor is closed by then, it refuses the call as
-    /// [`CallError::Closed`](crate::error::CallError::Closed). A close does not wait for calls that are
-    /// not due.
+    /// [`CallError::Closed`](crate::error::CallError::Closed). A close does not wait for calls that
+    /// are not due.
     ///
     /// The executor takes the call on a thread of its own, if it has threads. Otherwise a thread of
     /// the global pool passes it on.

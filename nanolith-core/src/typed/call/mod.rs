@@ -106,8 +106,8 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     }
 
     /// Submits the call. If the executor waits for queue room
-    /// ([`OnFull::Wait`](crate::executor::OnFull::Wait)), this blocks until there is room. If the call is
-    /// refused, the handle returns the error.
+    /// ([`OnFull::Wait`](crate::executor::OnFull::Wait)), this blocks until there is room. If the
+    /// call is refused, the handle returns the error.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -139,8 +139,8 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// Submits the call without waiting for queue room.
     ///
     /// A full executor may drop a call to make room
-    /// ([`OnFull::DropOldest`](crate::executor::OnFull::DropOldest) and `DropNewest`), or run the call on the
-    /// caller's own thread (`CallerRuns`). This method does not change that.
+    /// ([`OnFull::DropOldest`](crate::executor::OnFull::DropOldest) and `DropNewest`), or run the
+    /// call on the caller's own thread (`CallerRuns`). This method does not change that.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -265,7 +265,8 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Wait for Call<'_, S, E, T> {
 }
 
 impl<'a, S: TaskSet, E: Executor<S> + ?Sized, V, X> Call<'a, S, E, Result<V, X>> {
-    /// Combines both kinds of failure in one error: [`TaskError::Call`](crate::error::TaskError::Call) and
+    /// Combines both kinds of failure in one error:
+    /// [`TaskError::Call`](crate::error::TaskError::Call) and
     /// [`TaskError::Task`](crate::error::TaskError::Task).
     ///
     /// ```

@@ -15,8 +15,8 @@ use std::{
 
 impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// Sets the priority of the call. By default it is the priority of the task that submits the
-    /// call, or of the scope of [`with_priority`](crate::context::with_priority). Elsewhere the default is
-    /// [`Priority::Normal`].
+    /// call, or of the scope of [`with_priority`](crate::context::with_priority). Elsewhere the
+    /// default is [`Priority::Normal`].
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -51,10 +51,10 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         self
     }
 
-    /// Ends the call as [`CallError::TimedOut`](crate::error::CallError::TimedOut) if it is not over after
-    /// `limit`. The time counts from its submission and includes a wait for queue room. For a call
-    /// that is submitted for [later](Call::after), it counts from the moment when the call is due.
-    /// See also [`Call::run_timeout`].
+    /// Ends the call as [`CallError::TimedOut`](crate::error::CallError::TimedOut) if it is not
+    /// over after `limit`. The time counts from its submission and includes a wait for queue room.
+    /// For a call that is submitted for [later](Call::after), it counts from the moment when the
+    /// call is due. See also [`Call::run_timeout`].
     ///
     /// ```
     /// # use nanolith::{prelude::*, time::{MILLISECOND, MINUTE}};
@@ -74,8 +74,8 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         self
     }
 
-    /// Ends the call as [`CallError::TimedOut`](crate::error::CallError::TimedOut) if it is not over at
-    /// `deadline`. If the call has a timeout too, the earlier limit applies.
+    /// Ends the call as [`CallError::TimedOut`](crate::error::CallError::TimedOut) if it is not
+    /// over at `deadline`. If the call has a timeout too, the earlier limit applies.
     ///
     /// The deadline also applies to a call that the call's task submits, unless that call has an
     /// earlier limit or is [`without_parent`](Call::without_parent).
@@ -115,8 +115,8 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     }
 
     /// Attaches a [`Messenger`], which is a typed broadcast channel, to this call. The call's task
-    /// finds it by its name with [`Context::messenger`](crate::task::Context::messenger), before one
-    /// of the same name that is attached to the executor.
+    /// finds it by its name with [`Context::messenger`](crate::task::Context::messenger), before
+    /// one of the same name that is attached to the executor.
     ///
     /// ```
     /// use nanolith::messenger::Messenger;
@@ -166,8 +166,8 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
 }
 
 impl<S: TaskSet, E: Executor<S> + ?Sized, T> Call<'_, S, E, T> {
-    /// Ends the call as [`CallError::TimedOut`](crate::error::CallError::TimedOut) when its task has run
-    /// for `limit`. The time that the call waited before does not count. If the call has a
+    /// Ends the call as [`CallError::TimedOut`](crate::error::CallError::TimedOut) when its task
+    /// has run for `limit`. The time that the call waited before does not count. If the call has a
     /// [`timeout`](Call::timeout) or a [`deadline`](Call::deadline) too, the earliest limit
     /// applies.
     ///
@@ -200,8 +200,8 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Call<'_, S, E, T> {
     }
 
     /// Cancels the call when `token` is cancelled. If the token is already cancelled, the call ends
-    /// as [`CallError::Cancelled`](crate::error::CallError::Cancelled) and never runs. A call may have
-    /// several tokens. The first of them that is cancelled ends it.
+    /// as [`CallError::Cancelled`](crate::error::CallError::Cancelled) and never runs. A call may
+    /// have several tokens. The first of them that is cancelled ends it.
     ///
     /// ```
     /// use nanolith::sync::CancelToken;

@@ -1,5 +1,5 @@
-//! The public methods that submit a [`Call`]: they make a job of it, which is the form that executors
-//! take, and give the job to the executor at once, or after a wait for room in its queue.
+//! The public methods that submit a [`Call`]: they make a job of it, which is the form that
+//! executors take, and give the job to the executor at once, or after a wait for room in its queue.
 
 use super::{
     Call, CallState, ONCE,

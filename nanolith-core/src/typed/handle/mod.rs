@@ -266,7 +266,8 @@ impl<S: TaskSet, T> Handle<S, T> {
 }
 
 impl<S: TaskSet, V, E> Handle<S, Result<V, E>> {
-    /// Combines both kinds of failure in one error: [`TaskError::Call`](crate::error::TaskError::Call) and
+    /// Combines both kinds of failure in one error:
+    /// [`TaskError::Call`](crate::error::TaskError::Call) and
     /// [`TaskError::Task`](crate::error::TaskError::Task).
     ///
     /// ```

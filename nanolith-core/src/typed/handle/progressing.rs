@@ -103,7 +103,8 @@ impl<S: TaskSet> fmt::Debug for ProgressReceiver<'_, S> {
     }
 }
 
-/// A future that waits for a new report of a call's progress. [`ProgressReceiver::recv`] creates it.
+/// A future that waits for a new report of a call's progress. [`ProgressReceiver::recv`] creates
+/// it.
 ///
 /// ```
 /// use nanolith::{call::{Progress, RecvProgress}, prelude::*};
