@@ -41,8 +41,8 @@ proptest! {
     #[test]
     fn bulk_results_equal_those_of_an_iterator(
         inputs in prop::collection::vec(0..100_000_u32, 0..3_000),
-        in_flight in prop::option::of(0..300_usize),
-        batch in prop::option::of(0..100_usize),
+        in_flight in prop::option::of(1..300_usize),
+        batch in prop::option::of(1..100_usize),
         unordered: bool,
         small: bool,
         same in prop::option::of(1..7_u32),
