@@ -32,7 +32,7 @@ pub fn stack() -> Stack<Identity> {
 /// by [`wrap`](Stack::wrap). It is a [`Layer`] itself.
 ///
 /// ```
-/// use nanolith::{layers, prelude::*, time::SECOND};
+/// use nanolith::{TaskSet, layers, prelude::*, time::SECOND};
 /// # use nanolith_doc_sets::*;
 /// let pool = Pool::builder().build()?;
 /// let limited = layers::stack().timeout(SECOND).wrap(pool);
