@@ -54,7 +54,7 @@ impl<F: Fn(&QueuedCall<'_>) -> Option<u64> + Send + Sync> QueueOrder for F {
     }
 }
 
-/// A call that is about to be queued, as an [`QueueOrder`] sees it. Moments are nanoseconds on one
+/// A call that is about to be queued, as a [`QueueOrder`] sees it. Moments are nanoseconds on one
 /// clock of the process.
 ///
 /// ```
