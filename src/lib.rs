@@ -149,24 +149,7 @@ pub mod call {
     };
 }
 
-/// What runs calls: the trait [`Executor`], the settings that executors share, and the jobs that an
-/// executor of your own receives.
-///
-/// ```
-/// use nanolith::{executor::OnFull, prelude::*};
-/// # use nanolith_doc_sets::*;
-/// let pool = Pool::builder().max_queue(8).on_full(OnFull::Reject).build()?;
-/// assert_eq!(Geometry::on(&pool).add(4, 5).wait()?, 9);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub mod executor {
-    pub use nanolith_core::{
-        call::{QueueOrder, QueuedCall},
-        executor::{Admission, Executor, OnFull, OwnsState, RunsLocal, SharesState},
-        pool::MaxQueue,
-        task::{Job, JobEndedError},
-    };
-}
+pub mod executor;
 
 /// Inside of a task: its [`Context`], slices of long tasks, and what is known of a task's function.
 ///

@@ -127,7 +127,7 @@ fn crash(fails: Fails, starts: &Starts) -> (CallError, CloseError) {
 fn error_of_a_failed_restart_reaches_all_waiters() {
     let (lost, crashed) = crash(Fails::WithError, &Starts::default());
     let reason = "`#[init]` failed during a restart: the store cannot be opened";
-    assert!(lost.to_string().starts_with(&format!("`Store::read` failed: the service crashed ({reason}); ")));
+    assert!(lost.to_string().starts_with(&format!("`Store::read` failed: its executor crashed ({reason}); ")));
     assert_eq!(crashed.to_string(), format!("the service ended by a crash: {reason}"));
     let chain = vec![reason.to_owned(), "the store cannot be opened".to_owned(), no_number().to_string()];
     assert_eq!((texts(&lost), texts(&crashed)), (chain.clone(), chain));

@@ -21,6 +21,8 @@ pub mod error;
 pub mod event;
 pub mod executor;
 pub mod group;
+#[cfg(feature = "job-queue")]
+pub mod job_queue;
 #[cfg(feature = "layers")]
 pub mod layers;
 pub mod local;
@@ -55,6 +57,8 @@ mod wake;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::{
+        call::backend::ExecutorId,
+        context::wait::{Sealed as WaitSealed, timeout as wait_timeout},
         error::error_view::{ErrorView, Probe, ViewError},
         macro_support::*,
         service::{InitOutput, init_output},

@@ -17,5 +17,5 @@ pub(crate) mod slot;
 mod slot_tests;
 pub(crate) mod wait_graph;
 
-pub use header::Progress;
+pub use header::{Progress, StopReason};
 pub use policy::{QueueOrder, QueuedCall};

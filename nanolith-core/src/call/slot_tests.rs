@@ -664,6 +664,65 @@ fn discarding_executor_and_ending_side_agree() {
     });
 }
 
+// ----- a look at the input
+
+#[test]
+fn looked_at_input_is_still_there_for_executor() {
+    alone(|| {
+        let mut scene = Scene::new();
+        assert_eq!(scene.call.with_input(|input| input.0.is_some()), Some(true));
+        let output = scene.output();
+        assert_eq!(run(scene.call.clone(), output), Ran::Delivered);
+        assert!(scene.call.with_input(|_| ()).is_none(), "it is over");
+        assert!(matches!(scene.call.take(), TakeResult::Outcome(_)));
+        scene.finish();
+    });
+}
+
+#[test]
+fn look_at_input_meets_end() {
+    model(|| {
+        let mut scene = Scene::new();
+        let ender = scene.beside(|call| call.end(EndReason::Cancelled));
+        let seen = scene.call.with_input(|input| input.0.is_some());
+        assert_ne!(seen, Some(false), "the input is there while it is looked at");
+        let ended = ender.join().expect("it does not panic");
+        assert_ne!(ended, EndResult::Over);
+        if ended == EndResult::Running {
+            assert!(seen.is_some(), "only the look claims the call");
+        }
+        drop(scene.output());
+        scene.finish();
+    });
+}
+
+#[test]
+fn look_at_input_meets_executor() {
+    model(|| {
+        let mut scene = Scene::new();
+        let executor = scene.executor();
+        assert_ne!(scene.call.with_input(|input| input.0.is_some()), Some(false));
+        if executor.join().expect("it does not panic") == Ran::Declined {
+            assert!(scene.call.claim(), "the look gave the call back");
+            drop(scene.call.take_input());
+        }
+        scene.finish();
+    });
+}
+
+#[test]
+fn panic_within_look_gives_call_back() {
+    alone(|| {
+        let scene = Scene::new();
+        let look = || scene.call.with_input(|_| panic!("no luck"));
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(look)).is_err());
+        assert!(scene.call.is_queued());
+        scene.call.end(EndReason::Cancelled);
+        let Scene { call, output, .. } = scene;
+        drop((call, output));
+    });
+}
+
 /// A cell that loom watches: two accesses that no ordering separates are an error.
 #[cfg(loom)]
 struct Watched(loom::cell::UnsafeCell<()>);

@@ -79,7 +79,11 @@ pub trait Wait: Future + Sized + Sealed {
 }
 
 /// Blocks until `operation` is ready, for at most `limit`.
-pub(crate) fn timeout<F: Future + Unpin>(mut operation: F, limit: Duration) -> Result<F::Output, F> {
+///
+/// # Errors
+///
+/// Returns the operation if it is not over by then.
+pub fn timeout<F: Future + Unpin>(mut operation: F, limit: Duration) -> Result<F::Output, F> {
     block_on::block_on_any_until(Pin::new(&mut operation), clock::after(limit)).ok_or(operation)
 }
 

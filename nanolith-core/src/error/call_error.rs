@@ -104,9 +104,8 @@ pub enum CallError {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     Closed(CallTrace),
-    /// The service crashed while it had the call, and lost it: because the call had begun, or
-    /// because the service is not started anew. The source of the error is the
-    /// [`Crash`](crate::service::Crash).
+    /// The executor crashed while it had the call. The call had begun, or the executor does not
+    /// restart. For a service, the source of the error is the [`Crash`](crate::service::Crash).
     ///
     /// ```
     /// use nanolith::{prelude::*, service::{Crash, OnPanic}, time::MINUTE};
@@ -125,6 +124,10 @@ pub enum CallError {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     Crashed(CallTrace),
+    /// The executor ended the task by force, after the call was cancelled or its time was over: it
+    /// killed the process in which the task ran. A task on a thread of this process cannot be
+    /// killed. The source of the error says after how long.
+    Killed(CallTrace),
     /// The executor let go of the call without ending it.
     ///
     /// ```
@@ -238,6 +241,7 @@ macro_rules! place {
             | Self::Dropped(at)
             | Self::Closed(at)
             | Self::Crashed(at)
+            | Self::Killed(at)
             | Self::Lost(at)
             | Self::WouldDeadlock(at)
             | Self::Unsupported(at)
@@ -282,7 +286,8 @@ impl CallError {
             Self::Dropped(_) => "was dropped: a newer call took its entry in the full queue",
             Self::Closed(at) if at.is_simulation_over() => "ended: its simulation is over",
             Self::Closed(_) => "was rejected: the executor is closed",
-            Self::Crashed(_) => "failed: the service crashed",
+            Self::Crashed(_) => "failed: its executor crashed",
+            Self::Killed(_) => "was killed",
             Self::Lost(_) => "was dropped by its executor before it completed",
             Self::WouldDeadlock(_) => "would deadlock: it waits for the task that called it",
             Self::Hook(..) => "failed in a hook",
@@ -299,11 +304,13 @@ impl fmt::Display for CallError {
         write!(f, "`{}` {}", self.trace().task(), self.what())?;
         match self {
             Self::Panicked(panic, _) => write!(f, "{panic}")?,
-            Self::Rejected(layer, _) => write!(f, " `{layer}`")?,
+            Self::Rejected(layer, at) => {
+                write!(f, " `{layer}`")?;
+                at.cause().map_or(Ok(()), |cause| write!(f, ": {cause}"))?;
+            }
             Self::Hook(source, _) | Self::NotStarted(source, _) => write!(f, ": {source}")?,
             Self::WouldDeadlock(at) => at.cycle().map_or(Ok(()), |cycle| write!(f, ": {cycle}"))?,
-            Self::Crashed(at) => at.crash().map_or(Ok(()), |crash| write!(f, " ({crash})"))?,
-            _ => {}
+            other => other.trace().cause().map_or(Ok(()), |cause| write!(f, " ({cause})"))?,
         }
         write!(f, "; {}", self.trace())
     }
@@ -321,8 +328,7 @@ impl Error for CallError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Hook(source, _) | Self::NotStarted(source, _) => Some(source.as_ref()),
-            Self::Crashed(at) => at.crash().map(|crash| crash.as_ref() as _),
-            _ => None,
+            other => other.trace().cause().map(|cause| cause as _),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! [`CallTrace`]: where an ended call was submitted, within which calls, and its durations.
 
-use super::{CrashReason, wait_cycle::WaitCycle};
+use super::{BoxError, Cause, wait_cycle::WaitCycle};
 use crate::meta::task_info::TaskInfo;
-use std::{fmt, panic::Location, sync::Arc, time::Duration};
+use std::{error::Error, fmt, panic::Location, sync::Arc, time::Duration};
 
 /// The trace of a call: where it was submitted, the calls above it, and how long it took. Each
 /// [`CallError`](super::CallError) has one.
@@ -30,8 +30,8 @@ struct Details {
     item: Option<usize>,
     /// Of a call that would have waited for itself.
     cycle: Option<WaitCycle>,
-    /// Of a call that was lost by a crash.
-    crash: Option<CrashReason>,
+    /// The error that ended the call, such as the crash of its executor.
+    cause: Option<Cause>,
     simulation_is_over: bool,
 }
 
@@ -68,8 +68,8 @@ impl ParentCall {
 
 impl CallTrace {
     pub(crate) fn new(caller: ParentCall, waited: Duration, ran: Duration, parents: Vec<ParentCall>) -> Self {
-        let (item, cycle, crash) = (None, None, None);
-        Self(Arc::new(Details { caller, waited, ran, parents, item, cycle, crash, simulation_is_over: false }))
+        let (item, cycle, cause) = (None, None, None);
+        Self(Arc::new(Details { caller, waited, ran, parents, item, cycle, cause, simulation_is_over: false }))
     }
 
     /// The same of one input among many.
@@ -84,9 +84,31 @@ impl CallTrace {
         self
     }
 
-    /// The same of a call that was lost by this crash.
-    pub(crate) fn with_crash(mut self, crash: CrashReason) -> Self {
-        Arc::make_mut(&mut self.0).crash = Some(crash);
+    /// Returns the trace with the error that ended the call, for an executor that makes a
+    /// [`CallError`](crate::error::CallError). The source of the `CallError` is this error.
+    ///
+    /// ```
+    /// use nanolith::{executor::Job, prelude::*};
+    /// use std::error::Error;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let job = Job::<Geometry>::new(GeometryTask::Add { x: 4, y: 5 }, |outcome| {
+    ///     let error = outcome.unwrap_err();
+    ///     assert!(error.to_string().contains("crashed (the power failed)"));
+    ///     assert_eq!(error.source().map(ToString::to_string), Some("the power failed".into()));
+    /// });
+    /// let (_task, reply) = job.split()?;
+    /// let trace = reply.trace().caused_by("the power failed");
+    /// reply.complete(Err(CallError::Crashed(trace)));
+    /// # Ok::<(), nanolith::executor::JobEndedError>(())
+    /// ```
+    #[must_use]
+    pub fn caused_by(self, cause: impl Into<BoxError>) -> Self {
+        self.with_cause(Arc::from(cause.into()))
+    }
+
+    pub(crate) fn with_cause(mut self, cause: Cause) -> Self {
+        Arc::make_mut(&mut self.0).cause = Some(cause);
         self
     }
 
@@ -96,9 +118,10 @@ impl CallTrace {
         self
     }
 
-    /// Returns the crash that lost the call, if one did.
-    pub(super) fn crash(&self) -> Option<&CrashReason> {
-        self.0.crash.as_ref()
+    /// Returns the error that ended the call, such as the crash of its executor.
+    #[must_use]
+    pub fn cause(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
+        self.0.cause.as_deref()
     }
 
     /// Returns whether the call ended as [`CallError::Closed`](crate::error::CallError::Closed)

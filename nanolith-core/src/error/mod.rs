@@ -35,5 +35,5 @@ use std::{error::Error, sync::Arc};
 /// ```
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Why a service crashed, as the errors of its calls name it.
-pub(crate) type CrashReason = Arc<dyn Error + Send + Sync>;
+/// The error that ended a call, such as the crash of its executor.
+pub(crate) type Cause = Arc<dyn Error + Send + Sync>;

@@ -45,6 +45,20 @@ impl Panic {
         Self(Arc::new(Caught { message, place, payload: Mutex::new(Some(payload)) }))
     }
 
+    /// Creates the panic of a task that ran elsewhere, such as in another process. `place` is its
+    /// file and line. The payload is the message.
+    ///
+    /// ```
+    /// use nanolith::call::Panic;
+    /// let panic = Panic::remote("no luck", Some(("geometry.rs", 7)));
+    /// assert_eq!((panic.message(), panic.place()), ("no luck", Some(("geometry.rs", 7))));
+    /// ```
+    #[must_use]
+    pub fn remote(message: impl Into<String>, place: Option<(&str, u32)>) -> Self {
+        let place = place.map(|(file, line)| Place { file: file.into(), line });
+        Self::new(Box::new(message.into()), place)
+    }
+
     /// Whether a `T` was thrown.
     pub(crate) fn is<T: 'static>(&self) -> bool {
         let payload = self.0.payload.lock().unwrap_or_else(PoisonError::into_inner);

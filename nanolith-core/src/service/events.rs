@@ -2,7 +2,7 @@
 
 use super::InitError;
 use crate::{
-    error::{CallError, CrashReason, Panic},
+    error::{CallError, Cause, Panic},
     event::Events,
     meta::task_info::TaskInfo,
     wake::subscribers::Subscribers,
@@ -76,7 +76,7 @@ impl Error for Crash {
 
 impl Crash {
     /// Returns this crash as the reason in the errors of the service's calls.
-    pub(super) fn reason(&self) -> CrashReason {
+    pub(super) fn reason(&self) -> Cause {
         Arc::new(self.clone())
     }
 }

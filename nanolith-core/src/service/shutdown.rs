@@ -11,7 +11,7 @@ use super::{
 use crate::{
     call::{backend::ErasedCall, call_ref::CallRef, end_batch::EndBatch, header::Header, slot::EndReason},
     context::{block_on, thread_context},
-    error::CrashReason,
+    error::Cause,
     task::{CallSlot, Outbox, ServiceEnv, TaskSet, on_close},
     util::unwind,
     wake::WakeList,
@@ -32,7 +32,7 @@ pub(super) enum Ending {
     Cancelled,
     /// The simulation of the service is over.
     SimulationOver,
-    Crashed(CrashReason),
+    Crashed(Cause),
 }
 
 impl Ending {

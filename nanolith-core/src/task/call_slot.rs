@@ -202,6 +202,10 @@ impl<S: TaskSet> ErasedCall for CallSlot<S> {
     }
 
     fn end_into(&self, how: EndReason, batch: &mut EndBatch) -> EndResult {
+        if self.header.defers(how) && self.request_stop() {
+            self.header.wake_on_cancel(batch);
+            return EndResult::Running;
+        }
         let (ended, waker) = self.end_silently(how);
         batch.wake(waker);
         if ended == EndResult::Running {

@@ -10,7 +10,7 @@ use crate::{
     },
     context::thread_context,
     deadlock::WaitCycle,
-    error::{CallError, ParentCall},
+    error::{CallError, CallTrace, ParentCall},
     meta::{priority::Priority, task_info::TaskInfo, visited_layers::LayerId},
     time::{
         clock,
@@ -113,6 +113,13 @@ impl<S: TaskSet> Job<S> {
         self.slot().is_over()
     }
 
+    /// Returns where the call was submitted, for an error that the executor makes. See
+    /// [`CallTrace::caused_by`].
+    #[must_use]
+    pub fn trace(&self) -> CallTrace {
+        self.slot().header.at()
+    }
+
     /// Returns the error with which to refuse the job when the queue is full.
     ///
     /// ```
@@ -164,6 +171,24 @@ impl<S: TaskSet> Job<S> {
     #[must_use]
     pub fn rejected(&self, layer: &'static str) -> CallError {
         CallError::Rejected(layer, self.slot().header.at())
+    }
+
+    /// Calls `look` with the task, for an executor that encodes it before it takes the job. Returns
+    /// `None` if the call is already over.
+    ///
+    /// ```
+    /// use nanolith::{executor::Job, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let job = Job::<Geometry>::new(GeometryTask::Add { x: 4, y: 5 }, drop);
+    /// assert_eq!(job.with_task(|task| matches!(task, GeometryTask::Add { x: 4, .. })), Some(true));
+    /// ```
+    pub fn with_task<R>(&self, look: impl FnOnce(&S::Task) -> R) -> Option<R> {
+        let found = self.slot().with_input(|input| look(&input.task));
+        if self.slot().is_over() {
+            self.slot().drop_input(None); // the call ended meanwhile, and left its input
+        }
+        found
     }
 
     /// Begins the call. The caller of this method runs the task and sends its outcome with the

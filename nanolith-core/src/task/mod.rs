@@ -37,8 +37,8 @@ pub use hook::{After, Before, CallInfo, HookOutput, HookResult, Hooks, LocalFutu
 pub use job::{Job, JobEndedError};
 pub use messaging::{GivesStreams, HasInbox, HasOutbox, StreamArgument, TakesStreams};
 pub(crate) use outbox::Outbox;
-pub use reply::Reply;
 pub(crate) use reply::drop_unseen;
+pub use reply::{Reply, StopSignal};
 pub(crate) use run::{Brought, run_on_pool, run_on_service};
 pub(crate) use scope::EnvRef;
 pub use scope::{Run, Scope, apart, apart_boxed};

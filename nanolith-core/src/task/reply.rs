@@ -4,19 +4,22 @@
 use super::{CallSlot, TaskSet};
 use crate::{
     call::{
-        backend::{self, Backend, ExecutorId},
+        backend::{self, Backend, ErasedCall, ExecutorId},
         call_ref::CallRef,
+        header::{StopHome, StopReason},
         slot::{CoOwners, CompleteResult, EndReason, Slot},
     },
     context::thread_context,
-    error::{CallError, Panic},
+    error::{CallError, CallTrace, Panic},
     util::unwind,
+    wake::Registration,
 };
 use std::{
     fmt,
     future::{Future, poll_fn},
+    pin::Pin,
     sync::Arc,
-    task::Poll,
+    task::{Context, Poll},
     time::Instant,
 };
 
@@ -122,6 +125,63 @@ impl<S: TaskSet> Reply<S> {
         self.slot().header.deadline()
     }
 
+    /// Returns where and when the call was, for an error that the executor makes. See
+    /// [`CallTrace::caused_by`](crate::error::CallTrace::caused_by).
+    #[must_use]
+    pub fn trace(&self) -> CallTrace {
+        self.slot().header.at()
+    }
+
+    /// Makes this reply the only end of the call. From now on, a cancel or a time-out of the call
+    /// asks the task to stop, and the caller waits until the executor replies. So an executor that
+    /// stops a task by force can say so.
+    ///
+    /// The executor learns of the request by [`cancelled`](Self::cancelled) or
+    /// [`stop_signal`](Self::stop_signal), and must reply soon after it.
+    ///
+    /// ```
+    /// use nanolith::{
+    ///     Executor, TaskSet, call::SubmitError, executor::{Job, StopReason},
+    ///     prelude::*, time::MILLISECOND,
+    /// };
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// /// Takes each job, and kills its task when the call times out.
+    /// struct Killer;
+    /// impl Executor<Geometry> for Killer {
+    ///     fn try_execute(&self, job: Job<Geometry>) -> Result<(), SubmitError<Job<Geometry>>> {
+    ///         let Ok((_task, reply)) = job.split() else { return Ok(()) };
+    ///         reply.defer_end();
+    ///         std::thread::spawn(move || {
+    ///             pollster::block_on(reply.cancelled());
+    ///             assert_eq!(reply.stop_reason(), Some(StopReason::TimedOut));
+    ///             let trace = reply.trace().caused_by("by force");
+    ///             reply.complete(Err(CallError::Killed(trace)));
+    ///         });
+    ///         Ok(())
+    ///     }
+    /// }
+    /// let error = Geometry::calls(Killer).add(4, 5).timeout(MILLISECOND).wait().unwrap_err();
+    /// assert!(error.to_string().starts_with("`Geometry::add` was killed (by force)"));
+    /// ```
+    pub fn defer_end(&self) {
+        self.slot().header.defer_end();
+        self.slot().fence();
+    }
+
+    /// Returns why the task is asked to stop, if it is and the reply [defers](Self::defer_end) the
+    /// end.
+    #[must_use]
+    pub fn stop_reason(&self) -> Option<StopReason> {
+        self.slot().header.stop_reason()
+    }
+
+    /// Like [`cancelled`](Self::cancelled), as a future that does not borrow the reply.
+    pub fn stop_signal(&self) -> StopSignal<S> {
+        let slot = self.slot().clone();
+        StopSignal { waiter: Registration::new(StopHome(slot.clone().erase())), slot }
+    }
+
     /// Waits until the call is cancelled or timed out. If neither happens, the future is never
     /// ready. An executor that runs tasks elsewhere forwards the cancellation with it.
     ///
@@ -157,6 +217,30 @@ impl<S: TaskSet> Reply<S> {
             CallSlot::hang_on_parents(self.slot());
             if self.is_cancelled() { Poll::Ready(()) } else { Poll::Pending }
         })
+    }
+}
+
+/// Waits until the call of a [`Reply`] is asked to stop: see [`Reply::stop_signal`].
+#[must_use = "does nothing until awaited"]
+pub struct StopSignal<S: TaskSet> {
+    waiter: Registration<StopHome<CallRef<dyn ErasedCall>>>,
+    slot: CallRef<CallSlot<S>>,
+}
+
+impl<S: TaskSet> Future for StopSignal<S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.waiter.register(cx.waker());
+        self.slot.fence();
+        CallSlot::hang_on_parents(&self.slot);
+        if CallSlot::is_to_stop(&self.slot) { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl<S: TaskSet> fmt::Debug for StopSignal<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StopSignal").finish_non_exhaustive()
     }
 }
 

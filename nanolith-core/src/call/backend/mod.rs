@@ -11,7 +11,8 @@ mod permit;
 
 pub(crate) use completion::{Completion, RunResult};
 pub(crate) use erased_call::{ErasedCall, Runs, address, end, raise};
-pub(crate) use executor_id::{ExecutorId, all_by_the_system_clock};
+pub use executor_id::ExecutorId;
+pub(crate) use executor_id::all_by_the_system_clock;
 pub(crate) use permit::{LentPermits, Permit, PermitState};
 
 use super::{

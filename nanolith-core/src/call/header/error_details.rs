@@ -4,7 +4,7 @@
 use super::Header;
 use crate::{
     call::slot::EndReason,
-    error::{CallError, CallTrace, CrashReason, wait_cycle::WaitCycle},
+    error::{CallError, CallTrace, Cause, wait_cycle::WaitCycle},
     time::clock,
 };
 use std::sync::atomic::Ordering;
@@ -34,7 +34,7 @@ impl Header {
             EndReason::Dropped => CallError::Dropped(at),
             EndReason::Closed => CallError::Closed(at),
             EndReason::Crashed => CallError::Crashed(match self.cold.get().and_then(|cold| cold.crash.get()) {
-                Some(crash) => at.with_crash(crash.clone()),
+                Some(crash) => at.with_cause(crash.clone()),
                 None => at,
             }),
             EndReason::Lost => CallError::Lost(at),
@@ -55,7 +55,7 @@ impl Header {
     }
 
     /// Stores the crash because of which the call will end as [`EndReason::Crashed`].
-    pub(crate) fn keep_crash(&self, crash: &CrashReason) {
+    pub(crate) fn keep_crash(&self, crash: &Cause) {
         let _ = self.cold().crash.set(crash.clone());
     }
 }

@@ -17,6 +17,7 @@ mod times;
 pub use progress::Progress;
 pub(crate) use progress::ProgressWait;
 pub(crate) use stop_wait::StopHome;
+pub use stop_wait::StopReason;
 
 use super::{
     ancestry::{Ancestry, Origin},
@@ -26,7 +27,7 @@ use super::{
     wait_graph::WaitTarget,
 };
 use crate::{
-    error::{CrashReason, ParentCall, wait_cycle::WaitCycle},
+    error::{Cause, ParentCall, wait_cycle::WaitCycle},
     meta::{
         priority::Priority,
         task_info::TaskInfo,
@@ -112,6 +113,9 @@ struct Extra {
     progress: Deferred<ProgressState>,
     /// The waits that check again when the call is asked to stop, or is raised while it runs.
     stop: Deferred<WaiterSet>,
+    /// Whether only the executor's reply ends the call, and the request to stop that it got: see
+    /// [`Header::defers`].
+    deferred: AtomicU8,
     alive: Mutex<Option<KeepAlive>>,
     /// The call as which this call continues.
     delegate: Mutex<Option<CallRef<dyn ErasedCall>>>,
@@ -151,7 +155,7 @@ struct Extra {
     /// The cycle of waits that a wait for this call closed.
     cycle: OnceLock<WaitCycle>,
     /// The crash that ended the call.
-    crash: OnceLock<CrashReason>,
+    crash: OnceLock<Cause>,
 }
 
 /// An optional number. Zero means none; any other value is the number plus one.

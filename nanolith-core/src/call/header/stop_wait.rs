@@ -4,9 +4,10 @@
 
 use super::Header;
 use crate::{
-    call::{backend::ErasedCall, call_ref::CallRef, end_batch::EndBatch},
+    call::{backend::ErasedCall, call_ref::CallRef, end_batch::EndBatch, slot::EndReason},
     wake::{AfterUnlock, Registration, WaiterHome, WaiterSet},
 };
+use std::sync::atomic::Ordering;
 
 impl Header {
     /// Creates a wait for the moment at which the call is asked to stop. A poll registers it, and
@@ -34,6 +35,55 @@ impl Header {
                 waiting.notify_all(after);
             }
         });
+    }
+}
+
+/// Why a running task is asked to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StopReason {
+    /// The call was cancelled.
+    Cancelled,
+    /// The call's time was over.
+    TimedOut,
+}
+
+/// The values of `Extra::deferred`, which grow: the end is not deferred, it is, and the request to
+/// stop that came first.
+const NOT_DEFERRED: u8 = 0;
+const DEFERRED: u8 = 1;
+const CANCELLED: u8 = 2;
+const TIMED_OUT: u8 = 3;
+
+impl Header {
+    /// Makes the reply the only end of the call: see [`Reply::defer_end`](crate::task::Reply).
+    pub(crate) fn defer_end(&self) {
+        // ORDERING: Relaxed, the caller's fence of the slot orders it before a later end.
+        self.cold().deferred.store(DEFERRED, Ordering::Relaxed);
+    }
+
+    /// Records the request to stop, and returns true if the end of the call is deferred.
+    pub(crate) fn defers(&self, how: EndReason) -> bool {
+        let reason = match how {
+            EndReason::Cancelled => CANCELLED,
+            EndReason::TimedOut => TIMED_OUT,
+            _ => return false,
+        };
+        let Some(cold) = self.cold.get() else { return false };
+        // ORDERING: Relaxed. The executor that reads the reason has seen the request in the slot.
+        match cold.deferred.compare_exchange(DEFERRED, reason, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => true,
+            Err(earlier) => earlier != NOT_DEFERRED,
+        }
+    }
+
+    pub(crate) fn stop_reason(&self) -> Option<StopReason> {
+        // ORDERING: Relaxed, as in `defers`.
+        match self.cold.get()?.deferred.load(Ordering::Relaxed) {
+            CANCELLED => Some(StopReason::Cancelled),
+            TIMED_OUT => Some(StopReason::TimedOut),
+            _ => None,
+        }
     }
 }
 

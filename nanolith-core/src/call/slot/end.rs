@@ -27,6 +27,13 @@ impl<I, O, M> Slot<I, O, M> {
         (ended, self.waker_of(before))
     }
 
+    /// Asks the running task to stop, without ending its call. Returns whether the call was running.
+    pub(crate) fn request_stop(&self) -> bool {
+        let asked = |state| (phase(state) == RUNNING).then_some(state | CANCEL_REQUESTED);
+        // ORDERING: AcqRel, as in `end_silently`: the task sees what was written before the request.
+        self.transition(asked, Ordering::AcqRel).is_ok()
+    }
+
     /// Like [`Slot::end_silently`], and then wakes the waiter and drops the input.
     #[cfg(test)]
     pub(crate) fn end(&self, how: EndReason) -> EndResult {

@@ -136,6 +136,21 @@ impl<I, O, M> Slot<I, O, M> {
         None
     }
 
+    /// Calls `look` with the input of a queued call, which counts as claimed meanwhile. Returns `None`
+    /// if the call has begun or ended.
+    ///
+    /// If the call ends meanwhile, the input stays in the body, and the caller drops it by
+    /// [`Slot::take_input_in`].
+    pub(crate) fn with_input<R>(&self, look: impl FnOnce(&I) -> R) -> Option<R> {
+        if !self.claim() {
+            return None;
+        }
+        let _back = GiveBack(self); // also if `look` panics
+        // SAFETY: we moved the slot on from QUEUED and INPUT_TAKEN is not set. So the body holds the
+        // input, and no other side looks at it until `GiveBack` moves the slot back.
+        Some(self.body.with_mut(|body| look(unsafe { &(*body).input })))
+    }
+
     /// Stores the outcome and wakes the waiter. Releases `this` and its `fellows`, unless waits for
     /// the end must still be notified. The claimer calls this once, after `take_input`.
     #[inline]
@@ -205,6 +220,18 @@ impl<I, O, M> Slot<I, O, M> {
         // ORDERING: AcqRel, pairs with the AcqRel in `end_silently`: of two writes one comes first
         // and the other sees it.
         self.state.fetch_or(0, Ordering::AcqRel) & CANCEL_REQUESTED != 0
+    }
+}
+
+/// Moves a slot back to the queued state when it is dropped, unless the call has ended meanwhile.
+struct GiveBack<'a, I, O, M>(&'a Slot<I, O, M>);
+
+impl<I, O, M> Drop for GiveBack<'_, I, O, M> {
+    fn drop(&mut self) {
+        let queued = |state| (phase(state) == RUNNING).then_some(state & !PHASE | QUEUED);
+        // ORDERING: Release, pairs with the Acquire of the next claim: our look at the input comes
+        // before the side that moves the input out.
+        let _ = self.0.transition(queued, Ordering::Release);
     }
 }
 
