@@ -54,7 +54,7 @@ pub(crate) const COMMANDS: &[Command] = &[
 ];
 
 /// The packages that users depend on.
-const LIBRARIES: &str = "-p nanolith -p nanolith-core -p nanolith-macros";
+const LIBRARIES: &str = "-p nanolith -p nanolith-core -p nanolith-macros -p nanolith-process";
 
 /// Packages that a plain test run excludes, to save their dependencies and running time.
 const ASIDE: &str = "--exclude nanolith-bench --exclude nanolith-instructions --exclude nanolith-ui-tests";
@@ -106,7 +106,7 @@ fn features() -> Outcome {
     let lint = "-- -D warnings";
     cargo(&format!("hack --feature-powerset --depth 2 --exclude-features full clippy -p nanolith-core {lint}"))
         .run()?;
-    cargo(&format!("hack --each-feature clippy -p nanolith -p nanolith-macros {lint}")).run()?;
+    cargo(&format!("hack --each-feature clippy -p nanolith -p nanolith-macros -p nanolith-process {lint}")).run()?;
     let runner = runner();
     cargo(&format!("{runner} --all-features -p nanolith-core -p nanolith-macros")).run()?;
     cargo(&format!("{runner} --all-features -p nanolith --test cron --test metrics --test wire")).run()

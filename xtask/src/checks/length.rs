@@ -22,7 +22,16 @@ const MAX_FUNCTION: usize = 60;
 const SLACK: usize = 20;
 
 /// The folders whose files are checked.
-const FOLDERS: &[&str] = &["src", "nanolith-core/src", "nanolith-macros/src", "xtask/src", "benches", "examples"];
+const FOLDERS: &[&str] = &[
+    "src",
+    "nanolith-core/src",
+    "nanolith-macros/src",
+    "nanolith-process/src",
+    "nanolith-process/examples",
+    "xtask/src",
+    "benches",
+    "examples",
+];
 
 pub(crate) fn run() -> Outcome {
     let root = root();

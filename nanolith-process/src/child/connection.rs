@@ -1,0 +1,92 @@
+//! The start of a child: takes the socket from standard input, and receives the lifeline and the
+//! settings over it.
+
+use crate::wire::{self, Frame, Hello, Kind};
+use rustix::{
+    io::{Errno, fcntl_dupfd_cloexec},
+    net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg},
+    process::{Resource, Rlimit, nice, setrlimit},
+    stdio,
+};
+use std::{
+    fs::File,
+    io::{self, IoSliceMut},
+    mem::MaybeUninit,
+    os::{fd::OwnedFd, unix::net::UnixStream},
+};
+
+/// What a child has of its parent.
+pub(super) struct Connection {
+    pub(super) socket: UnixStream,
+    /// A pipe that ends with the parent, and that brings requests to stop a call.
+    pub(super) lifeline: OwnedFd,
+    pub(super) hello: Hello,
+}
+
+/// Takes the socket away from standard input, which is `/dev/null` from then on. So neither a task
+/// nor a process that it starts reads from the socket or keeps it open.
+pub(super) fn take_over(nonce: u64) -> io::Result<Connection> {
+    let socket = fcntl_dupfd_cloexec(stdio::stdin(), 3)?;
+    stdio::dup2_stdin(File::open("/dev/null")?)?;
+    let (frame, lifeline) = receive_hello(&socket)?;
+    let hello: Hello = wire::decode(frame.body()).map_err(io::Error::other)?;
+    if frame.kind != Kind::HELLO || hello.nonce != nonce {
+        return Err(io::Error::other("the process on the socket is not the parent"));
+    }
+    Ok(Connection { socket: UnixStream::from(socket), lifeline, hello })
+}
+
+/// Receives the first frame, and the descriptor that comes with it.
+fn receive_hello(socket: &OwnedFd) -> io::Result<(Frame, OwnedFd)> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let (mut bytes, mut lifeline) = (Vec::new(), None);
+    loop {
+        let mut piece = [0; 4096];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let received = recvmsg(socket, &mut [IoSliceMut::new(&mut piece)], &mut ancillary, flags());
+        let count = match received {
+            Ok(message) => message.bytes,
+            Err(Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        bytes.extend_from_slice(&piece[..count]);
+        for message in ancillary.drain() {
+            if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+                lifeline = descriptors.last();
+            }
+        }
+        // The parent sends nothing else before the child is ready.
+        if let Some(frame) = Frame::whole(&bytes) {
+            let lifeline = lifeline.ok_or_else(|| io::Error::other("the parent sent no lifeline"))?;
+            return Ok((frame, lifeline));
+        }
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn flags() -> RecvFlags {
+    RecvFlags::CMSG_CLOEXEC
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn flags() -> RecvFlags {
+    RecvFlags::empty()
+}
+
+/// Limits this process as its parent asks.
+pub(super) fn apply_limits(hello: &Hello) -> io::Result<()> {
+    let limit = |resource, most: u64| setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) });
+    if let Some(bytes) = hello.memory {
+        limit(Resource::Data, bytes)?;
+    }
+    if let Some(seconds) = hello.cpu_seconds {
+        limit(Resource::Cpu, seconds)?;
+    }
+    if let Some(increment) = hello.nice {
+        nice(increment)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,27 @@
+//! The lifeline: a pipe on which one thread of the child blocks. Its end is the end of the parent,
+//! and ends this process, whatever the task does. It also brings requests to stop a call.
+
+use super::runner::Stops;
+use crate::wire::{STOP_LEN, stopped_call};
+use rustix::process::{Signal, getpid, kill_process};
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::fd::OwnedFd,
+    sync::Arc,
+    thread,
+};
+
+/// Starts the thread that watches the lifeline.
+pub(super) fn watch(lifeline: OwnedFd, stops: Arc<Stops>) -> io::Result<()> {
+    let mut lifeline = File::from(lifeline);
+    let watch = move || {
+        let mut request = [0; STOP_LEN];
+        while lifeline.read_exact(&mut request).is_ok() {
+            stops.stop(stopped_call(request));
+        }
+        // Destructors and exit handlers may block, so none of them runs.
+        let _ = kill_process(getpid(), Signal::KILL);
+    };
+    thread::Builder::new().name("nanolith-lifeline".into()).spawn(watch).map(drop)
+}

@@ -1,0 +1,273 @@
+//! The errors behind a [`CallError`](nanolith::CallError): a child that died, a child that was
+//! killed, a message that could not pass.
+
+use std::{error::Error, fmt, process::ExitStatus, time::Duration};
+
+/// A child process that died while it had a call: the source of
+/// [`CallError::Crashed`](nanolith::CallError::Crashed).
+#[derive(Clone, Debug)]
+pub struct ChildCrash {
+    pid: u32,
+    code: Option<i32>,
+    signal: Option<i32>,
+    kind: CrashKind,
+    stderr: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum CrashKind {
+    Exit,
+    StackOverflow,
+    OutOfMemory,
+    /// The child sent what no child sends.
+    Malformed(String),
+    /// The child did not answer in time after its start.
+    NotReady(Duration),
+    /// The child cannot serve: for example another version of the program.
+    Unfit(String),
+    /// The system started no process.
+    NotStarted(String),
+}
+
+impl ChildCrash {
+    pub(crate) fn exited(pid: u32, status: Option<ExitStatus>, stderr: String) -> Self {
+        use std::os::unix::process::ExitStatusExt;
+        let (code, signal) = status.map_or((None, None), |status| (status.code(), status.signal()));
+        // The text is that of the standard library.
+        let kind = match signal {
+            Some(6) if stderr.contains("has overflowed its stack") => CrashKind::StackOverflow,
+            Some(6) if stderr.contains("memory allocation of ") => CrashKind::OutOfMemory,
+            _ => CrashKind::Exit,
+        };
+        Self { pid, code, signal, kind, stderr }
+    }
+
+    pub(crate) fn not_started(error: &std::io::Error) -> Self {
+        let kind = CrashKind::NotStarted(error.to_string());
+        Self { pid: 0, code: None, signal: None, kind, stderr: String::new() }
+    }
+
+    pub(crate) fn malformed(mut self, what: String) -> Self {
+        self.kind = CrashKind::Malformed(what);
+        self
+    }
+
+    pub(crate) fn not_ready(mut self, limit: Duration) -> Self {
+        self.kind = CrashKind::NotReady(limit);
+        self
+    }
+
+    pub(crate) fn unfit(mut self, why: String) -> Self {
+        self.kind = CrashKind::Unfit(why);
+        self
+    }
+
+    /// Returns the id of the process, or 0 if none could be started.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Returns the exit code, if the process exited by itself.
+    #[must_use]
+    pub fn code(&self) -> Option<i32> {
+        self.code
+    }
+
+    /// Returns the signal that ended the process, if one did.
+    #[must_use]
+    pub fn signal(&self) -> Option<i32> {
+        self.signal
+    }
+
+    /// Returns whether the stack of a thread overflowed.
+    #[must_use]
+    pub fn is_stack_overflow(&self) -> bool {
+        self.kind == CrashKind::StackOverflow
+    }
+
+    /// Returns whether an allocation failed, for example because of
+    /// [`memory_limit`](crate::ProcessPoolBuilder::memory_limit). A process that the system ended for
+    /// want of memory has signal 9 instead.
+    #[must_use]
+    pub fn is_out_of_memory(&self) -> bool {
+        self.kind == CrashKind::OutOfMemory
+    }
+
+    /// Returns the last lines that the process wrote to its standard error: at most 4 KiB.
+    #[must_use]
+    pub fn stderr(&self) -> &str {
+        &self.stderr
+    }
+}
+
+impl fmt::Display for ChildCrash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let CrashKind::NotStarted(error) = &self.kind {
+            return write!(f, "no child process could be started: {error}");
+        }
+        write!(f, "child process {} ", self.pid)?;
+        match (&self.kind, self.signal, self.code) {
+            (CrashKind::StackOverflow, ..) => f.write_str("overflowed its stack")?,
+            (CrashKind::OutOfMemory, ..) => f.write_str("ran out of memory")?,
+            (CrashKind::Malformed(what), ..) => write!(f, "sent a malformed message: {what}")?,
+            (CrashKind::NotReady(limit), ..) => write!(f, "did not answer within {limit:?} after its start")?,
+            (CrashKind::Unfit(why) | CrashKind::NotStarted(why), ..) => write!(f, "cannot serve: {why}")?,
+            (CrashKind::Exit, Some(9), _) => {
+                f.write_str("was killed from outside by signal 9 (SIGKILL): by a person, or by the system for memory")?;
+            }
+            (CrashKind::Exit, Some(signal), _) => write!(f, "was ended by signal {signal} ({})", name(signal))?,
+            (CrashKind::Exit, None, Some(code)) => write!(f, "exited with code {code}")?,
+            (CrashKind::Exit, None, None) => f.write_str("ended")?,
+        }
+        match self.stderr.trim_end().lines().last() {
+            Some(line) => write!(f, "; it wrote: {line}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error for ChildCrash {}
+
+/// Returns the name of a signal. The numbers of these are the same on all supported systems.
+fn name(signal: i32) -> &'static str {
+    match signal {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        5 => "SIGTRAP",
+        6 => "SIGABRT",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        13 => "SIGPIPE",
+        14 => "SIGALRM",
+        15 => "SIGTERM",
+        24 => "SIGXCPU",
+        25 => "SIGXFSZ",
+        _ => "unnamed",
+    }
+}
+
+/// Why a child process was killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum KillReason {
+    /// The call was cancelled, and its task did not stop.
+    Cancelled,
+    /// The time of the call was over, and its task did not stop.
+    TimedOut,
+    /// The task ran longer than the pool's
+    /// [`task_timeout`](crate::ProcessPoolBuilder::task_timeout), and did not stop.
+    TaskTimeout,
+    /// The pool was [terminated](crate::ProcessPool::terminate).
+    Terminated,
+}
+
+/// A child process that was killed to end its task: the source of
+/// [`CallError::Killed`](nanolith::CallError::Killed).
+#[derive(Clone, Debug)]
+pub struct Kill {
+    pid: u32,
+    reason: KillReason,
+    after: Duration,
+}
+
+impl Kill {
+    pub(crate) fn new(pid: u32, reason: KillReason, after: Duration) -> Self {
+        Self { pid, reason, after }
+    }
+
+    /// Returns the id of the process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Returns why the process was killed.
+    #[must_use]
+    pub fn reason(&self) -> KillReason {
+        self.reason
+    }
+
+    /// Returns how long after the start of the task the process was killed.
+    #[must_use]
+    pub fn after(&self) -> Duration {
+        self.after
+    }
+}
+
+impl fmt::Display for Kill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = match self.reason {
+            KillReason::Cancelled => "the call was cancelled",
+            KillReason::TimedOut => "the call timed out",
+            KillReason::TaskTimeout => "the task ran longer than `task_timeout`",
+            KillReason::Terminated => "the pool was terminated",
+        };
+        write!(f, "{why}; child process {} was killed {:?} after its task had started", self.pid, self.after)
+    }
+}
+
+impl Error for Kill {}
+
+/// A task or an output that could not pass between two processes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageError(What);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum What {
+    Encode(String),
+    Decode(String),
+    TooLarge(usize),
+    NotServed(&'static str),
+    Remote(String),
+}
+
+impl MessageError {
+    pub(crate) fn encode(text: String) -> Self {
+        Self(What::Encode(text))
+    }
+
+    pub(crate) fn decode(text: String) -> Self {
+        Self(What::Decode(text))
+    }
+
+    pub(crate) fn too_large(limit: usize) -> Self {
+        Self(What::TooLarge(limit))
+    }
+
+    pub(crate) fn not_served(set: &'static str) -> Self {
+        Self(What::NotServed(set))
+    }
+
+    /// An error of the other process.
+    pub(crate) fn remote(text: String) -> Self {
+        Self(What::Remote(text))
+    }
+
+    /// Returns whether the message is larger than the pool's
+    /// [`max_message`](crate::ProcessPoolBuilder::max_message).
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        matches!(self.0, What::TooLarge(_))
+    }
+}
+
+impl fmt::Display for MessageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            What::Encode(text) => write!(f, "a message cannot be encoded: {text}"),
+            What::Decode(text) => write!(f, "a message cannot be decoded: {text}"),
+            What::TooLarge(limit) => write!(f, "a message is larger than the limit of {limit} bytes"),
+            What::NotServed(set) => write!(
+                f,
+                "children do not serve `{set}`: add it to `nanolith_process::init().serve::<(..)>()` in `main`"
+            ),
+            What::Remote(text) => f.write_str(text),
+        }
+    }
+}
+
+impl Error for MessageError {}

@@ -1,0 +1,65 @@
+//! Child processes that run the tasks of [nanolith](https://docs.rs/nanolith).
+//!
+//! A task that may crash, leak or never end runs in a child process, by the same definition and the
+//! same typed call. A running task can be killed: after a time-out or a cancel, the pool asks the
+//! task to stop, and kills its process after a grace period. If a child dies, its call ends with the
+//! reason, and another child takes over.
+//!
+//! A child is the same program, started again. The first statement of `main` decides what a process
+//! is: in a child, [`Init::serve`] runs tasks and does not return.
+//!
+//! ```no_run
+//! use nanolith::{prelude::*, time::SECOND};
+//! use nanolith_process::ProcessPool;
+//!
+//! pub struct Geometry;
+//!
+//! #[define(wire)]
+//! impl Geometry {
+//!     pub fn add(x: i64, y: i64) -> i64 { x + y }
+//!     pub fn spin() { loop { std::hint::spin_loop() } }
+//! }
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     nanolith_process::init().serve::<(Geometry,)>();
+//!     let children = ProcessPool::builder().max_children(2).build()?;
+//!     let geometry = Geometry::on(&children);
+//!     assert_eq!(geometry.add(4, 5).wait()?, 9);
+//!     let error = geometry.spin().timeout(SECOND).wait().unwrap_err();
+//!     assert!(matches!(error, CallError::Killed(_)));
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # What a child process can do
+//!
+//! | | |
+//! |---|---|
+//! | `.wait()`, `.await`, `.submit()`, priorities, bounds of the queue | as on a [`Pool`](nanolith::Pool) |
+//! | `.timeout()`, `.cancel()`, a token | the task is asked to stop; after the grace its process is killed |
+//! | retries, limits and other layers | as on a `Pool` |
+//! | a panic | its call ends as `Panicked`, with message and place; the child lives on |
+//! | exit, abort, a signal, a stack overflow, no memory | the call ends as `Crashed`; another child takes over |
+//! | tasks with `&self` or `&mut self` | not on a pool of children |
+//! | streams, ports and messengers as arguments | do not compile |
+//!
+//! # Limits
+//!
+//! This version runs on Unix, and is tested on Linux.
+#![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)]
+#![cfg(unix)]
+
+mod build_error;
+mod child;
+mod exit;
+mod init;
+mod pool;
+mod served;
+mod wire;
+
+pub use build_error::BuildError;
+pub use exit::{ChildCrash, Kill, KillReason, MessageError};
+pub use init::{Init, Role, init, role};
+pub use pool::{Closed, ProcessPool, ProcessPoolBuilder, ProcessPoolInfo, Stdout};
+pub use served::{ProcessSet, ServedSets};

@@ -1,0 +1,321 @@
+//! [`ProcessPoolBuilder`]: the settings of a pool of child processes, and their validation.
+
+use super::{ProcessPool, pool_shared::PoolShared};
+use crate::{
+    build_error::BuildError,
+    init::{Role, role},
+    served,
+};
+use nanolith::{
+    executor::{JobQueue, JobQueueBuilder, MaxQueue, OnFull},
+    task::Priority,
+};
+use std::{
+    ffi::{OsStr, OsString},
+    fmt,
+    path::PathBuf,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+/// Where the standard output of a child goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Stdout {
+    /// To the standard output of this process.
+    #[default]
+    Inherit,
+    /// Nowhere.
+    Null,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Config {
+    pub(super) name: Arc<str>,
+    pub(super) min_children: usize,
+    pub(super) max_children: usize,
+    pub(super) idle_timeout: Duration,
+    pub(super) start_timeout: Duration,
+    pub(super) max_start_failures: u32,
+    pub(super) task_timeout: Option<Duration>,
+    pub(super) grace: Duration,
+    pub(super) recycle_after: Option<u64>,
+    pub(super) recycle_above: Option<u64>,
+    pub(super) memory: Option<u64>,
+    pub(super) cpu_time: Option<Duration>,
+    pub(super) nice: Option<i32>,
+    pub(super) max_message: usize,
+    pub(super) current_dir: Option<PathBuf>,
+    pub(super) env_clear: bool,
+    pub(super) env: Vec<(OsString, Option<OsString>)>,
+    pub(super) stdout: Stdout,
+    pub(super) pass_stderr: bool,
+}
+
+/// The settings of a [`ProcessPool`]. Made by [`ProcessPool::builder`].
+///
+/// A child is the same program, started again with the same user and, unless it is changed, the same
+/// environment. The settings are enforced by the parent, unless their text names the system.
+#[must_use = "settings do nothing until `build`"]
+pub struct ProcessPoolBuilder {
+    config: Config,
+    queue: JobQueueBuilder,
+}
+
+impl ProcessPoolBuilder {
+    pub(super) fn new() -> Self {
+        let config = Config {
+            name: "children".into(),
+            min_children: 0,
+            max_children: thread::available_parallelism().map_or(1, usize::from),
+            idle_timeout: Duration::from_secs(60),
+            start_timeout: Duration::from_secs(10),
+            max_start_failures: 5,
+            task_timeout: None,
+            grace: Duration::from_millis(100),
+            recycle_after: None,
+            recycle_above: None,
+            memory: None,
+            cpu_time: None,
+            nice: None,
+            max_message: 64 << 20,
+            current_dir: None,
+            env_clear: false,
+            env: Vec::new(),
+            stdout: Stdout::Inherit,
+            pass_stderr: true,
+        };
+        Self { config, queue: JobQueue::builder() }
+    }
+
+    /// Sets the name of the pool and of its thread. The default is `children`.
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.config.name = name.into();
+        self
+    }
+
+    // ----- children
+
+    /// Sets the number of children that are kept, at work or idle. The default is 0. They start with
+    /// the pool.
+    pub fn min_children(mut self, children: usize) -> Self {
+        self.config.min_children = children;
+        self
+    }
+
+    /// Sets the number of children that run at once: at least 1. Each runs one call at a time. The
+    /// default is the number of processors. A child starts when a call waits and no child is idle.
+    pub fn max_children(mut self, children: usize) -> Self {
+        self.config.max_children = children;
+        self
+    }
+
+    /// Sets how long a child beyond `min_children` stays idle before it ends. The default is a
+    /// minute.
+    pub fn idle_timeout(mut self, idle: Duration) -> Self {
+        self.config.idle_timeout = idle;
+        self
+    }
+
+    /// Sets how long a child may take from its start until it serves. The default is 10 seconds.
+    /// After that it is killed, and counts as one that failed to start.
+    pub fn start_timeout(mut self, limit: Duration) -> Self {
+        self.config.start_timeout = limit;
+        self
+    }
+
+    /// Sets after how many children that failed to start, without one that started between them, the
+    /// pool gives up: at least 1. The default is 5. Between the attempts, the pool waits for 10 ms,
+    /// then twice as long each time, at most a second. A pool that has given up is closed: each of
+    /// its calls ends as [`CallError::NotStarted`](nanolith::CallError::NotStarted).
+    pub fn max_start_failures(mut self, failures: u32) -> Self {
+        self.config.max_start_failures = failures;
+        self
+    }
+
+    // ----- the time of a task
+
+    /// Sets how long a task may run. By default it has no limit. After that the task is asked to
+    /// stop, as by [`Call::timeout`](nanolith::Call::timeout), and after the [`grace`](Self::grace)
+    /// its child is killed.
+    pub fn task_timeout(mut self, limit: Duration) -> Self {
+        self.config.task_timeout = Some(limit);
+        self
+    }
+
+    /// Sets how long a task that is asked to stop may go on before its child is killed. The default
+    /// is 100 ms. With zero the child is killed at once, and the task is not asked.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.config.grace = grace;
+        self
+    }
+
+    // ----- the end of a child
+
+    /// Replaces a child after this number of calls, at least 1, and up to a tenth more, chosen for
+    /// each child at random. So not all children are replaced at once.
+    pub fn recycle_after(mut self, calls: u64) -> Self {
+        self.config.recycle_after = Some(calls);
+        self
+    }
+
+    /// Replaces a child after a call if its resident memory is above this number of bytes. Linux
+    /// only: elsewhere `build` fails.
+    pub fn recycle_above(mut self, bytes: u64) -> Self {
+        self.config.recycle_above = Some(bytes);
+        self
+    }
+
+    // ----- limits of a child
+
+    /// Sets the number of bytes of the data segment of a child: its heap, its private anonymous
+    /// mappings and the stacks of its threads. The system enforces it (`RLIMIT_DATA`): an allocation
+    /// beyond it fails, which ends a Rust program. Linux only: elsewhere `build` fails.
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.config.memory = Some(bytes);
+        self
+    }
+
+    /// Sets the processor time of a child over its life, in whole seconds. The system enforces it
+    /// (`RLIMIT_CPU`) by ending the child with signal 24, `SIGXCPU`.
+    pub fn cpu_time(mut self, limit: Duration) -> Self {
+        self.config.cpu_time = Some(limit);
+        self
+    }
+
+    /// Sets what is added to the nice value of a child. A positive number makes it less urgent. The
+    /// system refuses a negative number to most users, and the child then fails to start.
+    pub fn nice(mut self, increment: i32) -> Self {
+        self.config.nice = Some(increment);
+        self
+    }
+
+    /// Sets the largest message in bytes: a task with its arguments, or an output, encoded. The
+    /// default is 64 MiB; the maximum is 1 GiB. A larger task is refused before anything is sent.
+    pub fn max_message(mut self, bytes: usize) -> Self {
+        self.config.max_message = bytes;
+        self
+    }
+
+    // ----- the surroundings of a child
+
+    /// Sets the working directory of a child. The default is that of this process.
+    pub fn current_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.config.current_dir = Some(folder.into());
+        self
+    }
+
+    /// Starts children without the environment of this process. [`env`](Self::env) and
+    /// [`env_keep`](Self::env_keep) add to the empty environment.
+    pub fn env_clear(mut self) -> Self {
+        self.config.env_clear = true;
+        self
+    }
+
+    /// Sets an environment variable of the children.
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.config.env.push((name.as_ref().to_owned(), Some(value.as_ref().to_owned())));
+        self
+    }
+
+    /// Passes on an environment variable of this process, after [`env_clear`](Self::env_clear).
+    pub fn env_keep(mut self, name: impl AsRef<OsStr>) -> Self {
+        self.config.env.push((name.as_ref().to_owned(), None));
+        self
+    }
+
+    /// Sets where the standard output of children goes. The default is that of this process.
+    pub fn stdout(mut self, stdout: Stdout) -> Self {
+        self.config.stdout = stdout;
+        self
+    }
+
+    /// Sets whether the standard error of children is passed on to that of this process. The default
+    /// is true. Either way the last lines are in the errors of calls.
+    pub fn pass_stderr(mut self, passes: bool) -> Self {
+        self.config.pass_stderr = passes;
+        self
+    }
+
+    // ----- the queue
+
+    /// Sets how many calls may wait for a child: see
+    /// [`PoolBuilder::max_queue`](nanolith::pool::PoolBuilder::max_queue).
+    pub fn max_queue(mut self, calls: impl Into<MaxQueue>) -> Self {
+        self.queue = self.queue.max_queue(calls);
+        self
+    }
+
+    /// Sets how many calls may wait and run together: see
+    /// [`PoolBuilder::max_in_flight`](nanolith::pool::PoolBuilder::max_in_flight).
+    pub fn max_in_flight(mut self, calls: usize) -> Self {
+        self.queue = self.queue.max_in_flight(calls);
+        self
+    }
+
+    /// Sets what happens to a call that finds the queue full. The default is to wait.
+    /// [`OnFull::CallerRuns`] is refused by `build`.
+    pub fn on_full(mut self, on_full: OnFull) -> Self {
+        self.queue = self.queue.on_full(on_full);
+        self
+    }
+
+    /// Sets how long calls of this priority may be kept waiting by others: see
+    /// [`PoolBuilder::max_wait`](nanolith::pool::PoolBuilder::max_wait).
+    pub fn max_wait(mut self, priority: Priority, limit: Duration) -> Self {
+        self.queue = self.queue.max_wait(priority, limit);
+        self
+    }
+
+    /// Creates the pool, and starts `min_children`.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] if a setting is invalid or cannot be enforced on this system, if `main` did not
+    /// begin with [`serve`](crate::Init::serve), or if the pool's thread cannot start.
+    pub fn build(self) -> Result<ProcessPool, BuildError> {
+        self.config.validate()?;
+        if role() == Role::Child && served::served().is_none() {
+            return Err(BuildError::in_child());
+        }
+        if served::served().is_none() {
+            return Err(BuildError::not_served());
+        }
+        let queue = self.queue.name(self.config.name.clone()).build().map_err(BuildError::queue)?;
+        PoolShared::start(self.config, queue).map(ProcessPool::of)
+    }
+}
+
+impl Config {
+    fn validate(&self) -> Result<(), BuildError> {
+        let is_linux = cfg!(target_os = "linux");
+        let wrong = [
+            (self.max_children == 0, "max_children", "must be at least 1"),
+            (self.min_children > self.max_children, "min_children", "must not be above `max_children`"),
+            (self.start_timeout.is_zero(), "start_timeout", "must not be zero"),
+            (self.max_start_failures == 0, "max_start_failures", "must be at least 1"),
+            (self.task_timeout.is_some_and(|limit| limit.is_zero()), "task_timeout", "must not be zero"),
+            (self.recycle_after == Some(0), "recycle_after", "must be at least 1"),
+            (self.recycle_above.is_some() && !is_linux, "recycle_above", "is not available on this system"),
+            (self.memory.is_some() && !is_linux, "memory_limit", "is not available on this system"),
+            (self.cpu_time.is_some_and(|limit| limit.as_secs() == 0), "cpu_time", "must be at least a second"),
+            (!(1024..=1 << 30).contains(&self.max_message), "max_message", "must be from 1 KiB to 1 GiB"),
+        ];
+        match wrong.into_iter().find(|(is_wrong, ..)| *is_wrong) {
+            Some((_, name, what)) => Err(BuildError::setting(name, what)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for ProcessPoolBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The environment may hold secrets.
+        f.debug_struct("ProcessPoolBuilder")
+            .field("name", &self.config.name)
+            .field("max_children", &self.config.max_children)
+            .field("task_timeout", &self.config.task_timeout)
+            .field("queue", &self.queue)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,258 @@
+//! [`Child`]: a child process as its parent sees it: the socket, the lifeline, the call that it runs,
+//! and its end.
+
+use super::{
+    running_task::{RunningTask, Started},
+    stderr::StderrTail,
+};
+use crate::{
+    exit::KillReason,
+    wire::{self, Fill, Frame, FrameReader},
+};
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::{
+    fs::File,
+    io::{self, Write},
+    net::Shutdown,
+    os::unix::net::UnixStream,
+    process::{self, ExitStatus},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+/// A child process.
+pub(super) struct Child {
+    pub(super) id: u64,
+    pub(super) pid: u32,
+    pub(super) socket: UnixStream,
+    lifeline: File,
+    link: Mutex<Link>,
+    process: Mutex<process::Child>,
+    pub(super) stderr: Mutex<StderrTail>,
+    /// When the pool's thread looks at the child next, in nanoseconds of the pool's clock.
+    due: AtomicU64,
+}
+
+/// The state of a child, under its lock.
+pub(super) struct Link {
+    reader: FrameReader,
+    /// Bytes that the socket did not take yet.
+    unsent: Vec<u8>,
+    pub(super) stage: Stage,
+    /// The number of the latest call that was sent.
+    pub(super) last_call: u64,
+    /// The number of calls after which the child is replaced.
+    pub(super) calls_left: u64,
+    /// Why the child is to be reported as broken, rather than by its exit.
+    pub(super) fault: Option<Fault>,
+}
+
+/// Why a child is at fault.
+#[derive(Debug)]
+pub(super) enum Fault {
+    Malformed(String),
+    NotReady,
+    Unfit(String),
+}
+
+/// What a child does.
+pub(super) enum Stage {
+    /// It has not answered yet.
+    Starting {
+        since: Instant,
+    },
+    Idle {
+        since: Instant,
+    },
+    Busy(Box<Running>),
+    /// It was asked to end, or killed while it ran no call.
+    Ending,
+}
+
+/// The call that a child runs.
+pub(super) struct Running {
+    pub(super) call: u64,
+    pub(super) task: Box<dyn RunningTask>,
+    /// The frame, until the child has certainly read it.
+    pub(super) frame: Vec<u8>,
+    pub(super) set: u16,
+    pub(super) moves: u32,
+    pub(super) since: Instant,
+    /// When the pool's limit for a task ends.
+    pub(super) limit: Option<Instant>,
+    /// Why and until when the task is asked to stop.
+    pub(super) stop: Option<(KillReason, Instant)>,
+    /// When the child was killed for it.
+    pub(super) killed: Option<Instant>,
+}
+
+/// What a read of the socket gave.
+pub(super) struct Received {
+    pub(super) frames: Vec<Frame>,
+    pub(super) end: Option<End>,
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The child had read all that was sent.
+    Closed,
+    /// The child died before it had read all that was sent.
+    Unread,
+}
+
+impl Child {
+    pub(super) fn new(
+        id: u64,
+        process: process::Child,
+        (socket, lifeline): (UnixStream, File),
+        stderr: StderrTail,
+        max_message: usize,
+        calls_left: u64,
+    ) -> Self {
+        let link = Link {
+            reader: FrameReader::new(max_message),
+            unsent: Vec::new(),
+            stage: Stage::Starting { since: Instant::now() },
+            last_call: 0,
+            calls_left,
+            fault: None,
+        };
+        Self {
+            id,
+            pid: process.id(),
+            socket,
+            lifeline,
+            link: Mutex::new(link),
+            process: Mutex::new(process),
+            stderr: Mutex::new(stderr),
+            due: AtomicU64::new(u64::MAX),
+        }
+    }
+
+    pub(super) fn link(&self) -> MutexGuard<'_, Link> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn stderr(&self) -> MutexGuard<'_, StderrTail> {
+        self.stderr.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // ORDERING: Relaxed. The pool's thread reads it after it was notified, or looks once in vain.
+    pub(super) fn due(&self) -> u64 {
+        self.due.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_due(&self, due: u64) {
+        self.due.store(due, Ordering::Relaxed);
+    }
+
+    /// Sends a call to an idle child. Returns whether bytes are left for a moment at which the
+    /// socket takes them.
+    pub(super) fn send(&self, started: Started, call: u64, limit: Option<Instant>) -> bool {
+        let mut link = self.link();
+        let Started { frame, set, task, moves } = started;
+        let sent = write(&self.socket, &frame);
+        link.unsent.extend_from_slice(&frame[sent..]);
+        let since = Instant::now();
+        let running = Running { call, task, frame, set, moves, since, limit, stop: None, killed: None };
+        link.last_call = call;
+        link.stage = Stage::Busy(Box::new(running));
+        !link.unsent.is_empty()
+    }
+
+    /// Sends more of what is left. Returns whether bytes are left still.
+    pub(super) fn flush(&self) -> bool {
+        let mut link = self.link();
+        let sent = write(&self.socket, &link.unsent);
+        link.unsent.drain(..sent);
+        !link.unsent.is_empty()
+    }
+
+    /// Reads once from the socket.
+    pub(super) fn receive(&self) -> Received {
+        let mut link = self.link();
+        let end = match link.reader.fill(&self.socket) {
+            Ok(Fill::Some | Fill::Nothing) => None,
+            Ok(Fill::End) => Some(End::Closed),
+            Err(_) => Some(End::Unread), // `ECONNRESET`, which Linux reports for unread bytes
+        };
+        let mut frames = Vec::new();
+        loop {
+            match link.reader.next() {
+                Ok(Some(frame)) => frames.push(frame),
+                Ok(None) => break,
+                Err(error) => {
+                    link.fault = Some(Fault::Malformed(error.to_string()));
+                    drop(link);
+                    self.kill();
+                    break;
+                }
+            }
+        }
+        Received { frames, end }
+    }
+
+    /// Asks the task of a call to stop.
+    pub(super) fn ask_to_stop(&self, call: u64) {
+        // A pipe that is full has requests enough.
+        let _ = (&self.lifeline).write(&wire::stop_request(call));
+    }
+
+    /// Asks an idle child to end: it exits when it reads the end of the socket.
+    pub(super) fn ask_to_end(&self) {
+        let _ = self.socket.shutdown(Shutdown::Write);
+    }
+
+    /// Kills the child, and the processes that it started and that stayed in its group. The child is
+    /// a zombie until [`Child::reap`], so its id names no other process.
+    pub(super) fn kill(&self) {
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            let _ = kill_process_group(pid, Signal::KILL); // it may be gone
+        }
+    }
+
+    /// Kills what is left of the child, and returns how it ended. A process that had begun to exit
+    /// keeps its status.
+    pub(super) fn reap(&self) -> Option<ExitStatus> {
+        let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(Some(status)) = process.try_wait() {
+            return Some(status);
+        }
+        self.kill();
+        process.wait().ok()
+    }
+
+    /// Takes what the child did at its end, why it is at fault, and whether it had not read all that
+    /// was sent.
+    pub(super) fn take_end(&self, end: End) -> (Stage, Option<Fault>, bool) {
+        let mut link = self.link();
+        let stage = std::mem::replace(&mut link.stage, Stage::Ending);
+        (stage, link.fault.take(), end == End::Unread || !link.unsent.is_empty())
+    }
+
+    /// Returns the resident memory in bytes.
+    pub(super) fn resident_memory(&self) -> Option<u64> {
+        let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.pid)).ok()?;
+        let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
+        Some(pages * u64::try_from(rustix::param::page_size()).ok()?)
+    }
+}
+
+/// Writes as much as the socket takes. Returns the number of bytes. The end of the connection shows
+/// in the next read.
+fn write(mut socket: &UnixStream, bytes: &[u8]) -> usize {
+    let mut sent = 0;
+    while sent < bytes.len() {
+        match socket.write(&bytes[sent..]) {
+            Ok(count) => sent += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+    sent
+}

@@ -1,0 +1,152 @@
+//! [`Children`]: which children a pool has, under its lock. Pure data.
+
+use super::{child::Child, running_task::Started};
+use crate::exit::ChildCrash;
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    task::Waker,
+    time::{Duration, Instant},
+};
+
+/// The longest wait between two attempts to start a child.
+const MAX_BACKOFF: Duration = Duration::from_secs(1);
+
+#[derive(Default)]
+pub(super) struct Children {
+    all: HashMap<u64, Arc<Child>>,
+    /// Those that run no call. The one that became idle last is used first.
+    idle: Vec<Arc<Child>>,
+    starting: usize,
+    last_id: u64,
+    /// Calls whose child died before it had read them: they go first.
+    returned: VecDeque<Started>,
+    /// How many children in a row failed to start.
+    failures: u32,
+    /// No child starts before.
+    not_before: Option<Instant>,
+    /// Why no more children start.
+    pub(super) failed: Option<Arc<ChildCrash>>,
+    pub(super) figures: Figures,
+    /// Whether the pool's thread has ended.
+    pub(super) is_over: bool,
+    pub(super) waiting: Vec<Waker>,
+}
+
+/// Counts of a pool's life.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Figures {
+    pub(super) started: u64,
+    pub(super) crashed: u64,
+    pub(super) killed: u64,
+    pub(super) recycled: u64,
+}
+
+impl Children {
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub(super) fn idle_len(&self) -> usize {
+        self.idle.len()
+    }
+
+    pub(super) fn busy_len(&self) -> usize {
+        self.all.len().saturating_sub(self.idle.len() + self.starting)
+    }
+
+    pub(super) fn get(&self, id: u64) -> Option<Arc<Child>> {
+        self.all.get(&id).cloned()
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<Child>> {
+        self.all.values().cloned().collect()
+    }
+
+    // ----- starts
+
+    /// Returns how many children to start for `waiting` calls, and counts them as starting.
+    pub(super) fn missing(&mut self, waiting: usize, min: usize, max: usize, now: Instant) -> usize {
+        if self.failed.is_some() || self.not_before.is_some_and(|then| now < then) {
+            return 0;
+        }
+        let waiting = waiting + self.returned.len();
+        let wanted = (self.busy_len() + waiting).clamp(min, max);
+        // After a failure, one child shows whether children start again.
+        let most = if self.failures > 0 { 1 } else { usize::MAX };
+        wanted.saturating_sub(self.all.len()).min(most)
+    }
+
+    pub(super) fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    pub(super) fn add(&mut self, child: Arc<Child>) {
+        self.figures.started += 1;
+        self.starting += 1;
+        self.all.insert(child.id, child);
+    }
+
+    pub(super) fn on_ready(&mut self) {
+        self.starting -= 1;
+        self.failures = 0;
+        self.not_before = None;
+    }
+
+    /// Counts a failed start. Returns whether it was one too many.
+    pub(super) fn on_start_failure(&mut self, most: u32, now: Instant) -> bool {
+        self.failures += 1;
+        let backoff = Duration::from_millis(10).saturating_mul(1 << self.failures.min(10)) / 2;
+        self.not_before = now.checked_add(backoff.min(MAX_BACKOFF));
+        self.failures >= most
+    }
+
+    /// Returns when the next child may start, if one had to wait.
+    pub(super) fn next_start(&self) -> Option<Instant> {
+        self.not_before
+    }
+
+    // ----- work
+
+    pub(super) fn take_idle(&mut self) -> Option<Arc<Child>> {
+        self.idle.pop()
+    }
+
+    pub(super) fn put_idle(&mut self, child: Arc<Child>) {
+        self.idle.push(child);
+    }
+
+    /// Removes a child from the idle ones. Returns whether it was there.
+    pub(super) fn remove_idle(&mut self, id: u64) -> bool {
+        let before = self.idle.len();
+        self.idle.retain(|child| child.id != id);
+        self.idle.len() < before
+    }
+
+    pub(super) fn take_returned(&mut self) -> Option<Started> {
+        self.returned.pop_front()
+    }
+
+    pub(super) fn take_all_returned(&mut self) -> VecDeque<Started> {
+        std::mem::take(&mut self.returned)
+    }
+
+    pub(super) fn has_returned(&self) -> bool {
+        !self.returned.is_empty()
+    }
+
+    pub(super) fn return_call(&mut self, started: Started) {
+        self.returned.push_back(started);
+    }
+
+    // ----- the end
+
+    /// Removes a child. `was_starting` says that it had not served yet.
+    pub(super) fn remove(&mut self, id: u64, was_starting: bool) {
+        if self.all.remove(&id).is_some() && was_starting {
+            self.starting -= 1;
+        }
+        self.remove_idle(id);
+    }
+}

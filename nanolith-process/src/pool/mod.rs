@@ -1,0 +1,204 @@
+//! [`ProcessPool`]: an executor whose tasks run in child processes.
+//!
+//! - `builder`: the settings. `pool_shared`: the data, and the way of a call to an idle child.
+//! - `io_thread`: the pool's thread. `child_events`: what it does when a child answers or dies.
+//! - `children`, `child`: which children there are, and one of them. `spawn`: the start of a child.
+//! - `running_task`: a call with its types erased. `stderr`, `poller`: what their names say.
+
+mod builder;
+mod child;
+mod child_events;
+mod children;
+mod closed;
+mod io_thread;
+mod poller;
+mod pool_shared;
+mod running_task;
+mod spawn;
+mod stderr;
+
+pub use builder::{ProcessPoolBuilder, Stdout};
+pub use closed::Closed;
+
+use crate::served::ProcessSet;
+use nanolith::{
+    CallError, Executor,
+    call::SubmitError,
+    executor::{Admission, Job},
+};
+use pool_shared::PoolShared;
+use running_task::{LAYER, Outgoing};
+use std::{fmt, sync::Arc};
+
+/// A pool of child processes, each of which runs one call at a time.
+///
+/// A `ProcessPool` is a handle: clones share one pool. When the last clone is dropped, the pool
+/// closes: accepted calls are still run, and then the children end. When this process ends, however
+/// it does, its children are killed.
+///
+/// See the [crate's page](crate) for an example.
+#[derive(Clone)]
+pub struct ProcessPool {
+    last: Arc<Last>,
+}
+
+/// A guard that closes the pool when the last handle is dropped.
+struct Last(Arc<PoolShared>);
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl ProcessPool {
+    fn of(shared: Arc<PoolShared>) -> Self {
+        Self { last: Arc::new(Last(shared)) }
+    }
+
+    /// Returns a builder with the default settings.
+    pub fn builder() -> ProcessPoolBuilder {
+        ProcessPoolBuilder::new()
+    }
+
+    fn shared(&self) -> &Arc<PoolShared> {
+        &self.last.0
+    }
+
+    /// Returns the name of the pool.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.shared().config.name
+    }
+
+    /// Returns the counts of the pool at this moment.
+    #[must_use]
+    pub fn info(&self) -> ProcessPoolInfo {
+        let queue = self.shared().queue.info();
+        let children = self.shared().children();
+        ProcessPoolInfo {
+            name: self.shared().config.name.clone(),
+            children: children.len(),
+            idle: children.idle_len(),
+            queue_len: queue.queue_len,
+            in_flight: queue.in_flight,
+            completed: queue.completed,
+            started: children.figures.started,
+            crashed: children.figures.crashed,
+            killed: children.figures.killed,
+            recycled: children.figures.recycled,
+            is_closed: queue.is_closed,
+        }
+    }
+
+    /// Returns the ids of the child processes.
+    #[must_use]
+    pub fn pids(&self) -> Vec<u32> {
+        self.shared().children().all().iter().map(|child| child.pid).collect()
+    }
+
+    /// Closes the pool: it accepts no more calls. Accepted calls are still run. Then the children
+    /// end. [`closed`](Self::closed) waits for that.
+    pub fn close(&self) {
+        self.shared().close();
+    }
+
+    /// Closes the pool, ends the queued calls as [`CallError::Cancelled`], and kills the children: the
+    /// calls that they run end as [`CallError::Killed`]. Returns the number of queued calls.
+    pub fn terminate(&self) -> usize {
+        let queued = self.shared().queue.terminate();
+        self.shared().close();
+        self.shared().kill_all();
+        queued
+    }
+
+    /// Waits until the pool is closed, its calls are over, and its children are gone. This does not
+    /// close the pool.
+    pub fn closed(&self) -> Closed {
+        Closed::new(self.shared().clone())
+    }
+
+    /// Returns whether the pool is closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.shared().queue.is_closed()
+    }
+
+    /// Encodes the task of a job, or returns the job with the error.
+    fn encode<S: ProcessSet>(&self, job: Job<S>) -> Result<(Job<S>, Outgoing), SubmitError<Job<S>>> {
+        let failed = self.shared().children().failed.clone();
+        if let Some(crash) = failed {
+            let error = CallError::NotStarted(crash, job.trace());
+            return Err(SubmitError::new(job, error));
+        }
+        match Outgoing::encode(&job, self.shared().config.max_message) {
+            Ok(outgoing) => Ok((job, outgoing)),
+            Err(error) => {
+                let error = CallError::Rejected(LAYER, job.trace().caused_by(error));
+                Err(SubmitError::new(job, error))
+            }
+        }
+    }
+}
+
+impl<S: ProcessSet> Executor<S> for ProcessPool {
+    fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
+        let (job, outgoing) = self.encode(job)?;
+        self.shared().queue.try_push(job, outgoing)?;
+        self.shared().dispatch();
+        Ok(())
+    }
+
+    fn execute(&self, job: Job<S>) -> Admission<'_, S> {
+        match self.encode(job) {
+            Ok((job, outgoing)) => Box::pin(async move {
+                self.shared().queue.push(job, outgoing).await?;
+                self.shared().dispatch();
+                Ok(())
+            }),
+            Err(refused) => Box::pin(std::future::ready(Err(refused))),
+        }
+    }
+
+    fn accepts_calls(&self) -> bool {
+        !self.is_closed()
+    }
+
+    fn host(&self) -> Option<nanolith::__private::ExecutorId> {
+        Some(self.shared().queue.id())
+    }
+}
+
+impl fmt::Debug for ProcessPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProcessPool").field("info", &self.info()).finish_non_exhaustive()
+    }
+}
+
+/// The name and the counts of a [`ProcessPool`] at one moment, from [`ProcessPool::info`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ProcessPoolInfo {
+    /// The name of the pool.
+    pub name: Arc<str>,
+    /// The number of child processes.
+    pub children: usize,
+    /// The number of children that run no call.
+    pub idle: usize,
+    /// The number of calls that wait for a child.
+    pub queue_len: usize,
+    /// The number of calls that were accepted and have not ended.
+    pub in_flight: usize,
+    /// The number of calls that were started and have ended.
+    pub completed: u64,
+    /// The number of children that were ever started.
+    pub started: u64,
+    /// The number of children that died by themselves or were killed from outside.
+    pub crashed: u64,
+    /// The number of children that the pool killed to end a task.
+    pub killed: u64,
+    /// The number of children that were replaced because of `recycle_after` or `recycle_above`.
+    pub recycled: u64,
+    /// Whether the pool is closed.
+    pub is_closed: bool,
+}

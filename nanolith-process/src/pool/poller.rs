@@ -1,0 +1,99 @@
+//! [`Poller`]: waits for the sockets and pipes of children, for a time, or for a notification, by
+//! `epoll` on Linux.
+
+use rustix::{
+    event::{
+        EventfdFlags, Timespec,
+        epoll::{self, CreateFlags, EventData, EventFlags},
+        eventfd,
+    },
+    fd::{AsFd, OwnedFd},
+    io::Errno,
+};
+use std::{io, time::Duration};
+
+/// What a descriptor is watched for. Its end is always watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Interest {
+    Read,
+    ReadWrite,
+}
+
+impl Interest {
+    fn flags(self) -> EventFlags {
+        match self {
+            Self::Read => EventFlags::IN,
+            Self::ReadWrite => EventFlags::IN | EventFlags::OUT,
+        }
+    }
+}
+
+/// A descriptor that is ready.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ready {
+    pub(super) token: u64,
+    pub(super) write: bool,
+    /// It can be read, has ended, or has failed.
+    pub(super) read: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Poller {
+    epoll: OwnedFd,
+    notify: OwnedFd,
+}
+
+/// The token of the notification.
+const NOTIFY: u64 = u64::MAX;
+/// The number of descriptors that one wait reports at most.
+const BATCH: usize = 64;
+
+impl Poller {
+    pub(super) fn new() -> io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let notify = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        epoll::add(&epoll, &notify, EventData::new_u64(NOTIFY), EventFlags::IN)?;
+        Ok(Self { epoll, notify })
+    }
+
+    pub(super) fn add(&self, source: impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
+        Ok(epoll::add(&self.epoll, source, EventData::new_u64(token), interest.flags())?)
+    }
+
+    pub(super) fn modify(&self, source: impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
+        Ok(epoll::modify(&self.epoll, source, EventData::new_u64(token), interest.flags())?)
+    }
+
+    pub(super) fn remove(&self, source: impl AsFd) {
+        let _ = epoll::delete(&self.epoll, source); // it may be removed already
+    }
+
+    /// Ends the current or the next wait.
+    pub(super) fn notify(&self) {
+        // A counter that is full ends the wait too.
+        let _ = rustix::io::write(&self.notify, &1_u64.to_ne_bytes());
+    }
+
+    /// Waits for at most `limit`. Returns the descriptors that are ready.
+    pub(super) fn wait(&self, limit: Option<Duration>, ready: &mut Vec<Ready>) {
+        ready.clear();
+        let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
+        let mut events = Vec::with_capacity(BATCH);
+        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), limit.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => unreachable!("epoll fails only for wrong arguments: {error}"),
+        }
+        for epoll::Event { flags, data } in events {
+            match data.u64() {
+                NOTIFY => {
+                    let _ = rustix::io::read(&self.notify, &mut [0_u8; 8]);
+                }
+                token => ready.push(Ready {
+                    token,
+                    write: flags.contains(EventFlags::OUT),
+                    read: flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR),
+                }),
+            }
+        }
+    }
+}

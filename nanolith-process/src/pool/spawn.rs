@@ -1,0 +1,109 @@
+//! Starts a child process: the same program again, with a socket as its standard input.
+
+use super::{
+    builder::{Config, Stdout},
+    child::Child,
+    stderr::StderrTail,
+};
+use crate::{
+    init::VARIABLE,
+    wire::{self, Hello, Kind},
+};
+use rustix::{
+    fd::AsFd,
+    io::ioctl_fionbio,
+    net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg},
+    pipe::{PipeFlags, pipe_with},
+};
+use std::{
+    env,
+    ffi::OsString,
+    fs::File,
+    io::{self, IoSlice},
+    mem::MaybeUninit,
+    os::{
+        fd::OwnedFd,
+        unix::{net::UnixStream, process::CommandExt},
+    },
+    path::PathBuf,
+    process::{self, Command, Stdio},
+};
+
+/// Starts a child. Its first frame says when it serves.
+pub(super) fn spawn(config: &Config, id: u64) -> io::Result<Child> {
+    let (ours, theirs) = UnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    let (lifeline_read, lifeline_write) = pipe_with(PipeFlags::CLOEXEC)?;
+    ioctl_fionbio(&lifeline_write, true)?;
+    let nonce = fastrand::u64(..);
+
+    let mut command = command(config, nonce)?;
+    command.stdin(Stdio::from(OwnedFd::from(theirs)));
+    let mut process = command.spawn()?;
+    drop(command); // and the child's end of the socket with it
+    let pipe = process.stderr.take().map(OwnedFd::from).ok_or(io::ErrorKind::BrokenPipe)?;
+    ioctl_fionbio(&pipe, true)?;
+    send_hello(&ours, &hello(config, nonce)?, &lifeline_read)?;
+
+    let stderr = StderrTail::new(File::from(pipe), config.pass_stderr);
+    let calls_left = config.recycle_after.map_or(u64::MAX, |calls| calls + fastrand::u64(..=calls / 10));
+    Ok(Child::new(id, process, (ours, File::from(lifeline_write)), stderr, config.max_message, calls_left))
+}
+
+/// No `pre_exec`: it would turn `posix_spawn` into `fork`, which takes long in a large process.
+fn command(config: &Config, nonce: u64) -> io::Result<Command> {
+    let mut command = Command::new(program()?);
+    if let Some(name) = env::args_os().next() {
+        command.arg0(name);
+    }
+    if config.env_clear {
+        command.env_clear();
+    }
+    for (name, value) in &config.env {
+        match value.clone().or_else(|| env::var_os(name)) {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.env(VARIABLE, OsString::from(format!("{}:{nonce}", process::id())));
+    if let Some(folder) = &config.current_dir {
+        command.current_dir(folder);
+    }
+    command.stdout(match config.stdout {
+        Stdout::Inherit => Stdio::inherit(),
+        Stdout::Null => Stdio::null(),
+    });
+    command.stderr(Stdio::piped());
+    // Ctrl-C in a terminal reaches the parent alone, which ends its children in order.
+    command.process_group(0);
+    Ok(command)
+}
+
+/// Returns the program of this process, even if its file was replaced since.
+fn program() -> io::Result<PathBuf> {
+    if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { env::current_exe() }
+}
+
+fn hello(config: &Config, nonce: u64) -> io::Result<Vec<u8>> {
+    let hello = Hello {
+        nonce,
+        max_message: config.max_message,
+        memory: config.memory,
+        cpu_seconds: config.cpu_time.map(|limit| limit.as_secs()),
+        nice: config.nice,
+    };
+    let mut frame = wire::start_frame();
+    wire::encode(&hello, &mut frame, config.max_message).map_err(io::Error::other)?;
+    wire::finish_frame(&mut frame, Kind::HELLO, 0);
+    Ok(frame)
+}
+
+/// Sends the first frame with the lifeline. The socket is new, so it takes all of it at once.
+fn send_hello(socket: &UnixStream, frame: &[u8], lifeline: &OwnedFd) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let descriptors = [lifeline.as_fd()];
+    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+    let sent = sendmsg(socket, &[IoSlice::new(frame)], &mut ancillary, SendFlags::empty())?;
+    if sent == frame.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+}

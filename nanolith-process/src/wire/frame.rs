@@ -1,0 +1,191 @@
+//! [`FrameReader`]: splits what arrives from a socket into frames. It trusts no length: memory grows
+//! with the bytes that have arrived.
+
+use crate::exit::MessageError;
+use rustix::{buffer::spare_capacity, fd::AsFd, io::Errno};
+use std::io;
+
+/// The length of a frame's head.
+pub(crate) const HEAD: usize = 13;
+/// The number of bytes that one read asks for at least.
+const READ: usize = 16 * 1024;
+/// The number of bytes above which a frame is moved out of the buffer instead of copied.
+const LARGE: usize = 64 * 1024;
+
+/// Returns a frame without its body. The body is appended, then [`finish_frame`] fills in the head.
+pub(crate) fn start_frame() -> Vec<u8> {
+    vec![0; HEAD]
+}
+
+/// Fills in the head of a frame.
+pub(crate) fn finish_frame(frame: &mut [u8], kind: u8, id: u64) {
+    let len = u32::try_from(frame.len() - 4).expect("the limit of a message is below 4 GiB");
+    frame[..4].copy_from_slice(&len.to_le_bytes());
+    frame[4] = kind;
+    frame[5..HEAD].copy_from_slice(&id.to_le_bytes());
+}
+
+/// A frame that has arrived whole.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    pub(crate) kind: u8,
+    pub(crate) id: u64,
+    bytes: Vec<u8>,
+}
+
+impl Frame {
+    /// Returns the frame that `bytes` are, if they are all of one.
+    pub(crate) fn whole(bytes: &[u8]) -> Option<Self> {
+        let len = u32::from_le_bytes(*bytes.first_chunk()?) as usize;
+        if bytes.len() < HEAD || bytes.len() != 4 + len {
+            return None;
+        }
+        Some(Self::of(bytes.to_vec()))
+    }
+
+    /// The caller has checked that the head is there.
+    fn of(bytes: Vec<u8>) -> Self {
+        let id = u64::from_le_bytes(bytes[5..HEAD].try_into().expect("it is eight bytes"));
+        Self { kind: bytes[4], id, bytes }
+    }
+
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.bytes[HEAD..]
+    }
+}
+
+/// The result of a read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Fill {
+    /// Some bytes have arrived.
+    Some,
+    /// None have arrived yet, on a socket that does not block.
+    Nothing,
+    /// The other end is closed.
+    End,
+}
+
+/// The bytes that have arrived and are not yet taken as frames.
+#[derive(Debug)]
+pub(crate) struct FrameReader {
+    buffer: Vec<u8>,
+    /// Where the first frame begins.
+    from: usize,
+    max: usize,
+}
+
+impl FrameReader {
+    /// Creates a reader of frames of at most `max` bytes.
+    pub(crate) fn new(max: usize) -> Self {
+        Self { buffer: Vec::new(), from: 0, max }
+    }
+
+    /// Reads once.
+    pub(crate) fn fill(&mut self, socket: impl AsFd) -> io::Result<Fill> {
+        if self.from == self.buffer.len() {
+            self.buffer.clear();
+            self.from = 0;
+        }
+        // A long frame doubles the buffer, and never asks for more than has arrived.
+        self.buffer.reserve(READ.max(self.buffer.len()));
+        loop {
+            match rustix::io::read(&socket, spare_capacity(&mut self.buffer)) {
+                Ok(0) => return Ok(Fill::End),
+                Ok(_) => return Ok(Fill::Some),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(Fill::Nothing),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Takes the next frame, if all of it has arrived.
+    pub(crate) fn next(&mut self) -> Result<Option<Frame>, MessageError> {
+        let arrived = &self.buffer[self.from..];
+        let Some(len) = arrived.first_chunk().map(|len| u32::from_le_bytes(*len) as usize) else { return Ok(None) };
+        let len = 4 + len;
+        if len < HEAD {
+            return Err(MessageError::decode("a frame is shorter than its head".into()));
+        }
+        if len > self.max {
+            return Err(MessageError::too_large(self.max));
+        }
+        if arrived.len() < len {
+            return Ok(None);
+        }
+        Ok(Some(Frame::of(self.take(len))))
+    }
+
+    fn take(&mut self, len: usize) -> Vec<u8> {
+        if self.from == 0 && len >= LARGE {
+            let rest = self.buffer.split_off(len);
+            return std::mem::replace(&mut self.buffer, rest);
+        }
+        let frame = self.buffer[self.from..self.from + len].to_vec();
+        self.from += len;
+        if self.from >= LARGE {
+            self.buffer.drain(..self.from);
+            self.from = 0;
+        }
+        frame
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{io::Write, os::unix::net::UnixStream};
+
+    fn frame(id: u64, body: &[u8]) -> Vec<u8> {
+        let mut frame = start_frame();
+        frame.extend_from_slice(body);
+        finish_frame(&mut frame, 7, id);
+        frame
+    }
+
+    fn read_all(bytes: &[u8], piece: usize, max: usize) -> Result<Vec<(u64, usize)>, MessageError> {
+        let (mut write, read) = UnixStream::pair().expect("a pair of sockets");
+        let (mut reader, mut found) = (FrameReader::new(max), Vec::new());
+        for piece in bytes.chunks(piece) {
+            write.write_all(piece).expect("it is written");
+            assert_eq!(reader.fill(&read).expect("it is read"), Fill::Some);
+            while let Some(frame) = reader.next()? {
+                found.push((frame.id, frame.body().len()));
+            }
+        }
+        Ok(found)
+    }
+
+    #[test]
+    fn frames_arrive_whole_whatever_the_pieces() {
+        let lens = [0, 1, 40_000, 200_000, 3, 100_000];
+        let bytes: Vec<u8> = (0..).zip(lens).flat_map(|(id, len)| frame(id, &vec![1; len])).collect();
+        for piece in [1_000, 13, 65_000] {
+            let found = read_all(&bytes, piece, 1 << 20).expect("they are frames");
+            assert_eq!(found, (0..).zip(lens).collect::<Vec<_>>(), "pieces of {piece}");
+        }
+    }
+
+    #[test]
+    fn lengths_out_of_range_are_errors() {
+        assert!(read_all(&[8, 0, 0, 0], 4, 100).is_err(), "shorter than a head");
+        assert!(read_all(&200_u32.to_le_bytes(), 4, 100).is_err(), "longer than the limit");
+    }
+
+    #[test]
+    fn memory_grows_with_what_arrives() {
+        let (mut write, read) = UnixStream::pair().expect("a pair of sockets");
+        let mut reader = FrameReader::new(usize::MAX);
+        write.write_all(&u32::MAX.to_le_bytes()).expect("it is written");
+        reader.fill(&read).expect("it is read");
+        assert!(reader.next().expect("it may come").is_none());
+        assert!(reader.buffer.capacity() < 100_000);
+    }
+
+    #[test]
+    fn closed_socket_is_the_end() {
+        let (write, read) = UnixStream::pair().expect("a pair of sockets");
+        drop(write);
+        assert_eq!(FrameReader::new(100).fill(&read).expect("it is read"), Fill::End);
+    }
+}

@@ -1,0 +1,114 @@
+//! The kinds of frames, and the messages in them.
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// The kinds of frames.
+pub(crate) struct Kind;
+
+impl Kind {
+    /// The parent's first frame: [`Hello`]. The lifeline comes with it.
+    pub(crate) const HELLO: u8 = 1;
+    /// A call: [`CallHead`] and the task.
+    pub(crate) const CALL: u8 = 2;
+    /// The child's first frame: [`Ready`].
+    pub(crate) const READY: u8 = 3;
+    /// The output of a call.
+    pub(crate) const OUTPUT: u8 = 4;
+    /// A call that ended without an output: [`Failure`].
+    pub(crate) const FAILED: u8 = 5;
+}
+
+/// What a child learns before it serves.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Hello {
+    /// The number in the child's environment, so that the child knows its parent.
+    pub(crate) nonce: u64,
+    /// The largest frame, in bytes.
+    pub(crate) max_message: usize,
+    /// The limit of the child's data segment, in bytes.
+    pub(crate) memory: Option<u64>,
+    /// The limit of the child's processor time, in seconds.
+    pub(crate) cpu_seconds: Option<u64>,
+    /// What is added to the child's nice value.
+    pub(crate) nice: Option<i32>,
+}
+
+/// What a child can run.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Ready {
+    /// The identifier and the fingerprint of each served set, in their order.
+    pub(crate) sets: Vec<(String, u64)>,
+}
+
+/// Why a call ended without an output.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Failure {
+    Panicked {
+        message: String,
+        place: Option<(String, u32)>,
+    },
+    /// The task noticed that it was asked to stop, and its call ended.
+    Stopped,
+    Hook(String),
+    /// The arguments could not be decoded, or the output could not be encoded.
+    Message(String),
+    Other(String),
+}
+
+/// The length of a [`CallHead`].
+pub(crate) const CALL_HEAD: usize = 10;
+
+/// What comes before the task in the body of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CallHead {
+    /// The position of the set among those that are served.
+    pub(crate) set: u16,
+    /// How long the call may still take. In bytes, zero stands for `None`.
+    pub(crate) left: Option<Duration>,
+}
+
+impl CallHead {
+    pub(crate) fn to_bytes(self) -> [u8; CALL_HEAD] {
+        let mut bytes = [0; CALL_HEAD];
+        bytes[..2].copy_from_slice(&self.set.to_le_bytes());
+        let nanos = self.left.map_or(0, |left| u64::try_from(left.as_nanos()).unwrap_or(u64::MAX).max(1));
+        bytes[2..].copy_from_slice(&nanos.to_le_bytes());
+        bytes
+    }
+
+    /// Splits the body of a call into its head and the task.
+    pub(crate) fn split(body: &[u8]) -> Option<(Self, &[u8])> {
+        let (head, task) = body.split_first_chunk::<CALL_HEAD>()?;
+        let set = u16::from_le_bytes(*head.first_chunk()?);
+        let nanos = u64::from_le_bytes(*head.last_chunk()?);
+        Some((Self { set, left: (nanos > 0).then(|| Duration::from_nanos(nanos)) }, task))
+    }
+}
+
+/// The length of a request to stop a call, which goes through the lifeline.
+pub(crate) const STOP_LEN: usize = 8;
+
+pub(crate) fn stop_request(call: u64) -> [u8; STOP_LEN] {
+    call.to_le_bytes()
+}
+
+pub(crate) fn stopped_call(request: [u8; STOP_LEN]) -> u64 {
+    u64::from_le_bytes(request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn head_of_call_survives() {
+        for left in [None, Some(Duration::from_nanos(1)), Some(Duration::from_secs(1_000_000))] {
+            let head = CallHead { set: 300, left };
+            let mut body = head.to_bytes().to_vec();
+            body.push(9);
+            assert_eq!(CallHead::split(&body), Some((head, &[9][..])));
+        }
+        assert_eq!(CallHead::split(&[0; CALL_HEAD - 1]), None);
+    }
+}
