@@ -4,7 +4,7 @@
 use super::{
     batch_size::Size,
     channel::{Item, Reader, Take, WakeTiming, Writer},
-    driver::{Driver, Work},
+    driver::{Driver, PipelinePart},
     error::Cause,
     stage_stats::StageMetrics,
 };
@@ -164,7 +164,7 @@ where
     }
 }
 
-impl<F, I, O> Work for Functions<F, I, O>
+impl<F, I, O> PipelinePart for Functions<F, I, O>
 where
     F: Fn(I) -> Result<O, Cause> + Send + Sync + 'static,
     I: Send + 'static,

@@ -7,7 +7,7 @@ use super::{
     limits::Leftovers,
     pool_item::PoolItem,
     pool_state::{PoolState, WorkerStart},
-    shutdown::SuspendedCalls,
+    suspended_calls::SuspendedCalls,
     threads::{
         rayon_threads::{self, Threads},
         roster::Roster,

@@ -1,5 +1,5 @@
 //! [`Ticks`]: the ticks of a schedule, at a fixed interval or from a cron expression, and the rules
-//! that decide which of them start a run. Pure data, driven by [`super::driver`].
+//! that decide which of them start a run. Pure data, driven by [`super::schedule_shared`].
 //!
 //! Ticks do not drift: each tick is computed from the tick before it, not from the time at which
 //! the schedule handled that.
@@ -186,8 +186,8 @@ impl Ticks {
         }
     }
 
-    fn skip(&mut self, beats: u64) {
-        self.skipped = self.skipped.saturating_add(beats);
+    fn skip(&mut self, ticks: u64) {
+        self.skipped = self.skipped.saturating_add(ticks);
     }
 
     /// Resumes after a pause, with the first tick after `now`.

@@ -13,7 +13,7 @@ use super::{
     service_state::{Phase, ServiceState},
 };
 use crate::{
-    call::{backend::RunResult, call_ref::CallRef, offload::Work},
+    call::{backend::RunResult, call_ref::CallRef, offload::OffloadedWork},
     metrics::ThreadRecorder,
     park::parker::ThreadParker,
     task::{Brought, CallSlot, Input, Owner, ServiceEnv, TaskSet, is_large, run_on_service},
@@ -59,7 +59,7 @@ enum LoopStep<S: TaskSet> {
     /// Take calls from the ring.
     Serve,
     /// Run the work that the timer thread has left.
-    Tidy(Vec<Work>),
+    Tidy(Vec<OffloadedWork>),
     Again,
     Park,
     Leave,

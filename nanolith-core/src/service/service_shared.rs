@@ -14,7 +14,7 @@ use crate::{
         backend::{Backend, ExecutorId},
         call_ref::CallRef,
         end_batch::EndBatch,
-        offload::Work,
+        offload::OffloadedWork,
         overruns::Overruns,
         policy::SchedulingPolicy,
         running_call::RunningCall,
@@ -225,7 +225,7 @@ impl<S: TaskSet> ServiceShared<S> {
 
     /// Has the service's thread run `work` between two calls. Returns `work` if the service is
     /// over.
-    pub(super) fn leave_to_thread(&self, work: Work) -> Result<(), Work> {
+    pub(super) fn leave_to_thread(&self, work: OffloadedWork) -> Result<(), OffloadedWork> {
         let mut core = self.lock();
         if core.phase == Phase::Over {
             return Err(work);

@@ -19,7 +19,7 @@ const STORES: &[(&str, &str)] = &[
     ("cluster/cluster_shared.rs", "the cluster's own watch over a member"),
     ("park/condvar.rs", "the wakers of simulated threads; its users hold locks, so the baton stays where it is"),
     (
-        "pool/threads/simulated.rs",
+        "pool/threads/sim_threads.rs",
         "the wakers of simulated threads; its users hold locks, so the baton stays where it is",
     ),
 ];
@@ -32,7 +32,7 @@ const CLONES: &[(&str, &str)] = &[
     ("service/service_shared.rs", "the waker of the service's thread"),
     ("pool/worker/backend.rs", "a thread's own waker, cloned before the pool's lock"),
     ("park/condvar.rs", "the wakers of simulated threads"),
-    ("pool/threads/simulated.rs", "the wakers of simulated threads"),
+    ("pool/threads/sim_threads.rs", "the wakers of simulated threads"),
 ];
 
 #[test]

@@ -154,7 +154,7 @@ impl Backend for ShareAdmission {
         self.inner.on_raised(call);
     }
 
-    fn run_soon(self: Arc<Self>, work: offload::Work) -> Result<(), offload::Work> {
+    fn run_soon(self: Arc<Self>, work: offload::OffloadedWork) -> Result<(), offload::OffloadedWork> {
         self.inner.clone().run_soon(work)
     }
 
