@@ -250,6 +250,6 @@ impl<T: ?Sized + RefCounted> PrefetchTarget for CallRef<T> {
 
 impl<T: ?Sized + RefCounted> fmt::Debug for CallRef<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").finish_non_exhaustive()
+        f.debug_struct("CallRef").finish_non_exhaustive()
     }
 }

@@ -219,7 +219,7 @@ impl<L: fmt::Debug, E: fmt::Debug> fmt::Debug for Layered<L, E> {
 
 impl<L, E> fmt::Debug for LayerStack<L, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Around").finish_non_exhaustive()
+        f.debug_struct("LayerStack").finish_non_exhaustive()
     }
 }
 

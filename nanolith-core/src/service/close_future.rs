@@ -109,7 +109,7 @@ impl<S: TaskSet> Wait for Close<S> {
 
 impl<S: TaskSet> fmt::Debug for Close<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Closing").finish_non_exhaustive()
+        f.debug_struct("Close").finish_non_exhaustive()
     }
 }
 

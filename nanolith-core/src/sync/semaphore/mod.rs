@@ -199,7 +199,7 @@ impl fmt::Debug for Semaphore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let look = |core: &mut SemaphoreState, _: &mut _| (core.available(), core.waiting(), core.is_closed());
         let (available, waiting, closed) = self.core.with(look);
-        let mut debug = f.debug_struct("Permits");
+        let mut debug = f.debug_struct("Semaphore");
         debug.field("available", &available).field("waiting", &waiting).field("closed", &closed).finish()
     }
 }
