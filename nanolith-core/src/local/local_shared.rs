@@ -56,7 +56,7 @@ pub(super) struct LocalShared {
     pub(super) on_work: Mutex<Option<OnWork>>,
     /// The blocking wait of the driver.
     pub(super) blocked: Mutex<Option<BlockedWaiter>>,
-    /// In a simulation, the calls whose futures are pending, and the running calls.
+    /// The calls whose futures are pending, and the running calls, in a simulation.
     pub(super) simulated: Option<Simulated>,
 }
 

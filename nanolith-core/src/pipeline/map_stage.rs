@@ -30,7 +30,7 @@ pub(super) const FUTURES: usize = 1_024;
 /// The target run time of a batch, in nanoseconds.
 pub(super) const TARGET: u64 = 30_000;
 
-/// How long a future works before it yields to other tasks of the pool, in nanoseconds.
+/// The time for which a future works before it yields to other tasks of the pool, in nanoseconds.
 const SLICE: u64 = 120_000;
 
 /// Lets batches pass in order: holds the number of the batch that may pass next.

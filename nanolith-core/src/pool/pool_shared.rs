@@ -71,7 +71,7 @@ pub(super) struct PoolShared {
     /// Whether the pool's tasks are asked to stop.
     stopping: AtomicBool,
     pub(super) suspended: SuspendedCalls,
-    /// In a simulation, the calls that a thread runs.
+    /// The calls that a thread runs, in a simulation.
     pub(super) at_work: SuspendedCalls,
     /// Calls that block a thread in a wait that another executor, or a limit, has to end.
     pub(super) blocked: SuspendedCalls,
@@ -349,7 +349,7 @@ impl<S: TaskSet> Admit<S> for PoolShared {
     }
 }
 
-/// What a release of the pool's lock leaves to be done.
+/// The actions that follow a release of the pool's lock.
 #[must_use = "nothing is woken before `run` or `run_in`"]
 struct Unlocked {
     wakes: WakeList,

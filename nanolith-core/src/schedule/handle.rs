@@ -50,7 +50,7 @@ pub struct ScheduleInfo {
     pub errors: u64,
     /// Whether the schedule is paused: see [`Schedule::pause`].
     pub is_paused: bool,
-    /// Why no more runs start; `None` while some may. Runs in progress continue.
+    /// The reason why no more runs start; `None` while some may. Runs in progress continue.
     pub end: Option<ScheduleEnd>,
 }
 

@@ -45,7 +45,7 @@ pub(super) struct EventLoop<S: TaskSet, E, A> {
     pub(super) launch_timeout: Option<Duration>,
     /// The reason for a restart, if the state has to be replaced.
     pub(super) crash: Option<Crash>,
-    /// How long the thread spins for more work before it sleeps.
+    /// The time for which the thread spins for more work before it sleeps.
     pub(super) spin: Duration,
     /// The number of calls run since the last sleep, up to `FAST_PATH_AFTER`.
     pub(super) consecutive_calls: u32,

@@ -23,9 +23,9 @@ pub(super) struct ServiceState<S: TaskSet> {
     pub(super) yielded: Lanes<Waker>,
     /// Whether the service was terminated. Its end then waits for no call.
     pub(super) terminated: bool,
-    /// How the calls end when the service is terminated.
+    /// The way in which the calls end when the service is terminated.
     pub(super) ending: Ending,
-    /// Why the service did not end in order.
+    /// The reason why the service did not end in order.
     pub(super) error: Option<CloseError>,
     /// User code that the timer thread has left to the service's thread.
     pub(super) leftovers: Vec<OffloadedWork>,

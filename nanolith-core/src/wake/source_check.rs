@@ -62,16 +62,16 @@ fn assert_only(allowed: &[(&str, &str)], holds: fn(&str) -> bool) {
     assert!(unused.is_empty(), "these files need no exception any more: {unused:?}");
 }
 
-/// Whether the line declares a field, a variant or a collection of wakers. A function that takes or
-/// returns a waker only passes it on.
+/// Returns whether the line declares a field, a variant or a collection of wakers. A function that
+/// takes or returns a waker only passes it on.
 fn stores_waker(line: &str) -> bool {
     let declares = line.contains("fn ") || line.starts_with("use ") || line.contains("task::");
     let types = ["<Waker>", "(Waker)", ": Waker,", ", Waker)", ", Waker>", ": AtomicWaker"];
     !declares && types.iter().any(|stored| line.contains(stored))
 }
 
-/// Whether the line clones a waker. An alarm is an argument of the timer, so its waker is cloned
-/// before the timer's lock.
+/// Returns whether the line clones a waker. An alarm is an argument of the timer, so its waker is
+/// cloned before the timer's lock.
 fn clones_waker(line: &str) -> bool {
     let clones = ["waker.clone()", "waker().clone()", "waker.cloned()"];
     !line.contains("TimerAction::Wake(") && clones.iter().any(|clone| line.contains(clone))

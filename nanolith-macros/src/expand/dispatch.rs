@@ -185,7 +185,8 @@ fn boxed_arm(set: &Set, task: &Task) -> TokenStream {
     }
 }
 
-/// Whether the arguments may be large: at least one type's name is not in the list of small types.
+/// Returns whether the arguments may be large: at least one type's name is not in the list of small
+/// types.
 fn may_be_large(task: &Task) -> bool {
     task.params.iter().any(|param| !is_small(&param.ty))
 }

@@ -245,7 +245,7 @@ pub(crate) type OffloadedWork = Box<dyn FnOnce() + Send>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WouldDeadlock;
 
-/// What a task's thread does about a queued call that it waits for.
+/// The action of a task's thread when it waits for a queued call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WaitAction {
     /// Wait: another thread runs the call.

@@ -235,7 +235,7 @@ pub(in crate::pool) fn count(threads: &Threads) -> usize {
     }
 }
 
-/// Has every thread run `roll` when the thread is idle.
+/// Runs `roll` on every thread when the thread is idle.
 pub(in crate::pool) fn broadcast(
     threads: &Threads,
     inner: &Arc<PoolShared>,

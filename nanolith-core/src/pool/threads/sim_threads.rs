@@ -59,7 +59,7 @@ impl SimThreads {
         self.threads
     }
 
-    /// Has every thread run `call` with its number when the thread is idle.
+    /// Runs `call` on every thread, with its number, when the thread is idle.
     pub(in crate::pool) fn call_all(&self, call: impl Fn(usize) + Send + Sync + 'static) {
         let idle = {
             let mut state = self.shared.lock();
@@ -84,7 +84,7 @@ impl SimThreads {
         calls.into_iter().for_each(|call| unwind::ignore_panics(|| drop(call)));
     }
 
-    /// Has one of the threads run `job`: a random one of the idle threads. The threads stay until
+    /// Runs `job` on one of the threads: a random one of the idle threads. The threads stay until
     /// the job has ended.
     pub(in crate::pool) fn send(threads: &Arc<Self>, job: impl FnOnce() + Send + 'static) {
         let (shared, keep) = (&threads.shared, threads.clone());

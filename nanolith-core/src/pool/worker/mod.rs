@@ -28,7 +28,7 @@ use crate::{
 };
 use std::sync::{Arc, MutexGuard};
 
-/// What a worker did last.
+/// The last action of a worker.
 enum Last {
     Nothing,
     Call {
@@ -48,7 +48,7 @@ enum Last {
     Served,
 }
 
-/// What a worker does next.
+/// The next action of a worker.
 enum Next {
     Run(PoolItem),
     /// Run a call with a task limit or a share.
