@@ -260,7 +260,7 @@ fn call_of_a_cancelled_parent_is_not_completed() {
 fn unsupported_call_is_not_completed() {
     let (pool, (tell, reports)) = (pool(), channel());
     let job = Job::<HeldService>::new(HeldServiceTask::Add { x: 1, y: 2 }, move |outcome| {
-        assert!(tell.send(outcome.is_err()).is_ok())
+        assert!(tell.send(outcome.is_err()).is_ok());
     });
     pool.try_execute(job).expect("the pool takes it");
     assert_eq!(reports.recv(), Ok(true));
