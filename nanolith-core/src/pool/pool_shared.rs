@@ -223,7 +223,7 @@ impl PoolShared {
     /// the next worker that finishes its task, or continues after a wait, looks for work again. If
     /// every thread waits for this pool, one of these waits ends.
     pub(super) fn send_spare(&self, me: Arc<Self>) {
-        if self.spares.send(SpareJob::Work(me)).is_err() {
+        if self.spares.send(SpareJob::RunWorker(me)).is_err() {
             let mut core = self.lock();
             core.cancel_start();
             if core.is_stranded() {

@@ -1,8 +1,8 @@
 //! [`Schedule`]: the handle of a started schedule, which cancels, pauses and observes it.
 
 use super::{
-    interval::ScheduleEnd,
     schedule_shared::{Ends, ScheduleControl, with_state},
+    ticks::ScheduleEnd,
 };
 use crate::{
     context::wait::{self, Sealed, Wait},

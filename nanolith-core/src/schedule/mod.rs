@@ -30,19 +30,19 @@ mod cron;
 #[cfg(feature = "cron")]
 mod expression;
 mod handle;
-mod interval;
 #[cfg(feature = "cron")]
 mod occurrences;
 mod schedule_shared;
+mod ticks;
 
 #[cfg(feature = "cron")]
 pub use cron::{Cron, CronError, cron};
 pub use handle::{Closed, Schedule, ScheduleInfo};
-pub use interval::{MissedTick, ScheduleEnd};
+pub use ticks::{MissedTick, ScheduleEnd};
 
 use self::{
-    interval::{FixedInterval, NextTick, TickSource, Ticks},
     schedule_shared::{Handler, Outcome, Ran, Run, Running, ScheduleShared},
+    ticks::{FixedInterval, NextTick, TickSource, Ticks},
 };
 use crate::{
     error::CallError,

@@ -1,7 +1,7 @@
 //! [`ScheduleShared`]: a started schedule. It arms a timer for each tick, makes calls on the global
 //! pool, and passes their outcomes to the program's handler.
 
-use super::interval::{ScheduleEnd, Ticks};
+use super::ticks::{ScheduleEnd, Ticks};
 use crate::{
     error::CallError,
     pool::GlobalSpawner,

@@ -24,7 +24,7 @@ use std::{
 /// A job for a spare thread.
 pub(in crate::pool) enum SpareJob {
     /// Claims a permit and runs a worker.
-    Work(Arc<PoolShared>),
+    RunWorker(Arc<PoolShared>),
     /// Runs a claimed call for its waiter.
     RunCall(Arc<PoolShared>, CallRef<dyn ErasedCall>),
     /// Runs the closure of a broadcast on the spare thread of this number.
@@ -34,13 +34,13 @@ pub(in crate::pool) enum SpareJob {
 impl SpareJob {
     fn pool(&self) -> &Arc<PoolShared> {
         match self {
-            Self::Work(pool) | Self::RunCall(pool, _) | Self::Broadcast(pool, ..) => pool,
+            Self::RunWorker(pool) | Self::RunCall(pool, _) | Self::Broadcast(pool, ..) => pool,
         }
     }
 
     fn run(self) {
         match self {
-            Self::Work(pool) => pool.begin_spare(),
+            Self::RunWorker(pool) => pool.begin_spare(),
             Self::RunCall(pool, call) => pool.run_on_spare(call),
             Self::Broadcast(pool, roll, number) => pool.run_if_pending(&roll, ThreadKey::Spare(number)),
         }
