@@ -9,17 +9,17 @@
 //! file; many of them run at once on a pool. The sums are the state of [`Ledger`](ledger::Ledger),
 //! a service that alone owns them, so there is no lock.
 //!
-//! The [`Desk`] connects the two with a window of handles. So the number of files in progress is
-//! bounded, however large the tree is. Only the ledger grows with the tree, by a path and a digest
-//! for each file. A file that cannot be read is part of the report. So is a file that is gone, or
-//! is no longer a file, when the task opens it.
+//! The [`Dispatcher`] connects the two with a window of handles. So the number of files in progress
+//! is bounded, however large the tree is. Only the ledger grows with the tree, by a path and a
+//! digest for each file. A file that cannot be read is part of the report. So is a file that is
+//! gone, or is no longer a file, when the task opens it.
 
 #[path = "census/arguments.rs"]
 mod arguments;
 #[path = "census/count.rs"]
 mod count;
-#[path = "census/desk.rs"]
-mod desk;
+#[path = "census/dispatcher.rs"]
+mod dispatcher;
 #[path = "shared/file.rs"]
 mod file;
 #[path = "census/json.rs"]
@@ -34,7 +34,7 @@ mod walk;
 mod shared;
 
 use arguments::{Options, Wish};
-use desk::Desk;
+use dispatcher::Dispatcher;
 use ledger::{Ledger, Report, Unreadable};
 use nanolith::{pool::Concurrency, prelude::*};
 use std::{env, error::Error, fs, process::ExitCode};
@@ -65,14 +65,14 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 fn take(options: &Options) -> Result<Report, Box<dyn Error>> {
     let pool = Pool::builder().name("census").concurrency(Concurrency::X2).build()?;
     let ledger = Ledger::service().name("ledger").launch().wait()?;
-    let mut desk = Desk::new(&pool, &ledger);
+    let mut dispatcher = Dispatcher::new(&pool, &ledger);
     for found in walk::files(options) {
         match found {
-            Ok((path, links)) => desk.count(path, links)?,
-            Err(Unreadable { path, reason }) => desk.reject(path, reason)?,
+            Ok((path, links)) => dispatcher.count(path, links)?,
+            Err(Unreadable { path, reason }) => dispatcher.reject(path, reason)?,
         }
     }
-    desk.finish()?;
+    dispatcher.finish()?;
     let report = ledger.report().wait()?;
     ledger.close().wait()?;
     Ok(report)
