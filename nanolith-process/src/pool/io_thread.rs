@@ -2,18 +2,22 @@
 //! kills them.
 
 use super::{
-    child::{Child, Stage},
+    child::Child,
+    link::{Fault, Link, Stage},
     poller::{Interest, Ready},
-    pool_shared::{PoolShared, kill_reason, socket_token, stderr_token},
+    pool_shared::{PoolShared, finish, kill_reason, socket_token, stderr_token},
     running_task::{Answer, Outgoing},
     spawn,
 };
-use crate::exit::{ChildCrash, KillReason};
+use crate::{
+    exit::{ChildCrash, KillReason},
+    wire::Request,
+};
 use nanolith::executor::StopReason;
 use std::{
     io,
     sync::{Arc, PoisonError, atomic::Ordering},
-    task::Waker,
+    task::{Context, Waker},
     time::{Duration, Instant},
 };
 
@@ -57,9 +61,11 @@ impl PoolShared {
 
     /// Asks a child to end that runs no call and is not among the idle ones.
     pub(super) fn end(&self, child: &Child) {
-        child.link().stage = Stage::Ending;
+        let mut link = child.link();
+        (link.stage, link.since) = (Stage::Ending, Instant::now());
+        drop(link);
         child.ask_to_end();
-        self.look_at(child, Instant::now().checked_add(END_LIMIT));
+        self.look_at(child);
     }
 
     // ----- starting
@@ -82,7 +88,7 @@ impl PoolShared {
         let child = Arc::new(spawn::spawn(&self.config, id)?);
         self.poller.add(&child.socket, socket_token(id), Interest::Read)?;
         self.poller.add(&*child.stderr(), stderr_token(id), Interest::Read)?;
-        child.set_due(self.nanos(Instant::now() + self.config.start_timeout));
+        self.look_at(&child);
         self.children().add(child);
         Ok(())
     }
@@ -99,7 +105,7 @@ impl PoolShared {
         let returned = self.children().take_all_returned();
         let queued = std::iter::from_fn(|| self.queue.take()).filter_map(Outgoing::start);
         for started in returned.into_iter().chain(queued) {
-            super::pool_shared::finish(started.task, Answer::NotStarted(crash.clone()));
+            finish(started.task, Answer::NotStarted(crash.clone()));
         }
     }
 
@@ -115,7 +121,9 @@ impl PoolShared {
             return;
         }
         if ready.write && !child.flush() {
-            let _ = self.poller.modify(&child.socket, ready.token, Interest::Read);
+            let link = child.link();
+            let interest = if link.is_watched { Interest::Read } else { Interest::End };
+            let _ = self.poller.modify(&child.socket, ready.token, interest);
         }
         if ready.read {
             self.on_readable(&child);
@@ -125,25 +133,31 @@ impl PoolShared {
     /// Looks at the calls that are asked to stop.
     fn on_stops(&self) {
         let stops = std::mem::take(&mut *self.stops.lock().unwrap_or_else(PoisonError::into_inner));
-        for (id, call) in stops {
-            let Some(child) = self.children().get(id) else { continue };
-            let mut link = child.link();
-            if link.last_call < call {
+        for stop in stops {
+            let Some((child, call)) = stop.place() else { continue };
+            let Some(call) = call else {
                 // The thread that sends the call is not there yet.
-                drop(link);
-                self.stops.lock().unwrap_or_else(PoisonError::into_inner).push((id, call));
+                self.stops.lock().unwrap_or_else(PoisonError::into_inner).push(stop);
                 self.poller.notify();
                 continue;
+            };
+            let mut link = child.link();
+            let Some((running, has_begun)) = link.call(call) else { continue };
+            let Some(task) = &mut running.task else { continue };
+            let noop = &mut Context::from_waker(Waker::noop());
+            let reason = task.poll_stop(noop).unwrap_or(StopReason::Cancelled);
+            if has_begun {
+                if running.stop.is_none() {
+                    running.stop(&child, kill_reason(reason), self.config.grace);
+                }
+                drop(link);
+            } else {
+                let task = running.task.take();
+                drop(link);
+                child.request(Request::Stop(call));
+                task.into_iter().for_each(|task| finish(task, Answer::Stopped(reason)));
             }
-            let Stage::Busy(running) = &mut link.stage else { continue };
-            if running.call != call || running.stop.is_some() {
-                continue;
-            }
-            let noop = &mut std::task::Context::from_waker(Waker::noop());
-            let reason = running.task.poll_stop(noop).unwrap_or(StopReason::Cancelled);
-            let due = running.stop(&child, kill_reason(reason), self.config.grace);
-            drop(link);
-            self.look_at(&child, due);
+            self.look_at(&child);
         }
     }
 
@@ -168,51 +182,62 @@ impl PoolShared {
         let nanos = self.nanos(now);
         let due = self.children().all().into_iter().filter(|child| child.due() <= nanos);
         for child in due.collect::<Vec<_>>() {
-            let next = self.on_due(&child, now);
-            child.set_due(next.map_or(u64::MAX, |next| self.nanos(next)));
+            self.on_due(&child, now);
+            self.look_at(&child);
         }
     }
 
-    /// Does what is due, and returns when to look again.
-    fn on_due(&self, child: &Arc<Child>, now: Instant) -> Option<Instant> {
+    /// Returns when something may be due for a child.
+    pub(super) fn next_due(&self, link: &Link) -> Option<Instant> {
+        match link.stage {
+            Stage::Starting => link.since.checked_add(self.config.start_timeout),
+            Stage::Serving | Stage::Retiring => match link.first() {
+                None => link.since.checked_add(self.config.idle_timeout),
+                Some(running) => match running.stop {
+                    Some((_, kill_at)) => Some(kill_at).filter(|_| running.killed.is_none()),
+                    None => link.task_limit().into_iter().chain(link.revoke_at()).min(),
+                },
+            },
+            Stage::Ending => link.since.checked_add(END_LIMIT),
+        }
+    }
+
+    /// Does what is due.
+    fn on_due(&self, child: &Arc<Child>, now: Instant) {
         let mut link = child.link();
-        match &mut link.stage {
-            Stage::Starting { since } => {
-                let end = since.checked_add(self.config.start_timeout)?;
-                if now < end {
-                    return Some(end);
-                }
-                link.fault = Some(super::child::Fault::NotReady);
+        if self.next_due(&link).is_none_or(|due| now < due) {
+            return;
+        }
+        match link.stage {
+            Stage::Starting => {
+                link.fault = Some(Fault::NotReady);
+                link.since = now; // it is killed again if it is still there
                 child.kill();
-                None
             }
-            Stage::Idle { since } => {
-                let end = since.checked_add(self.config.idle_timeout)?;
+            Stage::Ending => {
+                link.since = now;
+                child.kill();
+            }
+            Stage::Serving | Stage::Retiring if link.is_idle() => {
+                link.since = now;
                 drop(link);
-                if now < end {
-                    return Some(end);
-                }
                 let mut children = self.children();
                 if children.len() > self.config.min_children && children.remove_idle(child.id) {
                     drop(children);
                     self.end(child);
-                    return now.checked_add(END_LIMIT);
                 }
-                now.checked_add(self.config.idle_timeout)
             }
-            Stage::Busy(running) => match (running.stop, running.limit) {
-                (Some((_, kill_at)), _) if now < kill_at => Some(kill_at),
-                (Some(_), _) => {
-                    running.kill(child, now);
-                    None
+            Stage::Serving | Stage::Retiring => {
+                let (is_late, last) = (link.task_limit().is_some_and(|limit| limit <= now), link.last_call);
+                let Some(running) = link.running() else { return };
+                match running.stop {
+                    Some(_) => running.kill(child, now),
+                    None if is_late => running.stop(child, KillReason::TaskTimeout, self.config.grace),
+                    None => {
+                        link.is_revoked = true;
+                        child.request(Request::Revoke(last));
+                    }
                 }
-                (None, Some(limit)) if now < limit => Some(limit),
-                (None, Some(_)) => running.stop(child, KillReason::TaskTimeout, self.config.grace),
-                (None, None) => None,
-            },
-            Stage::Ending => {
-                child.kill();
-                None
             }
         }
     }

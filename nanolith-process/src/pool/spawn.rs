@@ -3,6 +3,7 @@
 use super::{
     builder::{Config, Stdout},
     child::Child,
+    link::Link,
     stderr::StderrTail,
 };
 use crate::{
@@ -32,7 +33,6 @@ use std::{
 /// Starts a child. Its first frame says when it serves.
 pub(super) fn spawn(config: &Config, id: u64) -> io::Result<Child> {
     let (ours, theirs) = UnixStream::pair()?;
-    ours.set_nonblocking(true)?;
     let (lifeline_read, lifeline_write) = pipe_with(PipeFlags::CLOEXEC)?;
     ioctl_fionbio(&lifeline_write, true)?;
     let nonce = fastrand::u64(..);
@@ -46,8 +46,8 @@ pub(super) fn spawn(config: &Config, id: u64) -> io::Result<Child> {
     send_hello(&ours, &hello(config, nonce)?, &lifeline_read)?;
 
     let stderr = StderrTail::new(File::from(pipe), config.pass_stderr);
-    let calls_left = config.recycle_after.map_or(u64::MAX, |calls| calls + fastrand::u64(..=calls / 10));
-    Ok(Child::new(id, process, (ours, File::from(lifeline_write)), stderr, config.max_message, calls_left))
+    let link = Link::new(config);
+    Ok(Child::new(id, process, (ours, File::from(lifeline_write)), stderr, config.max_message, link))
 }
 
 /// No `pre_exec`: it would turn `posix_spawn` into `fork`, which takes long in a large process.
