@@ -138,7 +138,11 @@ fn failed<S: TaskSet>(reply: &Reply<S>, frame: &Frame) -> CallError {
             let place = place.as_ref().map(|(file, line)| (file.as_str(), *line));
             CallError::Panicked(Panic::remote(message, place), trace)
         }
-        Ok(Failure::Stopped) => CallError::Cancelled(trace),
+        // The child's clock may be ahead of the request to stop, of which this side has heard nothing.
+        Ok(Failure::Stopped) => match reply.stop_reason() {
+            Some(StopReason::Cancelled) => CallError::Cancelled(trace),
+            _ => CallError::TimedOut(trace),
+        },
         Ok(Failure::Hook(text)) => CallError::Hook(Arc::new(MessageError::remote(text)), trace),
         Ok(Failure::Message(text) | Failure::Other(text)) => {
             CallError::Rejected(LAYER, trace.caused_by(MessageError::remote(text)))
