@@ -3,11 +3,12 @@
 
 use super::runner::Stops;
 use crate::wire::{STOP_LEN, stopped_call};
-use rustix::process::{Signal, getpid, kill_process};
+use rustix::process::{Signal, getpid, kill_process, kill_process_group};
 use std::{
     fs::File,
     io::{self, Read},
     os::fd::OwnedFd,
+    process,
     sync::Arc,
     thread,
 };
@@ -20,8 +21,16 @@ pub(super) fn watch(lifeline: OwnedFd, stops: Arc<Stops>) -> io::Result<()> {
         while lifeline.read_exact(&mut request).is_ok() {
             stops.stop(stopped_call(request));
         }
-        // Destructors and exit handlers may block, so none of them runs.
-        let _ = kill_process(getpid(), Signal::KILL);
+        die_with_parent()
     };
     thread::Builder::new().name("nanolith-lifeline".into()).spawn(watch).map(drop)
+}
+
+/// Ends this process, because its parent has ended. The processes that its tasks have started die
+/// too, unless they left the group that this process leads.
+pub(super) fn die_with_parent() -> ! {
+    let _ = kill_process_group(getpid(), Signal::KILL);
+    let _ = kill_process(getpid(), Signal::KILL); // in case a task has changed the group
+    // Destructors and exit handlers may block, so none of them runs.
+    process::abort()
 }

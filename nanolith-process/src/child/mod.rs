@@ -11,22 +11,30 @@ use crate::{
     served::ServedSet,
     wire::{self, CallHead, Fill, FrameReader, Kind, Ready},
 };
-use connection::Connection;
-use std::{error::Error, io::Write, process};
+use connection::Greeting;
+use std::{
+    error::Error,
+    io::{self, Write},
+    os::unix::net::UnixStream,
+    process,
+};
 
-/// Serves calls until the parent closes the connection. Then the process exits with code 0.
+/// Serves calls until the parent asks this process to end. Then it exits with code 0.
 pub(crate) fn serve(sets: &[ServedSet], nonce: u64, on_start: Option<fn()>) -> ! {
-    match run(sets, nonce, on_start) {
-        Ok(()) => process::exit(0),
-        Err(error) => {
-            eprintln!("a child process of nanolith cannot serve: {error}");
-            process::exit(1)
-        }
-    }
+    // The end of the socket is the end of this process for the parent, which then kills what is left.
+    // So the socket stays open until the error is printed and the exit handlers have run.
+    let socket = connection::take_socket();
+    let served = match &socket {
+        Ok(socket) => run(socket, sets, nonce, on_start),
+        Err(error) => Err(error.to_string().into()),
+    };
+    let Err(error) = served else { process::exit(0) };
+    let _ = writeln!(io::stderr(), "a child process of nanolith cannot serve: {error}"); // the parent may be gone
+    process::exit(1)
 }
 
-fn run(sets: &[ServedSet], nonce: u64, on_start: Option<fn()>) -> Result<(), Box<dyn Error>> {
-    let Connection { mut socket, lifeline, hello } = connection::take_over(nonce)?;
+fn run(mut socket: &UnixStream, sets: &[ServedSet], nonce: u64, on_start: Option<fn()>) -> Result<(), Box<dyn Error>> {
+    let Greeting { lifeline, hello } = connection::receive_greeting(socket, nonce)?;
     connection::apply_limits(&hello)?;
     let runner = Runner::new(hello.max_message);
     lifeline::watch(lifeline, runner.stops())?;
@@ -39,8 +47,11 @@ fn run(sets: &[ServedSet], nonce: u64, on_start: Option<fn()>) -> Result<(), Box
     socket.write_all(&answer)?;
 
     let mut reader = FrameReader::new(hello.max_message);
-    while reader.fill(&socket)? != Fill::End {
+    while matches!(reader.fill(socket), Ok(Fill::Some)) {
         while let Some(frame) = reader.next()? {
+            if frame.kind == Kind::END {
+                return Ok(());
+            }
             let (head, task) = CallHead::split(frame.body()).ok_or("a call has no head")?;
             let set = sets.get(usize::from(head.set)).ok_or("a call is of a set that is not served")?;
             runner.begin(frame.id);
@@ -48,8 +59,10 @@ fn run(sets: &[ServedSet], nonce: u64, on_start: Option<fn()>) -> Result<(), Box
             let kind = (set.run)(&runner, head, task, &mut answer);
             runner.end();
             wire::finish_frame(&mut answer, kind, frame.id);
-            socket.write_all(&answer)?;
+            if socket.write_all(&answer).is_err() {
+                lifeline::die_with_parent();
+            }
         }
     }
-    Ok(())
+    lifeline::die_with_parent()
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     exit::KillReason,
-    wire::{self, Fill, Frame, FrameReader},
+    wire::{self, Fill, Frame, FrameReader, Kind},
 };
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::{
@@ -30,7 +30,8 @@ pub(super) struct Child {
     pub(super) socket: UnixStream,
     lifeline: File,
     link: Mutex<Link>,
-    process: Mutex<process::Child>,
+    /// `None` once it is reaped: from then on its id may name another process.
+    process: Mutex<Option<process::Child>>,
     pub(super) stderr: Mutex<StderrTail>,
     /// When the pool's thread looks at the child next, in nanoseconds of the pool's clock.
     due: AtomicU64,
@@ -127,7 +128,7 @@ impl Child {
             socket,
             lifeline,
             link: Mutex::new(link),
-            process: Mutex::new(process),
+            process: Mutex::new(Some(process)),
             stderr: Mutex::new(stderr),
             due: AtomicU64::new(u64::MAX),
         }
@@ -202,29 +203,42 @@ impl Child {
         let _ = (&self.lifeline).write(&wire::stop_request(call));
     }
 
-    /// Asks an idle child to end: it exits when it reads the end of the socket.
+    /// Asks an idle child to end.
     pub(super) fn ask_to_end(&self) {
+        let mut frame = wire::start_frame();
+        wire::finish_frame(&mut frame, Kind::END, 0);
+        write(&self.socket, &frame); // the child has read all else, so there is room
         let _ = self.socket.shutdown(Shutdown::Write);
     }
 
-    /// Kills the child, and the processes that it started and that stayed in its group. The child is
-    /// a zombie until [`Child::reap`], so its id names no other process.
+    /// Kills the child, and the processes that it started and that stayed in its group.
     pub(super) fn kill(&self) {
-        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
-        if let Some(pid) = pid {
-            let _ = kill_process_group(pid, Signal::KILL); // it may be gone
+        if self.process().is_some() {
+            self.kill_group();
         }
     }
 
-    /// Kills what is left of the child, and returns how it ended. A process that had begun to exit
-    /// keeps its status.
-    pub(super) fn reap(&self) -> Option<ExitStatus> {
-        let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Ok(Some(status)) = process.try_wait() {
-            return Some(status);
+    /// Kills the group of the child. The child is not reaped, so its id names no other group.
+    fn kill_group(&self) {
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            let _ = kill_process_group(pid, Signal::KILL); // all of it may be zombies
         }
-        self.kill();
-        process.wait().ok()
+    }
+
+    /// Kills what is left of the child and of its group, and returns how the child ended. A process
+    /// that had begun to exit keeps its status.
+    pub(super) fn reap(&self) -> Option<ExitStatus> {
+        let mut process = self.process();
+        let child = process.as_mut()?;
+        self.kill_group();
+        let status = child.wait().ok();
+        *process = None;
+        status
+    }
+
+    fn process(&self) -> MutexGuard<'_, Option<process::Child>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes what the child did at its end, why it is at fault, and whether it had not read all that
@@ -240,6 +254,13 @@ impl Child {
         let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.pid)).ok()?;
         let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
         Some(pages * u64::try_from(rustix::param::page_size()).ok()?)
+    }
+}
+
+impl Drop for Child {
+    /// A child whose start failed half-way leaves no process behind.
+    fn drop(&mut self) {
+        self.reap();
     }
 }
 

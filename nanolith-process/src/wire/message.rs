@@ -17,6 +17,9 @@ impl Kind {
     pub(crate) const OUTPUT: u8 = 4;
     /// A call that ended without an output: [`Failure`].
     pub(crate) const FAILED: u8 = 5;
+    /// The parent's last frame, which is empty: the child ends in order. A socket that closes without
+    /// it is the end of the parent.
+    pub(crate) const END: u8 = 6;
 }
 
 /// What a child learns before it serves.
