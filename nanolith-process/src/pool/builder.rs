@@ -124,10 +124,11 @@ impl ProcessPoolBuilder {
         self
     }
 
-    /// Sets after how many children that failed to start, without one that started between them, the
-    /// pool gives up: at least 1. The default is 5. Between the attempts, the pool waits for 10 ms,
-    /// then twice as long each time, at most a second. A pool that has given up is closed: each of
-    /// its calls ends as [`CallError::NotStarted`](nanolith::CallError::NotStarted).
+    /// Sets after how many children that failed to start, without one that answered a call between
+    /// them, the pool gives up: at least 1. The default is 5. A child that dies idle, before its first
+    /// call, counts too. Between the attempts, the pool waits for 10 ms, then twice as long each
+    /// time, at most a second. A pool that has given up is closed: each of its calls ends as
+    /// [`CallError::NotStarted`](nanolith::CallError::NotStarted).
     pub fn max_start_failures(mut self, failures: u32) -> Self {
         self.config.max_start_failures = failures;
         self

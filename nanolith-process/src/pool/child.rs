@@ -43,8 +43,10 @@ pub(super) struct Link {
     /// Bytes that the socket did not take yet.
     unsent: Vec<u8>,
     pub(super) stage: Stage,
-    /// The number of the latest call that was sent.
+    /// The number of the latest call that was sent, or was to be sent.
     pub(super) last_call: u64,
+    /// Whether the child has answered a call.
+    pub(super) has_answered: bool,
     /// The number of calls after which the child is replaced.
     pub(super) calls_left: u64,
     /// Why the child is to be reported as broken, rather than by its exit.
@@ -119,6 +121,7 @@ impl Child {
             unsent: Vec::new(),
             stage: Stage::Starting { since: Instant::now() },
             last_call: 0,
+            has_answered: false,
             calls_left,
             fault: None,
         };
@@ -142,27 +145,42 @@ impl Child {
         self.stderr.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    // ORDERING: Relaxed. The pool's thread reads it after it was notified, or looks once in vain.
+    // ORDERING: SeqCst, see `PoolShared::look_at`.
     pub(super) fn due(&self) -> u64 {
-        self.due.load(Ordering::Relaxed)
+        self.due.load(Ordering::SeqCst)
     }
 
-    pub(super) fn set_due(&self, due: u64) {
-        self.due.store(due, Ordering::Relaxed);
+    /// Makes the pool's thread look at `due` or before. Only the pool's thread sets a later moment, by
+    /// [`clear_due`](Self::clear_due). So two threads that ask for a look do not undo each other.
+    pub(super) fn look_by(&self, due: u64) {
+        self.due.fetch_min(due, Ordering::SeqCst);
+    }
+
+    /// Forgets the moment. The pool's thread then looks at the state under its lock, and asks for the
+    /// next look. A state that changes after that look is followed by another `look_by`.
+    pub(super) fn clear_due(&self) {
+        self.due.store(u64::MAX, Ordering::SeqCst);
     }
 
     /// Sends a call to an idle child. Returns whether bytes are left for a moment at which the
     /// socket takes them.
-    pub(super) fn send(&self, started: Started, call: u64, limit: Option<Instant>) -> bool {
+    ///
+    /// # Errors
+    ///
+    /// Returns the call if the child died or was killed since it was taken from the idle ones.
+    pub(super) fn send(&self, started: Started, call: u64, limit: Option<Instant>) -> Result<bool, Started> {
         let mut link = self.link();
+        link.last_call = call;
+        if !matches!(link.stage, Stage::Idle { .. }) {
+            return Err(started);
+        }
         let Started { frame, set, task, moves } = started;
         let sent = write(&self.socket, &frame);
         link.unsent.extend_from_slice(&frame[sent..]);
         let since = Instant::now();
         let running = Running { call, task, frame, set, moves, since, limit, stop: None, killed: None };
-        link.last_call = call;
         link.stage = Stage::Busy(Box::new(running));
-        !link.unsent.is_empty()
+        Ok(!link.unsent.is_empty())
     }
 
     /// Sends more of what is left. Returns whether bytes are left still.

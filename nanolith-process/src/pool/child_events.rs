@@ -79,7 +79,11 @@ impl PoolShared {
                 };
                 link.calls_left -= 1;
                 let calls_left = link.calls_left;
+                let is_first = !std::mem::replace(&mut link.has_answered, true);
                 drop(link);
+                if is_first {
+                    self.children().on_first_answer();
+                }
                 if running.killed.is_some() || calls_left == 0 || self.is_too_large(child) {
                     self.children().figures.recycled += u64::from(running.killed.is_none());
                     self.end(child);
@@ -109,6 +113,7 @@ impl PoolShared {
             self.poller.remove(&*stderr);
             stderr.text()
         };
+        let has_answered = child.link().has_answered;
         let (stage, fault, is_unread) = child.take_end(end);
         let crash = ChildCrash::exited(child.pid, status, stderr);
         let crash = match fault {
@@ -120,7 +125,12 @@ impl PoolShared {
         self.children().remove(child.id, matches!(stage, Stage::Starting { .. }));
         match stage {
             Stage::Starting { .. } => self.on_start_failure(crash),
-            Stage::Idle { .. } => self.children().figures.crashed += 1,
+            Stage::Idle { .. } => {
+                self.children().figures.crashed += 1;
+                if !has_answered {
+                    self.on_start_failure(crash); // else one that dies at once is started for ever
+                }
+            }
             Stage::Ending => {}
             Stage::Busy(running) => self.on_lost_call(*running, child, crash, is_unread),
         }
@@ -137,8 +147,7 @@ impl PoolShared {
                 Answer::Killed(Kill::new(child.pid, reason, at.duration_since(since)))
             }
             _ if is_unread && moves < MAX_MOVES => {
-                self.children().return_call(Started { frame, set, task, moves: moves + 1 });
-                return;
+                return self.give_back(Started { frame, set, task, moves: moves + 1 });
             }
             _ => {
                 self.children().figures.crashed += 1;

@@ -9,7 +9,6 @@ use super::{
     spawn,
 };
 use crate::exit::{ChildCrash, KillReason};
-use nanolith::executor::StopReason;
 use std::{
     io,
     sync::{Arc, PoisonError, atomic::Ordering},
@@ -82,7 +81,7 @@ impl PoolShared {
         let child = Arc::new(spawn::spawn(&self.config, id)?);
         self.poller.add(&child.socket, socket_token(id), Interest::Read)?;
         self.poller.add(&*child.stderr(), stderr_token(id), Interest::Read)?;
-        child.set_due(self.nanos(Instant::now() + self.config.start_timeout));
+        self.look_at(&child, Instant::now().checked_add(self.config.start_timeout));
         self.children().add(child);
         Ok(())
     }
@@ -123,7 +122,7 @@ impl PoolShared {
     }
 
     /// Looks at the calls that are asked to stop.
-    fn on_stops(&self) {
+    fn on_stops(self: &Arc<Self>) {
         let stops = std::mem::take(&mut *self.stops.lock().unwrap_or_else(PoisonError::into_inner));
         for (id, call) in stops {
             let Some(child) = self.children().get(id) else { continue };
@@ -139,8 +138,8 @@ impl PoolShared {
             if running.call != call || running.stop.is_some() {
                 continue;
             }
-            let noop = &mut std::task::Context::from_waker(Waker::noop());
-            let reason = running.task.poll_stop(noop).unwrap_or(StopReason::Cancelled);
+            // A wait for a stop may be woken without one.
+            let Some(reason) = self.poll_stop(&mut *running.task, id, call) else { continue };
             let due = running.stop(&child, kill_reason(reason), self.config.grace);
             drop(link);
             self.look_at(&child, due);
@@ -168,8 +167,9 @@ impl PoolShared {
         let nanos = self.nanos(now);
         let due = self.children().all().into_iter().filter(|child| child.due() <= nanos);
         for child in due.collect::<Vec<_>>() {
+            child.clear_due();
             let next = self.on_due(&child, now);
-            child.set_due(next.map_or(u64::MAX, |next| self.nanos(next)));
+            self.look_at(&child, next);
         }
     }
 

@@ -73,10 +73,10 @@ impl PoolShared {
         Duration::from_nanos(due).saturating_sub(self.start.elapsed())
     }
 
-    /// Makes the pool's thread look at the child at `due`.
+    /// Makes the pool's thread look at the child at `due` or before.
     pub(super) fn look_at(&self, child: &Child, due: Option<Instant>) {
-        let due = due.map_or(u64::MAX, |due| self.nanos(due));
-        child.set_due(due);
+        let Some(due) = due.map(|due| self.nanos(due)) else { return };
+        child.look_by(due);
         // ORDERING: SeqCst, pairs with the store before the thread reads the moments of all children:
         // the thread sees this moment, or this sees the thread's.
         if due < self.next_look.load(Ordering::SeqCst) {
@@ -106,6 +106,11 @@ impl PoolShared {
                 None => {
                     self.children().put_idle(child);
                     if !self.has_work() {
+                        // ORDERING: Acquire, pairs with the Release in `close`. If the pool's thread saw
+                        // that the pool closes, and missed the child, the lock makes this see it too.
+                        if self.is_closing.load(Ordering::Acquire) {
+                            self.poller.notify(); // the pool's thread ends the child
+                        }
                         return;
                     }
                 }
@@ -133,16 +138,39 @@ impl PoolShared {
         let limit = self.config.task_timeout.and_then(|limit| now.checked_add(limit));
         let end = [limit, started.task.deadline()].into_iter().flatten().min();
         started.address(call, end.map(|end| end.saturating_duration_since(now)));
-        let waker = Waker::from(Arc::new(StopWaker { pool: Arc::downgrade(self), child: child.id, call }));
-        if let Some(reason) = started.task.poll_stop(&mut Context::from_waker(&waker)) {
+        if let Some(reason) = self.poll_stop(&mut *started.task, child.id, call) {
+            child.link().last_call = call; // else the pool's thread would wait for it
             self.children().put_idle(child.clone());
             finish(started.task, Answer::Stopped(reason));
             return;
         }
-        if child.send(started, call, limit) {
-            let _ = self.poller.modify(&child.socket, socket_token(child.id), Interest::ReadWrite);
+        match child.send(started, call, limit) {
+            Ok(false) => {}
+            Ok(true) => {
+                let _ = self.poller.modify(&child.socket, socket_token(child.id), Interest::ReadWrite);
+            }
+            Err(started) => return self.give_back(started),
         }
         self.look_at(child, limit);
+    }
+
+    /// Returns why the task of a call is asked to stop. Otherwise the pool's thread looks when it is.
+    pub(super) fn poll_stop(self: &Arc<Self>, task: &mut dyn RunningTask, child: u64, call: u64) -> Option<StopReason> {
+        let waker = Waker::from(Arc::new(StopWaker { pool: Arc::downgrade(self), child, call }));
+        task.poll_stop(&mut Context::from_waker(&waker))
+    }
+
+    /// Lets another child run a call that no child has read, if the pool still runs calls.
+    pub(super) fn give_back(&self, started: Started) {
+        let answer = {
+            let mut children = self.children();
+            match &children.failed {
+                Some(crash) => Answer::NotStarted(crash.clone()),
+                None if children.is_terminated => Answer::Stopped(StopReason::Cancelled),
+                None => return children.return_call(started),
+            }
+        };
+        finish(started.task, answer);
     }
 
     /// Makes a child available that runs no call.
@@ -173,7 +201,12 @@ impl PoolShared {
 impl PoolShared {
     /// Kills all children. The calls that they run end as killed.
     pub(super) fn kill_all(&self) {
-        let children = self.children().all();
+        let (children, returned) = {
+            let mut children = self.children();
+            children.is_terminated = true;
+            (children.all(), children.take_all_returned())
+        };
+        returned.into_iter().for_each(|started| finish(started.task, Answer::Stopped(StopReason::Cancelled)));
         for child in children {
             let mut link = child.link();
             match &mut link.stage {
@@ -182,10 +215,11 @@ impl PoolShared {
                     running.stop = Some((KillReason::Terminated, now));
                     running.kill(&child, now);
                 }
-                stage => {
-                    *stage = Stage::Ending;
+                Stage::Idle { .. } => {
+                    link.stage = Stage::Ending;
                     child.kill();
                 }
+                Stage::Starting { .. } | Stage::Ending => child.kill(),
             }
         }
     }
