@@ -57,7 +57,7 @@ fn start<S: ProcessSet>(job: QueuedJob<Outgoing>) -> Option<Started> {
     let stop = job.reply.stop_signal();
     let Outgoing { frame, set, .. } = job.item;
     drop(job.task); // it is in the frame
-    let task = Box::new(TypedTask { reply: job.reply, stop, _guard: job.guard });
+    let task = Box::new(TypedTask { reply: job.reply, stop, guard: job.guard });
     Some(Started { frame, set, task, moves: 0 })
 }
 
@@ -95,12 +95,12 @@ pub(super) trait RunningTask: Send {
 struct TypedTask<S: TaskSet> {
     reply: Reply<S>,
     stop: StopSignal<S>,
-    _guard: RunGuard<Outgoing>,
+    guard: RunGuard<Outgoing>,
 }
 
 impl<S: ProcessSet> RunningTask for TypedTask<S> {
     fn finish(self: Box<Self>, answer: Answer) {
-        let Self { reply, stop, _guard } = *self;
+        let Self { reply, stop, guard } = *self;
         drop(stop);
         let outcome = match answer {
             Answer::Frame(frame) if frame.kind == Kind::OUTPUT => match wire::decode::<S::Output>(frame.body()) {
@@ -114,6 +114,7 @@ impl<S: ProcessSet> RunningTask for TypedTask<S> {
             Answer::Stopped(_) => Err(CallError::TimedOut(reply.trace())),
             Answer::NotStarted(crash) => Err(CallError::NotStarted(crash, reply.trace())),
         };
+        drop(guard); // a caller that has the outcome finds the call counted
         reply.complete(outcome);
     }
 
