@@ -232,7 +232,9 @@ impl ProcessPoolBuilder {
     }
 
     /// Sets whether the standard error of children is passed on to that of this process. The default
-    /// is true. Either way the last lines are in the errors of calls.
+    /// is true. Either way the last lines are in the errors of calls. If the standard error of this
+    /// process takes nothing, because the reader of a pipe does not read, up to 1 MiB waits, and the
+    /// rest is dropped.
     pub fn pass_stderr(mut self, passes: bool) -> Self {
         self.config.pass_stderr = passes;
         self

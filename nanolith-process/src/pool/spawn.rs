@@ -50,8 +50,11 @@ pub(super) fn spawn(config: &Config, id: u64) -> io::Result<Child> {
     let calls_left = config.recycle_after.map_or(u64::MAX, |calls| calls + fastrand::u64(..=calls / 10));
     let child = Child::new(id, process, (ours, File::from(lifeline_write)), stderr, config.max_message, calls_left);
     // From here on an error drops the child, which ends the process.
-    send_hello(&child.socket, &hello(config, nonce)?, &lifeline_read)?;
-    Ok(child)
+    match send_hello(&child.socket, &hello(config, nonce)?, &lifeline_read) {
+        // The child has died already. The end of the socket leads to its exit status.
+        Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => Ok(child),
+        sent => sent.map(|()| child),
+    }
 }
 
 /// No `pre_exec`: it would turn `posix_spawn` into `fork`, which takes long in a large process.
