@@ -14,7 +14,7 @@ use std::{
     fs::File,
     io::{self, Write},
     net::Shutdown,
-    os::unix::net::UnixStream,
+    os::{fd::OwnedFd, unix::net::UnixStream},
     process::{self, ExitStatus},
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -32,6 +32,9 @@ pub(super) struct Child {
     link: Mutex<Link>,
     /// `None` once it is reaped: from then on its id may name another process.
     process: Mutex<Option<process::Child>>,
+    /// Becomes readable when the process has ended: another process may hold the socket open. `None`
+    /// where the system has no such descriptor.
+    pub(super) exit: Option<OwnedFd>,
     pub(super) stderr: Mutex<StderrTail>,
     /// When the pool's thread looks at the child next, in nanoseconds of the pool's clock.
     due: AtomicU64,
@@ -45,6 +48,8 @@ pub(super) struct Link {
     pub(super) stage: Stage,
     /// The number of the latest call that was sent, or was to be sent.
     pub(super) last_call: u64,
+    /// Whether the process has ended, so that it runs no further call.
+    pub(super) is_dead: bool,
     /// Whether the child has answered a call.
     pub(super) has_answered: bool,
     /// The number of calls after which the child is replaced.
@@ -96,6 +101,8 @@ pub(super) struct Running {
 pub(super) struct Received {
     pub(super) frames: Vec<Frame>,
     pub(super) end: Option<End>,
+    /// Whether more may be there: not all was read, and what was read is no fault.
+    pub(super) has_more: bool,
 }
 
 /// How a connection ended.
@@ -121,6 +128,7 @@ impl Child {
             unsent: Vec::new(),
             stage: Stage::Starting { since: Instant::now() },
             last_call: 0,
+            is_dead: false,
             has_answered: false,
             calls_left,
             fault: None,
@@ -128,6 +136,7 @@ impl Child {
         Self {
             id,
             pid: process.id(),
+            exit: exit_descriptor(process.id()),
             socket,
             lifeline,
             link: Mutex::new(link),
@@ -171,7 +180,7 @@ impl Child {
     pub(super) fn send(&self, started: Started, call: u64, limit: Option<Instant>) -> Result<bool, Started> {
         let mut link = self.link();
         link.last_call = call;
-        if !matches!(link.stage, Stage::Idle { .. }) {
+        if link.is_dead || !matches!(link.stage, Stage::Idle { .. }) {
             return Err(started);
         }
         let Started { frame, set, task, moves } = started;
@@ -194,10 +203,11 @@ impl Child {
     /// Reads once from the socket.
     pub(super) fn receive(&self) -> Received {
         let mut link = self.link();
-        let end = match link.reader.fill(&self.socket) {
-            Ok(Fill::Some | Fill::Nothing) => None,
-            Ok(Fill::End) => Some(End::Closed),
-            Err(_) => Some(End::Unread), // `ECONNRESET`, which Linux reports for unread bytes
+        let (end, mut has_more) = match link.reader.fill(&self.socket) {
+            Ok(Fill::Some) => (None, true),
+            Ok(Fill::Nothing) => (None, false),
+            Ok(Fill::End) => (Some(End::Closed), false),
+            Err(_) => (Some(End::Unread), false), // `ECONNRESET`, which Linux reports for unread bytes
         };
         let mut frames = Vec::new();
         loop {
@@ -208,11 +218,12 @@ impl Child {
                     link.fault = Some(Fault::Malformed(error.to_string()));
                     drop(link);
                     self.kill();
+                    has_more = false;
                     break;
                 }
             }
         }
-        Received { frames, end }
+        Received { frames, end, has_more }
     }
 
     /// Asks the task of a call to stop.
@@ -280,6 +291,18 @@ impl Drop for Child {
     fn drop(&mut self) {
         self.reap();
     }
+}
+
+/// Returns a descriptor that becomes readable when the process has ended.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn exit_descriptor(pid: u32) -> Option<OwnedFd> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
+    rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok() // since Linux 5.3
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn exit_descriptor(_: u32) -> Option<OwnedFd> {
+    None
 }
 
 /// Writes as much as the socket takes. Returns the number of bytes. The end of the connection shows

@@ -58,6 +58,18 @@ impl PoolShared {
         }
     }
 
+    /// Ends a child whose process has ended, after what it has sent.
+    pub(super) fn on_exit(self: &Arc<Self>, child: &Arc<Child>) {
+        child.link().is_dead = true;
+        loop {
+            let received = child.receive();
+            received.frames.into_iter().for_each(|frame| self.on_frame(child, frame));
+            if !received.has_more {
+                return self.on_end(child, received.end.unwrap_or(End::Closed));
+            }
+        }
+    }
+
     fn on_frame(self: &Arc<Self>, child: &Arc<Child>, frame: Frame) {
         let mut link = child.link();
         match &link.stage {
@@ -79,13 +91,14 @@ impl PoolShared {
                 };
                 link.calls_left -= 1;
                 let calls_left = link.calls_left;
+                let is_dead = link.is_dead;
                 let is_first = !std::mem::replace(&mut link.has_answered, true);
                 drop(link);
                 if is_first {
                     self.children().on_first_answer();
                 }
-                if running.killed.is_some() || calls_left == 0 || self.is_too_large(child) {
-                    self.children().figures.recycled += u64::from(running.killed.is_none());
+                if running.killed.is_some() || is_dead || calls_left == 0 || self.is_too_large(child) {
+                    self.children().figures.recycled += u64::from(running.killed.is_none() && !is_dead);
                     self.end(child);
                 } else {
                     self.free(child);
@@ -106,6 +119,7 @@ impl PoolShared {
 
     fn on_end(self: &Arc<Self>, child: &Arc<Child>, end: End) {
         self.poller.remove(&child.socket);
+        child.exit.iter().for_each(|exit| self.poller.remove(exit));
         let status = child.reap();
         let stderr = {
             let mut stderr = child.stderr();

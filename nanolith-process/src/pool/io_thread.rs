@@ -4,7 +4,7 @@
 use super::{
     child::{Child, Stage},
     poller::{Interest, Ready},
-    pool_shared::{PoolShared, kill_reason, socket_token, stderr_token},
+    pool_shared::{PoolShared, child_of, exit_token, kill_reason, socket_token, stderr_token},
     running_task::{Answer, Outgoing},
     spawn,
 };
@@ -81,6 +81,9 @@ impl PoolShared {
         let child = Arc::new(spawn::spawn(&self.config, id)?);
         self.poller.add(&child.socket, socket_token(id), Interest::Read)?;
         self.poller.add(&*child.stderr(), stderr_token(id), Interest::Read)?;
+        if let Some(exit) = &child.exit {
+            self.poller.add(exit, exit_token(id), Interest::Read)?;
+        }
         self.look_at(&child, Instant::now().checked_add(self.config.start_timeout));
         self.children().add(child);
         Ok(())
@@ -105,12 +108,16 @@ impl PoolShared {
     // ----- what is ready
 
     fn on_ready(self: &Arc<Self>, ready: Ready) {
-        let Some(child) = self.children().get(ready.token >> 1) else { return };
+        let Some(child) = self.children().get(child_of(ready.token)) else { return };
         if ready.token == stderr_token(child.id) {
             let mut stderr = child.stderr();
             if !stderr.read() {
                 self.poller.remove(&*stderr);
             }
+            return;
+        }
+        if ready.token == exit_token(child.id) {
+            self.on_exit(&child);
             return;
         }
         if ready.write && !child.flush() {

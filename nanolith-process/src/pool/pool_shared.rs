@@ -259,10 +259,20 @@ impl Wake for StopWaker {
 
 /// The token of a child's socket at the poller.
 pub(super) fn socket_token(child: u64) -> u64 {
-    child << 1
+    child << 2
 }
 
 /// The token of a child's standard error at the poller.
 pub(super) fn stderr_token(child: u64) -> u64 {
-    child << 1 | 1
+    child << 2 | 1
+}
+
+/// The token of a child's exit at the poller.
+pub(super) fn exit_token(child: u64) -> u64 {
+    child << 2 | 2
+}
+
+/// Returns the child of a token.
+pub(super) fn child_of(token: u64) -> u64 {
+    token >> 2
 }
