@@ -4,11 +4,58 @@ use crate::{
     child,
     served::{self, ServedSets},
 };
-use std::{env, sync::OnceLock};
+use std::{
+    env, fmt,
+    fs::File,
+    io,
+    os::{fd::AsFd, unix::fs::MetadataExt},
+    sync::OnceLock,
+};
 
-/// The environment variable by which a process knows that it is a child: the id of its parent and a
-/// number that the parent repeats over the socket.
+/// The environment variable by which a process knows that it is a child: an [`Invitation`].
 pub(crate) const VARIABLE: &str = "NANOLITH_PROCESS";
+
+/// What a parent puts into the environment of a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Invitation {
+    /// The id of the parent.
+    pub(crate) parent: u32,
+    /// The number that the parent repeats over the socket.
+    pub(crate) nonce: u64,
+    /// The inode of the socket that is the child's standard input.
+    pub(crate) socket: u64,
+}
+
+impl Invitation {
+    fn parse(text: &str) -> Option<Self> {
+        let (parent, rest) = text.split_once(':')?;
+        let (nonce, socket) = rest.split_once(':')?;
+        Some(Self { parent: parent.parse().ok()?, nonce: nonce.parse().ok()?, socket: socket.parse().ok()? })
+    }
+
+    /// Returns whether it is for this process.
+    ///
+    /// A process that a child starts inherits the variable, but has another parent and another
+    /// standard input. An orphan, whose parent died meanwhile, is still a child: it must not run as
+    /// the program. Its standard input shows it.
+    fn is_ours(self) -> bool {
+        let is_child =
+            rustix::process::getppid().is_some_and(|pid| pid.as_raw_nonzero().get().unsigned_abs() == self.parent);
+        is_child || standard_input().is_ok_and(|inode| inode == self.socket)
+    }
+}
+
+impl fmt::Display for Invitation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.parent, self.nonce, self.socket)
+    }
+}
+
+/// Returns the inode of this process's standard input.
+fn standard_input() -> io::Result<u64> {
+    let stdin = io::stdin().as_fd().try_clone_to_owned()?;
+    Ok(File::from(stdin).metadata()?.ino())
+}
 
 /// What this process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,18 +76,10 @@ pub fn role() -> Role {
     if invitation().is_some() { Role::Child } else { Role::Parent }
 }
 
-/// Returns the number that the parent will repeat, if this process is a child.
-///
-/// A process that a child starts inherits the variable, but has another parent.
-fn invitation() -> Option<u64> {
-    static INVITATION: OnceLock<Option<u64>> = OnceLock::new();
-    *INVITATION.get_or_init(|| {
-        let value = env::var(VARIABLE).ok()?;
-        let (parent, nonce) = value.split_once(':')?;
-        let parent: i32 = parent.parse().ok()?;
-        let is_ours = rustix::process::getppid().is_some_and(|pid| pid.as_raw_nonzero().get() == parent);
-        if is_ours { nonce.parse().ok() } else { None }
-    })
+/// Returns the invitation to serve, if this process is a child.
+fn invitation() -> Option<Invitation> {
+    static INVITATION: OnceLock<Option<Invitation>> = OnceLock::new();
+    *INVITATION.get_or_init(|| Invitation::parse(&env::var(VARIABLE).ok()?).filter(|found| found.is_ours()))
 }
 
 /// Begins the set-up of a program that has child processes. [`Init::serve`] ends it.
@@ -68,7 +107,7 @@ impl Init {
     /// It should be the first statement of `main`. What comes before it runs in each child too.
     pub fn serve<T: ServedSets>(self) {
         let sets = served::register::<T>();
-        if let Some(nonce) = invitation() {
+        if let Some(Invitation { nonce, .. }) = invitation() {
             child::serve(sets, nonce, self.on_start);
         }
     }

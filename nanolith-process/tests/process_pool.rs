@@ -379,6 +379,12 @@ fn memory_limit_ends_the_child() {
     assert!(crash.is_out_of_memory(), "{crash}");
 }
 
+fn cpu_time_ends_the_child_by_its_signal() {
+    let pool = pool(|set| set.cpu_time(SECOND));
+    let crash = crash(Victim::on(&pool).spin().wait());
+    assert_eq!(crash.signal(), Some(24), "{crash}");
+}
+
 fn signals_are_in_the_error() {
     let pool = pool(|set| set);
     for (name, number) in [("-SEGV", 11), ("-KILL", 9), ("-TERM", 15)] {
@@ -577,6 +583,7 @@ fn main() {
         abort_has_signal_and_last_lines
         stack_overflow_is_named
         memory_limit_ends_the_child
+        cpu_time_ends_the_child_by_its_signal
         signals_are_in_the_error
         other_child_takes_over
         idle_child_that_dies_is_replaced

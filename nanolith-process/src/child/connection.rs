@@ -15,9 +15,8 @@ use std::{
     os::{fd::OwnedFd, unix::net::UnixStream},
 };
 
-/// What a child has of its parent.
-pub(super) struct Connection {
-    pub(super) socket: UnixStream,
+/// What a child has of its parent, besides the socket.
+pub(super) struct Greeting {
     /// A pipe that ends with the parent, and that brings requests to stop a call.
     pub(super) lifeline: OwnedFd,
     pub(super) hello: Hello,
@@ -25,19 +24,24 @@ pub(super) struct Connection {
 
 /// Takes the socket away from standard input, which is `/dev/null` from then on. So neither a task
 /// nor a process that it starts reads from the socket or keeps it open.
-pub(super) fn take_over(nonce: u64) -> io::Result<Connection> {
+pub(super) fn take_socket() -> io::Result<UnixStream> {
     let socket = fcntl_dupfd_cloexec(stdio::stdin(), 3)?;
     stdio::dup2_stdin(File::open("/dev/null")?)?;
-    let (frame, lifeline) = receive_hello(&socket)?;
+    Ok(UnixStream::from(socket))
+}
+
+/// Receives the lifeline and the settings.
+pub(super) fn receive_greeting(socket: &UnixStream, nonce: u64) -> io::Result<Greeting> {
+    let (frame, lifeline) = receive_hello(socket)?;
     let hello: Hello = wire::decode(frame.body()).map_err(io::Error::other)?;
     if frame.kind != Kind::HELLO || hello.nonce != nonce {
         return Err(io::Error::other("the process on the socket is not the parent"));
     }
-    Ok(Connection { socket: UnixStream::from(socket), lifeline, hello })
+    Ok(Greeting { lifeline, hello })
 }
 
 /// Receives the first frame, and the descriptor that comes with it.
-fn receive_hello(socket: &OwnedFd) -> io::Result<(Frame, OwnedFd)> {
+fn receive_hello(socket: &UnixStream) -> io::Result<(Frame, OwnedFd)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let (mut bytes, mut lifeline) = (Vec::new(), None);
     loop {
@@ -78,12 +82,15 @@ fn flags() -> RecvFlags {
 
 /// Limits this process as its parent asks.
 pub(super) fn apply_limits(hello: &Hello) -> io::Result<()> {
-    let limit = |resource, most: u64| setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) });
+    let limit = |resource, soft: u64, hard: u64| {
+        setrlimit(resource, Rlimit { current: Some(soft), maximum: Some(hard) })
+    };
     if let Some(bytes) = hello.memory {
-        limit(Resource::Data, bytes)?;
+        limit(Resource::Data, bytes, bytes)?;
     }
     if let Some(seconds) = hello.cpu_seconds {
-        limit(Resource::Cpu, seconds)?;
+        // At the soft limit the system sends `SIGXCPU`, at the hard one `SIGKILL`.
+        limit(Resource::Cpu, seconds, seconds.saturating_add(1))?;
     }
     if let Some(increment) = hello.nice {
         nice(increment)?;

@@ -3,11 +3,12 @@
 
 use super::calls::Calls;
 use crate::wire::{REQUEST_LEN, Request};
-use rustix::process::{Signal, getpid, kill_process};
+use rustix::process::{Signal, getpid, kill_process, kill_process_group};
 use std::{
     fs::File,
     io::{self, Read},
     os::fd::OwnedFd,
+    process,
     sync::Arc,
     thread,
 };
@@ -24,8 +25,16 @@ pub(super) fn watch(lifeline: OwnedFd, calls: Arc<Calls>) -> io::Result<()> {
                 None => {}
             }
         }
-        // Destructors and exit handlers may block, so none of them runs.
-        let _ = kill_process(getpid(), Signal::KILL);
+        die_with_parent()
     };
     thread::Builder::new().name("nanolith-lifeline".into()).spawn(watch).map(drop)
+}
+
+/// Ends this process, because its parent has ended. The processes that its tasks have started die
+/// too, unless they left the group that this process leads.
+pub(super) fn die_with_parent() -> ! {
+    let _ = kill_process_group(getpid(), Signal::KILL);
+    let _ = kill_process(getpid(), Signal::KILL); // in case a task has changed the group
+    // Destructors and exit handlers may block, so none of them runs.
+    process::abort()
 }

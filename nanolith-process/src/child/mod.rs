@@ -13,22 +13,31 @@ use crate::{
     wire::{self, CallHead, Fill, Frame, FrameReader, Hello, Kind, Ready},
 };
 use calls::Calls;
-use connection::Connection;
-use std::{error::Error, process, sync::Arc};
+use connection::Greeting;
+use std::{
+    error::Error,
+    io::{self, Write},
+    os::unix::net::UnixStream,
+    process,
+    sync::Arc,
+};
 
-/// Serves calls until the parent closes the connection. Then the process exits with code 0.
+/// Serves calls until the parent asks this process to end. Then it exits with code 0.
 pub(crate) fn serve(sets: &[ServedSet], nonce: u64, on_start: Option<fn()>) -> ! {
-    match run(sets, nonce, on_start) {
-        Ok(()) => process::exit(0),
-        Err(error) => {
-            eprintln!("a child process of nanolith cannot serve: {error}");
-            process::exit(1)
-        }
-    }
+    // The end of the socket is the end of this process for the parent, which then kills what is left.
+    // So the socket stays open until the error is printed and the exit handlers have run.
+    let socket = connection::take_socket();
+    let served = match &socket {
+        Ok(socket) => run(socket, sets, nonce, on_start),
+        Err(error) => Err(error.to_string().into()),
+    };
+    let Err(error) = served else { process::exit(0) };
+    let _ = writeln!(io::stderr(), "a child process of nanolith cannot serve: {error}"); // the parent may be gone
+    process::exit(1)
 }
 
-fn run(sets: &[ServedSet], nonce: u64, on_start: Option<fn()>) -> Result<(), Box<dyn Error>> {
-    let Connection { socket, lifeline, hello } = connection::take_over(nonce)?;
+fn run(socket: &UnixStream, sets: &[ServedSet], nonce: u64, on_start: Option<fn()>) -> Result<(), Box<dyn Error>> {
+    let Greeting { lifeline, hello } = connection::receive_greeting(socket, nonce)?;
     connection::apply_limits(&hello)?;
     let calls = Arc::new(Calls::new(socket.try_clone()?));
     lifeline::watch(lifeline, calls.clone())?;
@@ -37,12 +46,15 @@ fn run(sets: &[ServedSet], nonce: u64, on_start: Option<fn()>) -> Result<(), Box
 
     let mut server = Server { sets, calls, runner: Runner::new(hello.max_message), answer: wire::start_frame() };
     let mut reader = FrameReader::new(hello.max_message);
-    while reader.fill(&socket, true)? != Fill::End {
+    while matches!(reader.fill(socket, true), Ok(Fill::Some)) {
         while let Some(frame) = reader.next()? {
+            if frame.kind == Kind::END {
+                return Ok(());
+            }
             server.run(&frame)?;
         }
     }
-    Ok(())
+    lifeline::die_with_parent()
 }
 
 /// Returns the frame that says what this process serves.
@@ -73,7 +85,9 @@ impl Server<'_> {
         self.answer.truncate(wire::HEAD);
         let kind = (set.run)(&self.runner, head, task, &mut self.answer);
         wire::finish_frame(&mut self.answer, kind, frame.id);
-        self.calls.answer(&self.answer)?;
+        if self.calls.answer(&self.answer).is_err() {
+            lifeline::die_with_parent();
+        }
         Ok(())
     }
 }

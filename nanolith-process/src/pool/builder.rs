@@ -52,19 +52,9 @@ pub(super) struct Config {
     pub(super) pass_stderr: bool,
 }
 
-/// The settings of a [`ProcessPool`]. Made by [`ProcessPool::builder`].
-///
-/// A child is the same program, started again with the same user and, unless it is changed, the same
-/// environment. The settings are enforced by the parent, unless their text names the system.
-#[must_use = "settings do nothing until `build`"]
-pub struct ProcessPoolBuilder {
-    config: Config,
-    queue: JobQueueBuilder,
-}
-
-impl ProcessPoolBuilder {
-    pub(super) fn new() -> Self {
-        let config = Config {
+impl Default for Config {
+    fn default() -> Self {
+        Self {
             name: "children".into(),
             min_children: 0,
             max_children: thread::available_parallelism().map_or(1, usize::from),
@@ -84,8 +74,23 @@ impl ProcessPoolBuilder {
             env: Vec::new(),
             stdout: Stdout::Inherit,
             pass_stderr: true,
-        };
-        Self { config, queue: JobQueue::builder() }
+        }
+    }
+}
+
+/// The settings of a [`ProcessPool`]. Made by [`ProcessPool::builder`].
+///
+/// A child is the same program, started again with the same user and, unless it is changed, the same
+/// environment. The settings are enforced by the parent, unless their text names the system.
+#[must_use = "settings do nothing until `build`"]
+pub struct ProcessPoolBuilder {
+    config: Config,
+    queue: JobQueueBuilder,
+}
+
+impl ProcessPoolBuilder {
+    pub(super) fn new() -> Self {
+        Self { config: Config::default(), queue: JobQueue::builder() }
     }
 
     /// Sets the name of the pool and of its thread. The default is `children`.
@@ -124,10 +129,11 @@ impl ProcessPoolBuilder {
         self
     }
 
-    /// Sets after how many children that failed to start, without one that started between them, the
-    /// pool gives up: at least 1. The default is 5. Between the attempts, the pool waits for 10 ms,
-    /// then twice as long each time, at most a second. A pool that has given up is closed: each of
-    /// its calls ends as [`CallError::NotStarted`](nanolith::CallError::NotStarted).
+    /// Sets after how many children that failed to start, without one that answered a call between
+    /// them, the pool gives up: at least 1. The default is 5. A child that dies idle, before its first
+    /// call, counts too. Between the attempts, the pool waits for 10 ms, then twice as long each
+    /// time, at most a second. A pool that has given up is closed: each of its calls ends as
+    /// [`CallError::NotStarted`](nanolith::CallError::NotStarted).
     pub fn max_start_failures(mut self, failures: u32) -> Self {
         self.config.max_start_failures = failures;
         self
@@ -231,7 +237,9 @@ impl ProcessPoolBuilder {
     }
 
     /// Sets whether the standard error of children is passed on to that of this process. The default
-    /// is true. Either way the last lines are in the errors of calls.
+    /// is true. Either way the last lines are in the errors of calls. If the standard error of this
+    /// process takes nothing, because the reader of a pipe does not read, up to 1 MiB waits, and the
+    /// rest is dropped.
     pub fn pass_stderr(mut self, passes: bool) -> Self {
         self.config.pass_stderr = passes;
         self

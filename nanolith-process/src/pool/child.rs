@@ -5,7 +5,7 @@ use super::{
     running_task::Started,
     stderr::StderrTail,
 };
-use crate::wire::{Fill, FrameReader, Request};
+use crate::wire::{self, Fill, FrameReader, Kind, Request};
 use rustix::{
     net::{SendFlags, send},
     process::{Pid, Signal, kill_process_group},
@@ -14,7 +14,7 @@ use std::{
     fs::File,
     io::Write,
     net::Shutdown,
-    os::unix::net::UnixStream,
+    os::{fd::OwnedFd, unix::net::UnixStream},
     process::{self, ExitStatus},
     sync::{
         Mutex, MutexGuard, PoisonError, TryLockError,
@@ -31,7 +31,11 @@ pub(super) struct Child {
     /// Locked by the thread that reads from the socket, before `link`.
     reader: Mutex<FrameReader>,
     link: Mutex<Link>,
-    process: Mutex<process::Child>,
+    /// `None` once it is reaped: from then on its id may name another process.
+    process: Mutex<Option<process::Child>>,
+    /// Becomes readable when the process has ended: another process may hold the socket open. `None`
+    /// where the system has no such descriptor.
+    pub(super) exit: Option<OwnedFd>,
     stderr: Mutex<StderrTail>,
     /// When the pool's thread looks at the child next, in nanoseconds of the pool's clock.
     due: AtomicU64,
@@ -52,6 +56,8 @@ pub(super) struct Received {
     /// Whether the child has lost its last call by this.
     pub(super) is_idle: bool,
     pub(super) end: Option<End>,
+    /// Whether more may be there: not all was read, and what was read is no fault.
+    pub(super) has_more: bool,
 }
 
 impl Child {
@@ -66,11 +72,12 @@ impl Child {
         Self {
             id,
             pid: process.id(),
+            exit: exit_descriptor(process.id()),
             socket,
             lifeline,
             reader: Mutex::new(FrameReader::new(max_message)),
             link: Mutex::new(link),
-            process: Mutex::new(process),
+            process: Mutex::new(Some(process)),
             stderr: Mutex::new(stderr),
             due: AtomicU64::new(u64::MAX),
         }
@@ -93,20 +100,33 @@ impl Child {
         }
     }
 
-    // ORDERING: Relaxed. The pool's thread reads it after it was notified, or looks once in vain.
+    // ORDERING: SeqCst, see `PoolShared::look_at`.
     pub(super) fn due(&self) -> u64 {
-        self.due.load(Ordering::Relaxed)
+        self.due.load(Ordering::SeqCst)
     }
 
-    pub(super) fn set_due(&self, due: u64) {
-        self.due.store(due, Ordering::Relaxed);
+    /// Makes the pool's thread look at `due` or before. Only the pool's thread sets a later moment, by
+    /// [`clear_due`](Self::clear_due). So two threads that ask for a look do not undo each other.
+    pub(super) fn look_by(&self, due: u64) {
+        self.due.fetch_min(due, Ordering::SeqCst);
+    }
+
+    /// Forgets the moment. The pool's thread then looks at the state under its lock, and asks for the
+    /// next look. A state that changes after that look is followed by another `look_by`.
+    pub(super) fn clear_due(&self) {
+        self.due.store(u64::MAX, Ordering::SeqCst);
     }
 
     /// Sends a call. Returns its number, and whether the pool's thread must be told to watch the
-    /// socket. Gives the call back if it would go ahead of the end of others and that is no longer so.
+    /// socket.
+    ///
+    /// # Errors
+    ///
+    /// Returns the call if the child died or was killed since it was chosen, or if the call would go
+    /// ahead of the end of others and that is no longer so.
     pub(super) fn send(&self, mut started: Started, is_ahead: bool) -> Result<(u64, bool), Started> {
         let mut link = self.link();
-        if is_ahead && (link.is_idle() || link.room_ahead() == 0) {
+        if !link.takes_call(is_ahead) {
             return Err(started);
         }
         let call = link.next_call();
@@ -127,10 +147,11 @@ impl Child {
 
     /// Reads once from the socket, and waits for bytes if `waits`.
     pub(super) fn receive(&self, reader: &mut FrameReader, waits: bool) -> Received {
-        let end = match reader.fill(&self.socket, waits) {
-            Ok(Fill::Some | Fill::Nothing) => None,
-            Ok(Fill::End) => Some(End::Closed),
-            Err(_) => Some(End::Unread), // `ECONNRESET`, which Linux reports for unread bytes
+        let (end, mut has_more) = match reader.fill(&self.socket, waits) {
+            Ok(Fill::Some) => (None, true),
+            Ok(Fill::Nothing) => (None, false),
+            Ok(Fill::End) => (Some(End::Closed), false),
+            Err(_) => (Some(End::Unread), false), // `ECONNRESET`, which Linux reports for unread bytes
         };
         let (mut events, mut link) = (Vec::new(), self.link());
         loop {
@@ -142,7 +163,8 @@ impl Child {
             let is_last = matches!(event, ChildEvent::Malformed(_));
             events.push(event);
             if is_last {
-                break; // what follows means nothing
+                has_more = false; // what follows means nothing
+                break;
             }
         }
         let loses_call = |event: &ChildEvent| match event {
@@ -151,7 +173,7 @@ impl Child {
             ChildEvent::Ready(_) | ChildEvent::Malformed(_) => false,
         };
         let is_idle = events.iter().any(loses_call) && link.is_idle();
-        Received { events, is_idle, end }
+        Received { events, is_idle, end, has_more }
     }
 
     /// Sends a request over the lifeline.
@@ -160,29 +182,42 @@ impl Child {
         let _ = (&self.lifeline).write(&request.to_bytes());
     }
 
-    /// Asks an idle child to end: it exits when it reads the end of the socket.
+    /// Asks an idle child to end.
     pub(super) fn ask_to_end(&self) {
+        let mut frame = wire::start_frame();
+        wire::finish_frame(&mut frame, Kind::END, 0);
+        write(&self.socket, &frame); // the child has read all else, so there is room
         let _ = self.socket.shutdown(Shutdown::Write);
     }
 
-    /// Kills the child, and the processes that it started and that stayed in its group. The child is
-    /// a zombie until [`Child::reap`], so its id names no other process.
+    /// Kills the child, and the processes that it started and that stayed in its group.
     pub(super) fn kill(&self) {
-        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
-        if let Some(pid) = pid {
-            let _ = kill_process_group(pid, Signal::KILL); // it may be gone
+        if self.process().is_some() {
+            self.kill_group();
         }
     }
 
-    /// Kills what is left of the child, and returns how it ended. A process that had begun to exit
-    /// keeps its status.
-    pub(super) fn reap(&self) -> Option<ExitStatus> {
-        let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Ok(Some(status)) = process.try_wait() {
-            return Some(status);
+    /// Kills the group of the child. The child is not reaped, so its id names no other group.
+    fn kill_group(&self) {
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            let _ = kill_process_group(pid, Signal::KILL); // all of it may be zombies
         }
-        self.kill();
-        process.wait().ok()
+    }
+
+    /// Kills what is left of the child and of its group, and returns how the child ended. A process
+    /// that had begun to exit keeps its status.
+    pub(super) fn reap(&self) -> Option<ExitStatus> {
+        let mut process = self.process();
+        let child = process.as_mut()?;
+        self.kill_group();
+        let status = child.wait().ok();
+        *process = None;
+        status
+    }
+
+    fn process(&self) -> MutexGuard<'_, Option<process::Child>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the resident memory in bytes.
@@ -191,6 +226,25 @@ impl Child {
         let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
         Some(pages * u64::try_from(rustix::param::page_size()).ok()?)
     }
+}
+
+impl Drop for Child {
+    /// A child whose start failed half-way leaves no process behind.
+    fn drop(&mut self) {
+        self.reap();
+    }
+}
+
+/// Returns a descriptor that becomes readable when the process has ended.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn exit_descriptor(pid: u32) -> Option<OwnedFd> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
+    rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok() // since Linux 5.3
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn exit_descriptor(_: u32) -> Option<OwnedFd> {
+    None
 }
 
 /// Writes as much as the socket takes. Returns the number of bytes. The end of the connection shows

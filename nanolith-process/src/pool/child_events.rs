@@ -18,7 +18,8 @@ use rustix::{
     io::Errno,
 };
 use std::{
-    sync::{Arc, atomic::Ordering},
+    net::Shutdown,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -68,6 +69,23 @@ impl PoolShared {
         }
     }
 
+    /// Ends a child whose process has ended, after what it has sent.
+    pub(super) fn on_exit(self: &Arc<Self>, child: &Arc<Child>) {
+        child.link().is_dead = true;
+        // Another process may hold the socket open. A thread that waits for bytes finds its end now.
+        let _ = child.socket.shutdown(Shutdown::Read);
+        while let Some(mut reader) = child.try_reader() {
+            let received = child.receive(&mut reader, false);
+            drop(reader);
+            let (has_more, end) = (received.has_more, received.end);
+            self.on_received(child, received);
+            if !has_more {
+                self.on_end(child, end.unwrap_or(End::Closed));
+                return;
+            }
+        }
+    }
+
     /// Reads from a child until a call that it runs is answered, for the thread that blocks for the
     /// call. The pool's thread does not read meanwhile.
     pub(super) fn read_for(self: &Arc<Self>, child: &Arc<Child>, call: u64, deadline: Option<Instant>) {
@@ -113,15 +131,13 @@ impl PoolShared {
             has_news = true;
             match event {
                 ChildEvent::Ready(frame) => self.on_first_frame(child, &frame),
-                ChildEvent::Answer(running, frame) => answers.push((running, frame)),
-                ChildEvent::Revoked(calls) => {
-                    let mut children = self.children();
-                    calls
-                        .into_iter()
-                        .rev()
-                        .filter_map(Running::into_started)
-                        .for_each(|call| children.return_call(call));
+                ChildEvent::Answer(running, frame) => {
+                    if !std::mem::replace(&mut child.link().has_answered, true) {
+                        self.children().on_first_answer();
+                    }
+                    answers.push((running, frame));
                 }
+                ChildEvent::Revoked(calls) => self.return_calls(calls),
                 ChildEvent::Malformed(what) => {
                     child.link().fault = Some(Fault::Malformed(what));
                     child.kill();
@@ -152,11 +168,15 @@ impl PoolShared {
 
     /// Gives the next call to a child that has answered its last one, or replaces the child.
     fn on_idle(self: &Arc<Self>, child: &Arc<Child>) {
-        if child.link().stage == Stage::Serving && !self.is_too_large(child) {
+        let (stage, is_dead) = {
+            let link = child.link();
+            (link.stage, link.is_dead)
+        };
+        if stage == Stage::Serving && !is_dead && !self.is_too_large(child) {
             self.free(child);
             return;
         }
-        self.children().figures.recycled += 1;
+        self.children().figures.recycled += u64::from(!is_dead);
         self.end(child);
     }
 
@@ -166,6 +186,7 @@ impl PoolShared {
 
     fn on_end(self: &Arc<Self>, child: &Arc<Child>, end: End) {
         self.poller.remove(&child.socket);
+        child.exit.iter().for_each(|exit| self.poller.remove(exit));
         let status = child.reap();
         let stderr = {
             let mut stderr = child.stderr();
@@ -182,10 +203,16 @@ impl PoolShared {
             Some(Fault::Unfit(why)) => crash.unfit(why),
         };
         self.children().remove(child.id, remains.stage == Stage::Starting);
-        if remains.stage == Stage::Starting {
-            self.on_start_failure(crash.clone());
-        } else if remains.stage != Stage::Ending && remains.begun.is_none() {
-            self.children().figures.crashed += 1;
+        let is_idle = remains.begun.is_none() && remains.unread.is_none() && remains.ahead.is_empty();
+        match remains.stage {
+            Stage::Starting => self.on_start_failure(crash.clone()),
+            Stage::Serving | Stage::Retiring if is_idle => {
+                self.children().figures.crashed += 1;
+                if !remains.has_answered {
+                    self.on_start_failure(crash.clone()); // else one that dies at once is started for ever
+                }
+            }
+            _ => {}
         }
         self.return_calls(remains.ahead);
         self.on_unread_call(remains.unread, &crash);
@@ -196,15 +223,7 @@ impl PoolShared {
 
     /// Lets other children run calls that a child has not begun.
     fn return_calls(&self, calls: Vec<Running>) {
-        // ORDERING: Acquire, pairs with the Release in `kill_all`.
-        let is_terminated = self.is_terminated.load(Ordering::Acquire);
-        for started in calls.into_iter().rev().filter_map(Running::into_started) {
-            if is_terminated {
-                finish(started.task, Answer::Stopped(StopReason::Cancelled));
-            } else {
-                self.children().return_call(started);
-            }
-        }
+        calls.into_iter().rev().filter_map(Running::into_started).for_each(|call| self.give_back(call));
     }
 
     /// Lets another child run the call that its child had not read. A call that comes back too often

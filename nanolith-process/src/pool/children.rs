@@ -27,6 +27,8 @@ pub(super) struct Children {
     not_before: Option<Instant>,
     /// Why no more children start.
     pub(super) failed: Option<Arc<ChildCrash>>,
+    /// Whether the pool was terminated. It runs no more calls.
+    pub(super) is_terminated: bool,
     pub(super) figures: Figures,
     /// Whether the pool's thread has ended.
     pub(super) is_over: bool,
@@ -70,6 +72,7 @@ impl Children {
         if self.failed.is_some() || self.not_before.is_some_and(|then| now < then) {
             return 0;
         }
+        self.not_before = None; // else a pool that needs no child would wait for a moment that is over
         let waiting = waiting + self.returned.len();
         let wanted = (self.busy_len() + waiting).clamp(min, max);
         // After a failure, one child shows whether children start again.
@@ -90,6 +93,10 @@ impl Children {
 
     pub(super) fn on_ready(&mut self) {
         self.starting -= 1;
+    }
+
+    /// Records that a child has answered its first call: children start as they should.
+    pub(super) fn on_first_answer(&mut self) {
         self.failures = 0;
         self.not_before = None;
     }
@@ -113,8 +120,11 @@ impl Children {
         self.idle.pop()
     }
 
+    /// Makes a child available, unless it died meanwhile.
     pub(super) fn put_idle(&mut self, child: Arc<Child>) {
-        self.idle.push(child);
+        if self.all.contains_key(&child.id) {
+            self.idle.push(child);
+        }
     }
 
     /// Removes a child from the idle ones. Returns whether it was there.

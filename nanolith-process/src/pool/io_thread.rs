@@ -5,7 +5,7 @@ use super::{
     child::Child,
     link::{Fault, Link, Stage},
     poller::{Interest, Ready},
-    pool_shared::{PoolShared, finish, kill_reason, socket_token, stderr_token},
+    pool_shared::{PoolShared, child_of, exit_token, finish, kill_reason, socket_token, stderr_token},
     running_task::{Answer, Outgoing},
     spawn,
 };
@@ -13,7 +13,6 @@ use crate::{
     exit::{ChildCrash, KillReason},
     wire::Request,
 };
-use nanolith::executor::StopReason;
 use std::{
     io,
     sync::{Arc, PoisonError, atomic::Ordering},
@@ -88,6 +87,9 @@ impl PoolShared {
         let child = Arc::new(spawn::spawn(&self.config, id)?);
         self.poller.add(&child.socket, socket_token(id), Interest::Read)?;
         self.poller.add(&*child.stderr(), stderr_token(id), Interest::Read)?;
+        if let Some(exit) = &child.exit {
+            self.poller.add(exit, exit_token(id), Interest::Read)?;
+        }
         self.look_at(&child);
         self.children().add(child);
         Ok(())
@@ -112,12 +114,16 @@ impl PoolShared {
     // ----- what is ready
 
     fn on_ready(self: &Arc<Self>, ready: Ready) {
-        let Some(child) = self.children().get(ready.token >> 1) else { return };
+        let Some(child) = self.children().get(child_of(ready.token)) else { return };
         if ready.token == stderr_token(child.id) {
             let mut stderr = child.stderr();
             if !stderr.read() {
                 self.poller.remove(&*stderr);
             }
+            return;
+        }
+        if ready.token == exit_token(child.id) {
+            self.on_exit(&child);
             return;
         }
         if ready.write && !child.flush() {
@@ -144,8 +150,9 @@ impl PoolShared {
             let mut link = child.link();
             let Some((running, has_begun)) = link.call(call) else { continue };
             let Some(task) = &mut running.task else { continue };
-            let noop = &mut Context::from_waker(Waker::noop());
-            let reason = task.poll_stop(noop).unwrap_or(StopReason::Cancelled);
+            // A wait for a stop may be woken without one.
+            let waker = Waker::from(stop.clone());
+            let Some(reason) = task.poll_stop(&mut Context::from_waker(&waker)) else { continue };
             if has_begun {
                 if running.stop.is_none() {
                     running.stop(&child, kill_reason(reason), self.config.grace);
@@ -182,6 +189,7 @@ impl PoolShared {
         let nanos = self.nanos(now);
         let due = self.children().all().into_iter().filter(|child| child.due() <= nanos);
         for child in due.collect::<Vec<_>>() {
+            child.clear_due();
             self.on_due(&child, now);
             self.look_at(&child);
         }

@@ -84,6 +84,7 @@ pub(super) struct Remains {
     pub(super) fault: Option<Fault>,
     /// The call that the child had begun.
     pub(super) begun: Option<Running>,
+    pub(super) has_answered: bool,
     /// The only call, which the child had not read.
     pub(super) unread: Option<Running>,
     /// The calls that were sent ahead.
@@ -109,6 +110,10 @@ pub(super) struct Link {
     /// Whether the child was asked to give back the calls that it has not begun.
     pub(super) is_revoked: bool,
     pub(super) fault: Option<Fault>,
+    /// Whether the process has ended, so that it runs no further call.
+    pub(super) is_dead: bool,
+    /// Whether the child has answered a call.
+    pub(super) has_answered: bool,
 }
 
 impl Link {
@@ -125,6 +130,8 @@ impl Link {
             task_timeout: config.task_timeout,
             is_revoked: false,
             fault: None,
+            is_dead: false,
+            has_answered: false,
         }
     }
 
@@ -159,6 +166,12 @@ impl Link {
 
     pub(super) fn is_idle(&self) -> bool {
         self.calls.is_empty()
+    }
+
+    /// Returns whether the child takes a call: an idle one any call, a busy one a call that goes ahead.
+    pub(super) fn takes_call(&self, is_ahead: bool) -> bool {
+        let has_room = if is_ahead { !self.is_idle() && self.room_ahead() > 0 } else { self.stage == Stage::Serving };
+        has_room && !self.is_dead
     }
 
     /// Returns how many more calls may be sent ahead of the end of the running one.
@@ -196,7 +209,7 @@ impl Link {
                 let begun = self.calls.iter().take_while(|running| running.call < frame.id).count();
                 ChildEvent::Revoked(self.calls.split_off(begun).into())
             }
-            _ => ChildEvent::Malformed("a message that was not asked for".into()),
+            _ => ChildEvent::Malformed("an answer that was not asked for".into()),
         }
     }
 
@@ -229,6 +242,7 @@ impl Link {
             Some(first) if is_unread && first.killed.is_none() => (Some(first), None),
             first => (None, first),
         };
-        Remains { stage, fault: self.fault.take(), begun, unread, ahead: calls.into() }
+        let has_answered = self.has_answered;
+        Remains { stage, fault: self.fault.take(), begun, has_answered, unread, ahead: calls.into() }
     }
 }

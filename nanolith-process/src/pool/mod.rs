@@ -9,6 +9,8 @@
 mod builder;
 mod child;
 mod child_events;
+#[cfg(test)]
+mod child_tests;
 mod children;
 mod closed;
 mod io_thread;

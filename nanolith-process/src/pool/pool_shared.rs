@@ -34,7 +34,6 @@ pub(super) struct PoolShared {
     /// The calls that are asked to stop.
     pub(super) stops: Mutex<Vec<Arc<SentCall>>>,
     pub(super) is_closing: AtomicBool,
-    pub(super) is_terminated: AtomicBool,
 }
 
 impl PoolShared {
@@ -52,7 +51,6 @@ impl PoolShared {
             next_look: AtomicU64::new(0),
             stops: Mutex::default(),
             is_closing: AtomicBool::new(false),
-            is_terminated: AtomicBool::new(false),
         });
         let run = shared.clone();
         let thread = thread::Builder::new().name(name).spawn(move || run.run());
@@ -76,8 +74,8 @@ impl PoolShared {
 
     /// Makes the pool's thread look at the child when something may be due.
     pub(super) fn look_at(&self, child: &Child) {
-        let due = self.next_due(&child.link()).map_or(u64::MAX, |due| self.nanos(due));
-        child.set_due(due);
+        let Some(due) = self.next_due(&child.link()).map(|due| self.nanos(due)) else { return };
+        child.look_by(due);
         // ORDERING: SeqCst, pairs with the store before the thread reads the moments of all children:
         // the thread sees this moment, or this sees the thread's.
         if due < self.next_look.load(Ordering::SeqCst) {
@@ -103,6 +101,11 @@ impl PoolShared {
                     None => {
                         self.children().put_idle(child);
                         if !self.has_work() {
+                            // ORDERING: Acquire, pairs with the Release in `close`. If the pool's thread saw
+                            // that the pool closes, and missed the child, the lock makes this see it too.
+                            if self.is_closing.load(Ordering::Acquire) {
+                                self.poller.notify(); // the pool's thread ends the child
+                            }
                             return;
                         }
                     }
@@ -170,9 +173,22 @@ impl PoolShared {
             }
             Err(started) => {
                 sent.set(SentCall::NEVER);
-                self.children().return_call(started);
+                self.give_back(started);
             }
         }
+    }
+
+    /// Lets another child run a call that no child has read, if the pool still runs calls.
+    pub(super) fn give_back(&self, started: Started) {
+        let answer = {
+            let mut children = self.children();
+            match &children.failed {
+                Some(crash) => Answer::NotStarted(crash.clone()),
+                None if children.is_terminated => Answer::Stopped(StopReason::Cancelled),
+                None => return children.return_call(started),
+            }
+        };
+        finish(started.task, answer);
     }
 
     /// Makes the pool's thread read from a child, and send what is left to send.
@@ -212,9 +228,12 @@ impl PoolShared {
 impl PoolShared {
     /// Kills all children. The calls that they run end as killed.
     pub(super) fn kill_all(&self) {
-        // ORDERING: Release, pairs with the Acquire of the pool's thread.
-        self.is_terminated.store(true, Ordering::Release);
-        let children = self.children().all();
+        let (children, returned) = {
+            let mut children = self.children();
+            children.is_terminated = true;
+            (children.all(), children.take_all_returned())
+        };
+        returned.into_iter().for_each(|started| finish(started.task, Answer::Stopped(StopReason::Cancelled)));
         for child in children {
             let mut link = child.link();
             let now = Instant::now();
@@ -224,7 +243,9 @@ impl PoolShared {
                     running.kill(&child, now);
                 }
                 None => {
-                    link.stage = Stage::Ending;
+                    if link.stage != Stage::Starting {
+                        link.stage = Stage::Ending;
+                    }
                     child.kill();
                 }
             }
@@ -304,10 +325,20 @@ impl WaitHelper for SentCall {
 
 /// The token of a child's socket at the poller.
 pub(super) fn socket_token(child: u64) -> u64 {
-    child << 1
+    child << 2
 }
 
 /// The token of a child's standard error at the poller.
 pub(super) fn stderr_token(child: u64) -> u64 {
-    child << 1 | 1
+    child << 2 | 1
+}
+
+/// The token of a child's exit at the poller.
+pub(super) fn exit_token(child: u64) -> u64 {
+    child << 2 | 2
+}
+
+/// Returns the child of a token.
+pub(super) fn child_of(token: u64) -> u64 {
+    token >> 2
 }

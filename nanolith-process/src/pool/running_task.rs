@@ -59,7 +59,7 @@ fn start<S: ProcessSet>(job: QueuedJob<Outgoing>) -> Option<Started> {
     let stop = job.reply.stop_signal();
     let Outgoing { frame, set, .. } = job.item;
     drop(job.task); // it is in the frame
-    let task = Box::new(TypedTask { reply: job.reply, stop, _guard: job.guard });
+    let task = Box::new(TypedTask { reply: job.reply, stop, guard: job.guard });
     Some(Started { frame, set, left: None, task, moves: 0 })
 }
 
@@ -100,12 +100,12 @@ pub(super) trait RunningTask: Send {
 struct TypedTask<S: TaskSet> {
     reply: Reply<S>,
     stop: StopSignal<S>,
-    _guard: RunGuard<Outgoing>,
+    guard: RunGuard<Outgoing>,
 }
 
 impl<S: ProcessSet> RunningTask for TypedTask<S> {
     fn finish(self: Box<Self>, answer: Answer) {
-        let Self { reply, stop, _guard } = *self;
+        let Self { reply, stop, guard } = *self;
         drop(stop);
         let outcome = match answer {
             Answer::Frame(frame) if frame.kind == Kind::OUTPUT => match wire::decode::<S::Output>(frame.body()) {
@@ -119,6 +119,7 @@ impl<S: ProcessSet> RunningTask for TypedTask<S> {
             Answer::Stopped(_) => Err(CallError::TimedOut(reply.trace())),
             Answer::NotStarted(crash) => Err(CallError::NotStarted(crash, reply.trace())),
         };
+        drop(guard); // a caller that has the outcome finds the call counted
         reply.complete(outcome);
     }
 
@@ -147,7 +148,11 @@ fn failed<S: TaskSet>(reply: &Reply<S>, frame: &Frame) -> CallError {
             let place = place.as_ref().map(|(file, line)| (file.as_str(), *line));
             CallError::Panicked(Panic::remote(message, place), trace)
         }
-        Ok(Failure::Stopped) => CallError::Cancelled(trace),
+        // The child's clock may be ahead of the request to stop, of which this side has heard nothing.
+        Ok(Failure::Stopped) => match reply.stop_reason() {
+            Some(StopReason::Cancelled) => CallError::Cancelled(trace),
+            _ => CallError::TimedOut(trace),
+        },
         Ok(Failure::Hook(text)) => CallError::Hook(Arc::new(MessageError::remote(text)), trace),
         Ok(Failure::Message(text) | Failure::Other(text)) => {
             CallError::Rejected(LAYER, trace.caused_by(MessageError::remote(text)))

@@ -7,7 +7,7 @@ use super::{
     stderr::StderrTail,
 };
 use crate::{
-    init::VARIABLE,
+    init::{Invitation, VARIABLE},
     wire::{self, Hello, Kind},
 };
 use rustix::{
@@ -18,13 +18,12 @@ use rustix::{
 };
 use std::{
     env,
-    ffi::OsString,
     fs::File,
     io::{self, IoSlice},
     mem::MaybeUninit,
     os::{
         fd::OwnedFd,
-        unix::{net::UnixStream, process::CommandExt},
+        unix::{fs::MetadataExt, net::UnixStream, process::CommandExt},
     },
     path::PathBuf,
     process::{self, Command, Stdio},
@@ -37,21 +36,29 @@ pub(super) fn spawn(config: &Config, id: u64) -> io::Result<Child> {
     ioctl_fionbio(&lifeline_write, true)?;
     let nonce = fastrand::u64(..);
 
-    let mut command = command(config, nonce)?;
-    command.stdin(Stdio::from(OwnedFd::from(theirs)));
-    let mut process = command.spawn()?;
-    drop(command); // and the child's end of the socket with it
-    let pipe = process.stderr.take().map(OwnedFd::from).ok_or(io::ErrorKind::BrokenPipe)?;
-    ioctl_fionbio(&pipe, true)?;
-    send_hello(&ours, &hello(config, nonce)?, &lifeline_read)?;
+    let theirs = File::from(OwnedFd::from(theirs));
+    let invitation = Invitation { parent: process::id(), nonce, socket: theirs.metadata()?.ino() };
+    let mut command = command(config, invitation)?;
+    command.stdin(Stdio::from(theirs));
+    let (stderr, stderr_write) = pipe_with(PipeFlags::CLOEXEC)?;
+    ioctl_fionbio(&stderr, true)?;
+    command.stderr(Stdio::from(stderr_write));
+    let process = command.spawn()?;
+    drop(command); // and the child's ends of the socket and the pipe with it
 
-    let stderr = StderrTail::new(File::from(pipe), config.pass_stderr);
+    let stderr = StderrTail::new(File::from(stderr), config.pass_stderr);
     let link = Link::new(config);
-    Ok(Child::new(id, process, (ours, File::from(lifeline_write)), stderr, config.max_message, link))
+    let child = Child::new(id, process, (ours, File::from(lifeline_write)), stderr, config.max_message, link);
+    // From here on an error drops the child, which ends the process.
+    match send_hello(&child.socket, &hello(config, nonce)?, &lifeline_read) {
+        // The child has died already. The end of the socket leads to its exit status.
+        Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => Ok(child),
+        sent => sent.map(|()| child),
+    }
 }
 
 /// No `pre_exec`: it would turn `posix_spawn` into `fork`, which takes long in a large process.
-fn command(config: &Config, nonce: u64) -> io::Result<Command> {
+fn command(config: &Config, invitation: Invitation) -> io::Result<Command> {
     let mut command = Command::new(program()?);
     if let Some(name) = env::args_os().next() {
         command.arg0(name);
@@ -65,7 +72,7 @@ fn command(config: &Config, nonce: u64) -> io::Result<Command> {
             None => command.env_remove(name),
         };
     }
-    command.env(VARIABLE, OsString::from(format!("{}:{nonce}", process::id())));
+    command.env(VARIABLE, invitation.to_string());
     if let Some(folder) = &config.current_dir {
         command.current_dir(folder);
     }
@@ -73,7 +80,6 @@ fn command(config: &Config, nonce: u64) -> io::Result<Command> {
         Stdout::Inherit => Stdio::inherit(),
         Stdout::Null => Stdio::null(),
     });
-    command.stderr(Stdio::piped());
     // Ctrl-C in a terminal reaches the parent alone, which ends its children in order.
     command.process_group(0);
     Ok(command)

@@ -5,10 +5,22 @@ use std::{
     fs::File,
     io::{self, Read, Write},
     os::fd::{AsFd, BorrowedFd},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{self, Sender},
+    },
+    thread,
 };
 
 /// The number of bytes that are kept.
 const KEPT: usize = 4 * 1024;
+
+/// How many pieces are read at once. A child that writes without a pause does not keep the pool's
+/// thread from its other work.
+const PIECES: usize = 32;
+/// The number of bytes that may wait for the standard error of this process.
+const MAX_WAITING: usize = 1024 * 1024;
 
 #[derive(Debug)]
 pub(super) struct StderrTail {
@@ -23,10 +35,10 @@ impl StderrTail {
         Self { pipe, tail: Vec::new(), passes_on }
     }
 
-    /// Reads what is there. Returns false at the end of the pipe.
+    /// Reads what is there, or a part of it. Returns false at the end of the pipe.
     pub(super) fn read(&mut self) -> bool {
         let mut piece = [0; KEPT];
-        loop {
+        for _ in 0..PIECES {
             match self.pipe.read(&mut piece) {
                 Ok(0) => return false,
                 Ok(count) => self.keep(&piece[..count]),
@@ -34,11 +46,12 @@ impl StderrTail {
                 Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
             }
         }
+        true
     }
 
     fn keep(&mut self, bytes: &[u8]) {
         if self.passes_on {
-            let _ = io::stderr().write_all(bytes); // a closed standard error takes nothing
+            pass_on(bytes);
         }
         self.tail.extend_from_slice(bytes);
         let excess = self.tail.len().saturating_sub(KEPT);
@@ -55,4 +68,40 @@ impl AsFd for StderrTail {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.pipe.as_fd()
     }
+}
+
+/// The thread that writes to the standard error of this process.
+struct Writer {
+    pieces: Sender<Vec<u8>>,
+    /// The number of bytes that it has not written yet.
+    waiting: Arc<AtomicUsize>,
+}
+
+/// Writes to the standard error of this process, on a thread of its own: another thread may hold the
+/// lock of the standard error while it waits for a call, and a pipe that is full blocks.
+///
+/// Bytes above [`MAX_WAITING`] are dropped.
+fn pass_on(bytes: &[u8]) {
+    static WRITER: OnceLock<Option<Writer>> = OnceLock::new();
+    let Some(writer) = WRITER.get_or_init(|| start_writer().ok()) else { return };
+    // ORDERING: Relaxed, the count publishes nothing.
+    if writer.waiting.fetch_add(bytes.len(), Ordering::Relaxed) + bytes.len() > MAX_WAITING {
+        writer.waiting.fetch_sub(bytes.len(), Ordering::Relaxed);
+        return;
+    }
+    let _ = writer.pieces.send(bytes.to_vec()); // the thread never ends
+}
+
+fn start_writer() -> io::Result<Writer> {
+    let (pieces, received) = mpsc::channel::<Vec<u8>>();
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let written = waiting.clone();
+    let write = move || {
+        for piece in received {
+            let _ = io::stderr().write_all(&piece); // a closed standard error takes nothing
+            written.fetch_sub(piece.len(), Ordering::Relaxed);
+        }
+    };
+    thread::Builder::new().name("nanolith-stderr".into()).spawn(write)?;
+    Ok(Writer { pieces, waiting })
 }

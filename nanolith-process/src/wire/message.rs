@@ -20,6 +20,9 @@ impl Kind {
     /// The child will not begin its calls from this one on, up to the last that was sent before the
     /// request to give them back.
     pub(crate) const REVOKED: u8 = 6;
+    /// The parent's last frame, which is empty: the child ends in order. A socket that closes without
+    /// it is the end of the parent.
+    pub(crate) const END: u8 = 7;
 }
 
 /// What a child learns before it serves.

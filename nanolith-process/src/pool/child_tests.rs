@@ -1,0 +1,131 @@
+//! Tests of the races between the thread that sends a call and the thread of the pool.
+
+use super::{
+    builder::Config,
+    child::Child,
+    children::Children,
+    link::{Link, Stage},
+    running_task::{Answer, RunningTask, Started},
+    stderr::StderrTail,
+};
+use nanolith::executor::{StopReason, WaitHelper};
+use rustix::pipe::pipe;
+use std::{
+    fs::{self, File},
+    os::unix::{net::UnixStream, process::CommandExt},
+    process::Command,
+    sync::Arc,
+    task::Context,
+    time::{Duration, Instant},
+};
+
+/// A task that is not asked to stop.
+struct Ignored;
+
+impl RunningTask for Ignored {
+    fn finish(self: Box<Self>, _: Answer) {}
+
+    fn poll_stop(&mut self, _: &mut Context<'_>) -> Option<StopReason> {
+        None
+    }
+
+    fn help_waits(&self, _: Arc<dyn WaitHelper>) {}
+
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+}
+
+/// Returns a child that does nothing, with the other end of its socket.
+fn child(id: u64) -> (Child, UnixStream) {
+    let process = Command::new("sleep").arg("60").process_group(0).spawn().expect("it starts");
+    let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
+    let (stderr, _) = pipe().expect("a pipe");
+    let (_, lifeline) = pipe().expect("a pipe");
+    let stderr = StderrTail::new(File::from(stderr), false);
+    let link = Link::new(&Config::default());
+    (Child::new(id, process, (ours, File::from(lifeline)), stderr, 1024, link), theirs)
+}
+
+fn started() -> Started {
+    Started { frame: vec![0; 40], set: 0, left: None, task: Box::new(Ignored), moves: 0 }
+}
+
+fn is_process(pid: u32) -> bool {
+    fs::exists(format!("/proc/{pid}")).unwrap_or(false)
+}
+
+#[test]
+fn dead_child_gives_the_call_back() {
+    let (child, _theirs) = child(1);
+    child.link().stage = Stage::Serving;
+    assert!(matches!(child.send(started(), false), Ok((1, _))));
+    child.link().stage = Stage::Ending; // the pool's thread saw its end
+    assert!(child.send(started(), false).is_err());
+    child.link().stage = Stage::Serving;
+    child.link().is_dead = true; // its process has ended, and its socket has not
+    assert!(child.send(started(), false).is_err());
+}
+
+#[test]
+fn call_goes_ahead_of_a_short_call_only() {
+    let (child, _theirs) = child(1);
+    child.link().stage = Stage::Serving;
+    assert!(child.send(started(), true).is_err(), "the child is idle");
+    assert!(child.send(started(), false).is_ok());
+    assert!(child.send(started(), true).is_err(), "the child is not known to run short calls");
+}
+
+#[test]
+fn dropped_child_leaves_no_zombie() {
+    let (child, _theirs) = child(1);
+    let pid = child.pid;
+    assert!(is_process(pid));
+    drop(child);
+    assert!(!is_process(pid));
+}
+
+#[test]
+fn reaped_child_is_not_killed_again() {
+    let (child, _theirs) = child(1);
+    assert!(child.reap().is_some());
+    assert!(child.reap().is_none());
+    child.kill(); // another process may have the id now
+}
+
+#[test]
+fn earlier_look_survives_a_later_one() {
+    let (child, _theirs) = child(1);
+    child.look_by(5);
+    child.look_by(9);
+    assert_eq!(child.due(), 5);
+    child.clear_due();
+    child.look_by(9);
+    assert_eq!(child.due(), 9);
+}
+
+#[test]
+fn removed_child_does_not_become_idle() {
+    let (child, _theirs) = child(1);
+    let child = Arc::new(child);
+    let mut children = Children::default();
+    children.add(child.clone());
+    children.on_ready();
+    children.put_idle(child.clone());
+    let taken = children.take_idle().expect("it is idle");
+    children.remove(child.id, false);
+    children.put_idle(taken);
+    assert!(children.take_idle().is_none());
+}
+
+#[test]
+fn moment_of_next_start_does_not_stay() {
+    let mut children = Children::default();
+    let now = Instant::now();
+    assert!(!children.on_start_failure(5, now));
+    assert_eq!(children.missing(1, 0, 1, now), 0, "it is too early");
+    let then = children.next_start().expect("a start has to wait");
+    assert_eq!(children.missing(0, 0, 1, then), 0, "no call waits meanwhile");
+    assert_eq!(children.next_start(), None, "the pool's thread would not sleep");
+    assert_eq!(children.missing(1, 0, 1, then + Duration::from_secs(1)), 1);
+}

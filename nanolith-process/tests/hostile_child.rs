@@ -1,0 +1,330 @@
+//! Children that speak the protocol wrongly. The test program is its own child: instead of serving,
+//! it misbehaves as the environment variable `HOSTILE` says.
+#![allow(missing_docs, clippy::missing_panics_doc)] // a test's name documents it
+
+use libtest_mimic::{Arguments, Trial};
+use nanolith::{TaskSet, prelude::*, time::SECOND};
+use nanolith_process::{ChildCrash, ProcessPool, ProcessPoolBuilder, Role, Stdout};
+use serde::Serialize;
+use std::{
+    env,
+    error::Error,
+    fs,
+    io::{self, Read, Write},
+    net::Shutdown,
+    os::{fd::AsFd, unix::net::UnixStream},
+    process, thread,
+    time::{Duration, Instant},
+};
+
+/// The environment variable that names the behaviour of a child.
+const HOSTILE: &str = "HOSTILE";
+const READY: u8 = 3;
+const OUTPUT: u8 = 4;
+const FAILED: u8 = 5;
+const UNKNOWN: u8 = 200;
+
+pub struct Geometry;
+
+#[define(wire)]
+impl Geometry {
+    pub fn add(x: i64, y: i64) -> i64 {
+        x + y
+    }
+
+    pub fn repeat(text: String) -> String {
+        text
+    }
+}
+
+// ----- the child
+
+/// The connection of a child that does not serve.
+struct Connection {
+    socket: UnixStream,
+}
+
+impl Connection {
+    /// Takes the socket, and reads the parent's first frame.
+    fn open() -> io::Result<Self> {
+        let mut connection = Self { socket: UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?) };
+        connection.receive()?;
+        Ok(connection)
+    }
+
+    /// Receives a frame, and returns the number of its call.
+    fn receive(&mut self) -> io::Result<u64> {
+        let mut head = [0; 13];
+        self.socket.read_exact(&mut head)?;
+        let rest = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize - 9;
+        self.socket.read_exact(&mut vec![0; rest])?;
+        Ok(u64::from_le_bytes(head[5..].try_into().expect("it is eight bytes")))
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.socket.write_all(bytes)
+    }
+
+    /// Says that the child serves, as the parent expects it, and receives a call.
+    fn receive_call(&mut self) -> io::Result<u64> {
+        self.send(&frame(READY, 0, &ready(Geometry::FINGERPRINT)))?;
+        self.receive()
+    }
+}
+
+#[derive(Serialize)]
+struct Ready {
+    sets: Vec<(&'static str, u64)>,
+}
+
+fn ready(fingerprint: u64) -> Vec<u8> {
+    rmp_serde::to_vec_named(&Ready { sets: vec![(Geometry::IDENTIFIER, fingerprint)] }).expect("it is encoded")
+}
+
+fn frame(kind: u8, call: u64, body: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(9 + body.len()).expect("it is small");
+    [&len.to_le_bytes(), &[kind][..], &call.to_le_bytes(), body].concat()
+}
+
+/// The start of a frame that claims to have this length.
+fn claim(len: u32, kind: u8, call: u64) -> Vec<u8> {
+    [&len.to_le_bytes(), &[kind][..], &call.to_le_bytes(), b"some of it"].concat()
+}
+
+fn output(output: &GeometryOutput) -> Vec<u8> {
+    rmp_serde::to_vec_named(output).expect("it is encoded")
+}
+
+/// An output of `repeat` whose text claims a length of 4 GiB.
+fn huge_text() -> Vec<u8> {
+    let mut bytes = output(&GeometryOutput::Repeat(String::new()));
+    bytes.pop();
+    bytes.extend([0xdb, 0xff, 0xff, 0xff, 0xff]);
+    bytes
+}
+
+fn random_bytes() -> Vec<u8> {
+    let random = (0..10_000).map(|_| fastrand::u8(..));
+    // A length above the limit. Within it, a frame could be on its way.
+    [0xff; 4].into_iter().chain(random).collect()
+}
+
+fn deep() -> Vec<u8> {
+    vec![0x91; 100_000] // an array of one array of one array ..
+}
+
+fn misbehave(how: &str) -> io::Result<()> {
+    let mut parent = Connection::open()?;
+    match how {
+        "random bytes" => parent.send(&random_bytes())?,
+        "huge frame" => parent.send(&claim(u32::MAX, READY, 0))?,
+        "short frame" => parent.send(&[3, 0, 0, 0, 1, 2, 3])?,
+        "unknown kind" => parent.send(&frame(UNKNOWN, 0, &[]))?,
+        "output first" => parent.send(&frame(OUTPUT, 1, &output(&GeometryOutput::Add(9))))?,
+        "other version" => parent.send(&frame(READY, 0, &ready(1)))?,
+        "deep ready" => parent.send(&frame(READY, 0, &deep()))?,
+        "ready without sets" => parent.send(&frame(READY, 0, &[0x80]))?,
+        "close" => {
+            parent.socket.shutdown(Shutdown::Both)?;
+        }
+        "flood" => loop {
+            parent.send(&random_bytes())?;
+        },
+        "die after ready" => return parent.send(&frame(READY, 0, &ready(Geometry::FINGERPRINT))),
+        _ => misbehave_in_call(how, &mut parent)?,
+    }
+    thread::sleep(60 * SECOND); // it lives on until it is killed
+    Ok(())
+}
+
+fn misbehave_in_call(how: &str, parent: &mut Connection) -> io::Result<()> {
+    let call = parent.receive_call()?;
+    match how {
+        "call: random bytes" => parent.send(&random_bytes()),
+        "call: huge frame" => parent.send(&claim(u32::MAX, OUTPUT, call)),
+        "call: long frame" => parent.send(&claim(1_000_000_000, OUTPUT, call)),
+        "call: unknown kind" => parent.send(&frame(UNKNOWN, call, &[])),
+        "call: other number" => parent.send(&frame(OUTPUT, call + 1, &output(&GeometryOutput::Add(9)))),
+        "call: second ready" => parent.send(&frame(READY, 0, &ready(Geometry::FINGERPRINT))),
+        "call: no output" => parent.send(&frame(OUTPUT, call, &[0xc1; 50])),
+        "call: output of other task" => parent.send(&frame(OUTPUT, call, &output(&GeometryOutput::Repeat("9".into())))),
+        "call: deep output" => parent.send(&frame(OUTPUT, call, &deep())),
+        "call: huge text" => parent.send(&frame(OUTPUT, call, &huge_text())),
+        "call: deep failure" => parent.send(&frame(FAILED, call, &deep())),
+        "call: empty failure" => parent.send(&frame(FAILED, call, &[])),
+        "call: close" => parent.socket.shutdown(Shutdown::Both),
+        "call: half a frame" => {
+            parent.send(&claim(100, OUTPUT, call))?;
+            process::exit(4)
+        }
+        "call: two answers" => {
+            let answer = frame(OUTPUT, call, &output(&GeometryOutput::Add(9)));
+            parent.send(&[&answer[..], &answer].concat())
+        }
+        "call: flood" => loop {
+            parent.send(&frame(UNKNOWN, call, &random_bytes()))?;
+        },
+        _ => Err(io::Error::other("there is no such behaviour")),
+    }
+}
+
+// ----- the parent
+
+fn pool(how: &str, set: impl FnOnce(ProcessPoolBuilder) -> ProcessPoolBuilder) -> ProcessPool {
+    let builder = ProcessPool::builder().max_children(1).max_start_failures(2).max_message(1 << 30);
+    set(builder.env(HOSTILE, how).pass_stderr(false).stdout(Stdout::Null)).build().expect("the settings are right")
+}
+
+/// Returns the error of a call. Fails if the call hangs.
+fn error_of<T: std::fmt::Debug>(outcome: Result<T, CallError>) -> CallError {
+    match outcome {
+        Err(CallError::TimedOut(_) | CallError::Killed(_)) => panic!("the call hangs"),
+        Err(error) => error,
+        Ok(output) => panic!("it has an output: {output:?}"),
+    }
+}
+
+/// Waits until all children that a pool ever had are gone.
+fn wait_for_end(pids: &[u32]) {
+    let start = Instant::now();
+    while let Some(pid) = pids.iter().find(|pid| fs::exists(format!("/proc/{pid}")).unwrap_or(false)) {
+        assert!(start.elapsed() < 10 * SECOND, "process {pid} is alive");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Makes a call to children that misbehave before they serve. Its error contains the text.
+fn expect_at_start(how: &str, text: &str) {
+    let pool = pool(how, |set| set);
+    let error = error_of(Geometry::on(&pool).add(4, 5).timeout(20 * SECOND).wait());
+    assert!(matches!(error, CallError::NotStarted(..)), "{how}: {error}");
+    assert!(error.to_string().contains(text), "{how}: {error}");
+    pool.closed().wait();
+    assert_eq!(pool.info().in_flight, 0);
+}
+
+/// Makes a call to a child that misbehaves in it. Its error contains the text. Returns the error.
+fn expect_in_call(how: &str, text: &str) -> CallError {
+    let pool = pool(how, |set| set);
+    let error = error_of(Geometry::on(&pool).add(4, 5).timeout(20 * SECOND).wait());
+    assert!(error.to_string().contains(text), "{how}: {error}");
+    if let Some(crash) = error.source().and_then(|source| source.downcast_ref::<ChildCrash>()) {
+        wait_for_end(&[crash.pid()]);
+    }
+    let pids = pool.pids();
+    pool.terminate();
+    pool.closed().wait();
+    wait_for_end(&pids);
+    assert_eq!(pool.info().in_flight, 0);
+    error
+}
+
+fn wrong_first_message_ends_the_start() {
+    expect_at_start("random bytes", "sent a malformed message: ");
+    expect_at_start("huge frame", "sent a malformed message: a message is larger than the limit");
+    expect_at_start("short frame", "sent a malformed message: a message cannot be decoded: a frame is shorter");
+    expect_at_start("unknown kind", "sent a malformed message: an answer that was not asked for");
+    expect_at_start("output first", "sent a malformed message: an answer that was not asked for");
+    expect_at_start("flood", "sent a malformed message: ");
+}
+
+fn wrong_sets_end_the_start() {
+    expect_at_start("other version", "cannot serve: it serves other sets, or another version of them");
+    expect_at_start("deep ready", "cannot serve: a message cannot be decoded");
+    expect_at_start("ready without sets", "cannot serve: a message cannot be decoded");
+}
+
+fn closed_socket_of_living_child_ends_the_start() {
+    expect_at_start("close", "SIGKILL");
+}
+
+fn wrong_frame_ends_call_and_child() {
+    for (how, text) in [
+        ("call: random bytes", "sent a malformed message: "),
+        ("call: huge frame", "sent a malformed message: a message is larger than the limit"),
+        ("call: unknown kind", "sent a malformed message: an answer that was not asked for"),
+        ("call: other number", "sent a malformed message: an answer that was not asked for"),
+        ("call: second ready", "sent a malformed message: an answer that was not asked for"),
+        ("call: flood", "sent a malformed message: an answer that was not asked for"),
+        ("call: close", "SIGKILL"),
+        ("call: half a frame", "exited with code 4"),
+    ] {
+        let error = expect_in_call(how, text);
+        assert!(matches!(error, CallError::Crashed(_)), "{how}: {error}");
+    }
+}
+
+fn output_that_does_not_decode_ends_the_call() {
+    for how in ["call: no output", "call: deep output", "call: huge text", "call: deep failure", "call: empty failure"]
+    {
+        let error = expect_in_call(how, "a message cannot be decoded");
+        assert!(matches!(error, CallError::Rejected(..)), "{how}: {error}");
+    }
+}
+
+fn output_of_another_task_ends_the_call() {
+    let error = expect_in_call("call: output of other task", "");
+    assert!(matches!(error, CallError::Lost(_)), "{error}");
+}
+
+fn second_answer_kills_the_child() {
+    let pool = pool("call: two answers", |set| set);
+    let geometry = Geometry::on(&pool);
+    let outcome = geometry.add(4, 5).timeout(20 * SECOND).wait();
+    assert!(matches!(outcome, Ok(9)), "{outcome:?}");
+    let pids = pool.pids();
+    // The second answer may not be taken for that of a later call: the child dies.
+    wait_for_end(&pids);
+}
+
+fn claimed_length_is_not_allocated() {
+    let pool = pool("call: long frame", |set| set);
+    let before = virtual_memory_kib();
+    let job = Geometry::on(&pool).add(4, 5).timeout(SECOND).submit();
+    // The child never sends the rest, so the call ends by its time-out.
+    assert!(matches!(job.wait(), Err(CallError::Killed(_))));
+    let after = virtual_memory_kib();
+    assert!(after < before + 300 * 1024, "{before} KiB before, {after} KiB after");
+}
+
+/// Returns the most memory that this process had, in KiB, touched or not.
+fn virtual_memory_kib() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").expect("there is /proc");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmPeak:")).expect("it has a size");
+    peak.trim().trim_end_matches(" kB").parse().expect("it is a number")
+}
+
+fn child_that_dies_after_ready_is_not_started_for_ever() {
+    let pool = pool("die after ready", |set| set.min_children(1).max_start_failures(3));
+    assert!(pool.closed().wait_timeout(20 * SECOND).is_ok(), "it does not give up: {:?}", pool.info());
+    assert_eq!(pool.info().started, 3);
+}
+
+macro_rules! trials {
+    ($($name:ident)*) => {
+        vec![$(Trial::test(stringify!($name), || { $name(); Ok(()) })),*]
+    };
+}
+
+fn main() {
+    if nanolith_process::role() == Role::Child {
+        if let Ok(how) = env::var(HOSTILE) {
+            let _ = misbehave(&how); // the parent closes the socket
+            return;
+        }
+    }
+    nanolith_process::init().serve::<(Geometry,)>();
+    let trials = trials! {
+        wrong_first_message_ends_the_start
+        wrong_sets_end_the_start
+        closed_socket_of_living_child_ends_the_start
+        wrong_frame_ends_call_and_child
+        output_that_does_not_decode_ends_the_call
+        output_of_another_task_ends_the_call
+        second_answer_kills_the_child
+        claimed_length_is_not_allocated
+        child_that_dies_after_ready_is_not_started_for_ever
+    };
+    let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() }; // one measures memory
+    libtest_mimic::run(&arguments, trials).exit();
+}
