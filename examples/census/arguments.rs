@@ -1,6 +1,9 @@
 //! Parses the command line of `census`.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+};
 
 pub(crate) const HELP: &str = "\
 Counts the files, bytes, lines and words of a folder tree by file type, and finds duplicates.
@@ -65,7 +68,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Wis
             Some("--json") => options.json = true,
             Some("-a" | "--all") => options.all = true,
             Some("-x" | "--one-file-system") => options.one_file_system = true,
-            Some("--on") => options.on = on(arguments.next())?,
+            Some("--on") => options.on = on(arguments.next().as_deref())?,
             Some("--") => paths.extend(arguments.by_ref()),
             Some(option) if option.starts_with('-') && option != "-" => {
                 return Err(format!("there is no option `{option}`"));
@@ -77,8 +80,8 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Wis
     Ok(Wish::Census(options))
 }
 
-fn on(value: Option<OsString>) -> Result<On, String> {
-    match value.as_ref().and_then(|value| value.to_str()) {
+fn on(value: Option<&OsStr>) -> Result<On, String> {
+    match value.and_then(OsStr::to_str) {
         Some("threads") => Ok(On::Threads),
         Some("processes") if cfg!(target_os = "linux") => Ok(On::Processes),
         Some("processes") => Err("this system has no child processes for `--on`".into()),
