@@ -75,9 +75,8 @@ fn print_crash<T>(what: &str, outcome: Result<T, CallError>) {
     match error.source().and_then(|source| source.downcast_ref::<ChildCrash>()) {
         Some(crash) if crash.is_stack_overflow() => println!("{what}: the stack overflowed"),
         Some(crash) => {
-            let (signal, line) =
-                (crash.signal().unwrap_or_default(), crash.stderr().lines().last().unwrap_or_default());
-            println!("{what}: signal {signal} {line}");
+            println!("{what}: signal {}", crash.signal().unwrap_or_default());
+            crash.stderr().lines().for_each(|line| println!("  {line}"));
         }
         None => println!("{what}: {error}"),
     }
