@@ -1,4 +1,4 @@
-//! [`Dispatcher`]: sends the files of the walk to the pool, and their counts to the ledger.
+//! [`Dispatcher`]: sends the files of the walk to the executor, and their counts to the ledger.
 
 use crate::{
     count::{Census, CensusCalls, Count},
@@ -6,23 +6,23 @@ use crate::{
     ledger::{Ledger, Unreadable},
     shared::{bar::Bar, text::bytes},
 };
-use nanolith::prelude::*;
-use std::{collections::VecDeque, io, mem, path::PathBuf, time::Duration};
+use nanolith::{Executor, prelude::*};
+use std::{collections::VecDeque, mem, path::PathBuf, time::Duration};
 
 /// The largest number of files in progress: queued, being read, or counted and not yet in the
 /// ledger.
 const IN_FLIGHT: usize = 1_024;
 
-/// The time to wait for the oldest file before the dispatcher checks the other files and the
-/// progress bar.
+/// How long to wait for the oldest file before the dispatcher checks the other files and the progress
+/// bar.
 const TICK: Duration = Duration::from_millis(50);
 
 /// A file in progress.
-type PendingFile = (PathBuf, Handle<Census, io::Result<Count>>);
+type PendingFile = (PathBuf, Handle<Census, Result<Count, String>>);
 
-/// Sends files to the pool, and what was counted to the ledger.
-pub(crate) struct Dispatcher {
-    census: CensusCalls<Pool>,
+/// Sends files to the executor, and what was counted to the ledger.
+pub(crate) struct Dispatcher<E> {
+    census: CensusCalls<E>,
     ledger: Service<Ledger>,
     pending: VecDeque<PendingFile>,
     /// The last call of the ledger, which runs while the dispatcher waits for the next file.
@@ -38,10 +38,10 @@ struct Progress {
     bytes: u64,
 }
 
-impl Dispatcher {
-    pub(crate) fn new(pool: &Pool, ledger: &Service<Ledger>) -> Self {
+impl<E: Executor<Census> + Clone> Dispatcher<E> {
+    pub(crate) fn new(executor: &E, ledger: &Service<Ledger>) -> Self {
         Self {
-            census: Census::on(pool),
+            census: Census::on(executor),
             ledger: ledger.clone(),
             pending: VecDeque::with_capacity(IN_FLIGHT),
             entry: None,
@@ -55,7 +55,7 @@ impl Dispatcher {
         while self.pending.len() >= IN_FLIGHT {
             self.settle()?;
         }
-        let handle = self.census.count(path.clone(), links).submit().cancel_on_drop();
+        let handle = self.census.count(path.clone().into(), links).submit().cancel_on_drop();
         self.pending.push_back((path, handle));
         self.show();
         Ok(())
@@ -76,7 +76,7 @@ impl Dispatcher {
     }
 
     /// Waits a while for the oldest file. If that takes longer, for example for a large file, takes
-    /// the other finished files, so that the pool does not run out of work.
+    /// the other finished files, so that the executor does not run out of work.
     fn settle(&mut self) -> Result<(), CallError> {
         let Some((path, handle)) = self.pending.pop_front() else { return Ok(()) };
         match handle.wait_timeout(TICK) {
@@ -101,7 +101,7 @@ impl Dispatcher {
     }
 
     /// Records the result of a file in the ledger.
-    fn record(&mut self, path: PathBuf, outcome: Result<io::Result<Count>, CallError>) -> Result<(), CallError> {
+    fn record(&mut self, path: PathBuf, outcome: Result<Result<Count, String>, CallError>) -> Result<(), CallError> {
         self.counted.files += 1;
         match outcome {
             Ok(Ok(count)) => {
@@ -109,7 +109,7 @@ impl Dispatcher {
                 let entry = self.ledger.record(path, count).submit();
                 self.follow(Some(entry))
             }
-            Ok(Err(error)) => self.reject(path, error.to_string()),
+            Ok(Err(reason)) => self.reject(path, reason),
             Err(error) => self.reject(path, error.to_string()),
         }
     }
