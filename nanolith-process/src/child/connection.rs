@@ -82,9 +82,8 @@ fn flags() -> RecvFlags {
 
 /// Limits this process as its parent asks.
 pub(super) fn apply_limits(hello: &Hello) -> io::Result<()> {
-    let limit = |resource, soft: u64, hard: u64| {
-        setrlimit(resource, Rlimit { current: Some(soft), maximum: Some(hard) })
-    };
+    let limit =
+        |resource, soft: u64, hard: u64| setrlimit(resource, Rlimit { current: Some(soft), maximum: Some(hard) });
     if let Some(bytes) = hello.memory {
         limit(Resource::Data, bytes, bytes)?;
     }

@@ -4,10 +4,11 @@ use super::{
     builder::Config,
     child::Child,
     children::Children,
-    link::{Link, Stage},
+    link::{ChildEvent, Link, Stage},
     running_task::{Answer, RunningTask, Started},
     stderr::StderrTail,
 };
+use crate::wire::{self, Frame, Kind};
 use nanolith::executor::{StopReason, WaitHelper};
 use rustix::pipe::pipe;
 use std::{
@@ -74,6 +75,47 @@ fn call_goes_ahead_of_a_short_call_only() {
     assert!(child.send(started(), true).is_err(), "the child is idle");
     assert!(child.send(started(), false).is_ok());
     assert!(child.send(started(), true).is_err(), "the child is not known to run short calls");
+}
+
+#[test]
+fn call_sent_after_the_request_is_not_given_back() {
+    let (child, _theirs) = child(1);
+    let mut link = child.link();
+    link.stage = Stage::Serving;
+    for _ in 0..3 {
+        let call = link.next_call();
+        link.add(started(), call);
+    }
+    assert_eq!(link.revoke(), 3);
+    for call in 1..=3 {
+        assert!(matches!(link.accept(frame(Kind::OUTPUT, call)), ChildEvent::Answer(..)));
+    }
+    let call = link.next_call();
+    link.add(started(), call);
+    // The child had begun its last call when it read the request.
+    assert!(matches!(link.accept(frame(Kind::REVOKED, 4)), ChildEvent::Revoked(back) if back.is_empty()));
+    assert!(matches!(link.accept(frame(Kind::OUTPUT, 4)), ChildEvent::Answer(..)));
+}
+
+#[test]
+fn calls_that_have_not_begun_are_given_back() {
+    let (child, _theirs) = child(1);
+    let mut link = child.link();
+    link.stage = Stage::Serving;
+    for _ in 0..4 {
+        let call = link.next_call();
+        link.add(started(), call);
+    }
+    link.revoke();
+    let ChildEvent::Revoked(back) = link.accept(frame(Kind::REVOKED, 2)) else { panic!("it was asked for") };
+    assert_eq!(back.iter().map(|running| running.call).collect::<Vec<_>>(), [2, 3, 4]);
+    assert!(matches!(link.accept(frame(Kind::REVOKED, 2)), ChildEvent::Malformed(_)), "it was asked for once");
+}
+
+fn frame(kind: u8, call: u64) -> Frame {
+    let mut bytes = wire::start_frame();
+    wire::finish_frame(&mut bytes, kind, call);
+    Frame::whole(&bytes).expect("it is a frame")
 }
 
 #[test]

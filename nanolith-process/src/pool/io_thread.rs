@@ -236,15 +236,12 @@ impl PoolShared {
                 }
             }
             Stage::Serving | Stage::Retiring => {
-                let (is_late, last) = (link.task_limit().is_some_and(|limit| limit <= now), link.last_call);
+                let is_late = link.task_limit().is_some_and(|limit| limit <= now);
                 let Some(running) = link.running() else { return };
                 match running.stop {
                     Some(_) => running.kill(child, now),
                     None if is_late => running.stop(child, KillReason::TaskTimeout, self.config.grace),
-                    None => {
-                        link.is_revoked = true;
-                        child.request(Request::Revoke(last));
-                    }
+                    None => child.request(Request::Revoke(link.revoke())),
                 }
             }
         }

@@ -107,8 +107,8 @@ pub(super) struct Link {
     /// The average duration of a call.
     average: Duration,
     task_timeout: Option<Duration>,
-    /// Whether the child was asked to give back the calls that it has not begun.
-    pub(super) is_revoked: bool,
+    /// The last of the calls that the child was asked to give back, until it answers.
+    revoked: Option<u64>,
     pub(super) fault: Option<Fault>,
     /// Whether the process has ended, so that it runs no further call.
     pub(super) is_dead: bool,
@@ -128,7 +128,7 @@ impl Link {
             answers_left: config.recycle_after.map_or(u64::MAX, |calls| calls + fastrand::u64(..=calls / 10)),
             average: SHORT,
             task_timeout: config.task_timeout,
-            is_revoked: false,
+            revoked: None,
             fault: None,
             is_dead: false,
             has_answered: false,
@@ -177,7 +177,7 @@ impl Link {
     /// Returns how many more calls may be sent ahead of the end of the running one.
     pub(super) fn room_ahead(&self) -> usize {
         let is_short = |running: &Running| running.stop.is_none() && running.since.elapsed() < LONG;
-        let takes_more = self.stage == Stage::Serving && !self.is_revoked && self.average < SHORT;
+        let takes_more = self.stage == Stage::Serving && self.revoked.is_none() && self.average < SHORT;
         let is_first_short = self.calls.front().is_some_and(is_short);
         if takes_more && is_first_short { MAX_CALLS.saturating_sub(self.calls.len()) } else { 0 }
     }
@@ -185,7 +185,14 @@ impl Link {
     /// Returns when calls that were sent ahead have waited too long for the running one.
     pub(super) fn revoke_at(&self) -> Option<Instant> {
         let (first, _) = (self.calls.front()?, self.calls.get(1)?);
-        if self.is_revoked { None } else { first.since.checked_add(LONG) }
+        if self.revoked.is_some() { None } else { first.since.checked_add(LONG) }
+    }
+
+    /// Records that the child is asked to give back the calls that it has not begun. Returns the last
+    /// of them.
+    pub(super) fn revoke(&mut self) -> u64 {
+        self.revoked = Some(self.last_call);
+        self.last_call
     }
 
     /// Returns when the running task has run for as long as the pool allows.
@@ -203,11 +210,15 @@ impl Link {
                 Some(running) => ChildEvent::Answer(running, frame),
                 None => unreachable!("it was just seen"),
             },
-            Kind::REVOKED if self.is_revoked => {
-                self.is_revoked = false;
-                // Even the first may be among them, if the child had not read it.
-                let begun = self.calls.iter().take_while(|running| running.call < frame.id).count();
-                ChildEvent::Revoked(self.calls.split_off(begun).into())
+            Kind::REVOKED if self.revoked.is_some() => {
+                // Even the first may be among them, if the child had not read it. A call that was sent
+                // after the request is not.
+                let given_back = frame.id..=self.revoked.take().unwrap_or(0);
+                let calls = std::mem::take(&mut self.calls);
+                let (back, kept): (VecDeque<_>, VecDeque<_>) =
+                    calls.into_iter().partition(|running| given_back.contains(&running.call));
+                self.calls = kept;
+                ChildEvent::Revoked(back.into())
             }
             _ => ChildEvent::Malformed("an answer that was not asked for".into()),
         }
