@@ -151,6 +151,10 @@ pub trait Executor<S: TaskSet>: Send + Sync {
         None
     }
 
+    /// Tells the executor that this thread submits one call now and then blocks for it.
+    #[doc(hidden)]
+    fn will_block(&self) {}
+
     /// Returns the executor that can run many tasks of `S` as one call, if that is equivalent to
     /// running each of them: a pool.
     #[doc(hidden)]
@@ -194,6 +198,10 @@ macro_rules! forward {
 
             fn shared(&self) -> Option<S::Shared> {
                 (**self).shared()
+            }
+
+            fn will_block(&self) {
+                (**self).will_block();
             }
 
             fn crew(&self) -> Option<&dyn Crew> {

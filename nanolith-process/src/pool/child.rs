@@ -50,6 +50,17 @@ pub(super) enum End {
     Unread,
 }
 
+/// A call that was sent.
+#[derive(Debug)]
+pub(super) struct Sent {
+    /// Its number at the child.
+    pub(super) call: u64,
+    /// Whether the pool's thread watches the socket for the answer.
+    pub(super) is_watched: bool,
+    /// Whether the socket took all of it.
+    pub(super) is_whole: bool,
+}
+
 /// What a read of the socket gave.
 pub(super) struct Received {
     pub(super) events: Vec<ChildEvent>,
@@ -117,14 +128,13 @@ impl Child {
         self.due.store(u64::MAX, Ordering::SeqCst);
     }
 
-    /// Sends a call. Returns its number, and whether the pool's thread must be told to watch the
-    /// socket.
+    /// Sends a call.
     ///
     /// # Errors
     ///
     /// Returns the call if the child died or was killed since it was chosen, or if the call would go
     /// ahead of the end of others and that is no longer so.
-    pub(super) fn send(&self, mut started: Started, is_ahead: bool) -> Result<(u64, bool), Started> {
+    pub(super) fn send(&self, mut started: Started, is_ahead: bool) -> Result<Sent, Started> {
         let mut link = self.link();
         if !link.takes_call(is_ahead) {
             return Err(started);
@@ -134,7 +144,7 @@ impl Child {
         let sent = if link.unsent.is_empty() { write(&self.socket, &started.frame) } else { 0 };
         link.unsent.extend_from_slice(&started.frame[sent..]);
         link.add(started, call);
-        Ok((call, !link.is_watched || !link.unsent.is_empty()))
+        Ok(Sent { call, is_watched: link.is_watched, is_whole: link.unsent.is_empty() })
     }
 
     /// Sends more of what is left. Returns whether bytes are left still.

@@ -2,7 +2,7 @@
 
 use super::{
     builder::Config,
-    child::Child,
+    child::{Child, Sent},
     children::Children,
     link::{ChildEvent, Link, Stage},
     running_task::{Answer, RunningTask, Started},
@@ -49,7 +49,7 @@ fn child(id: u64) -> (Child, UnixStream) {
 }
 
 fn started() -> Started {
-    Started { frame: vec![0; 40], set: 0, left: None, task: Box::new(Ignored), moves: 0 }
+    Started { frame: vec![0; 40], set: 0, left: None, wait: None, task: Box::new(Ignored), moves: 0 }
 }
 
 fn is_process(pid: u32) -> bool {
@@ -60,7 +60,7 @@ fn is_process(pid: u32) -> bool {
 fn dead_child_gives_the_call_back() {
     let (child, _theirs) = child(1);
     child.link().stage = Stage::Serving;
-    assert!(matches!(child.send(started(), false), Ok((1, _))));
+    assert!(matches!(child.send(started(), false), Ok(Sent { call: 1, .. })));
     child.link().stage = Stage::Ending; // the pool's thread saw its end
     assert!(child.send(started(), false).is_err());
     child.link().stage = Stage::Serving;

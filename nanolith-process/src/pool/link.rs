@@ -64,7 +64,7 @@ impl Running {
     /// Returns the call as one that no child has, unless it has ended.
     pub(super) fn into_started(self) -> Option<Started> {
         let Self { task, frame, set, moves, .. } = self;
-        Some(Started { frame, set, left: None, task: task?, moves })
+        Some(Started { frame, set, left: None, wait: None, task: task?, moves })
     }
 }
 

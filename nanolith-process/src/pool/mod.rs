@@ -4,7 +4,8 @@
 //! - `io_thread`: the pool's thread. `child_events`: what it does when a child answers or dies.
 //! - `children`, `child`: which children there are, and one of them. `link`: the calls that it has.
 //! - `spawn`: the start of a child.
-//! - `running_task`: a call with its types erased. `stderr`, `poller`: what their names say.
+//! - `running_task`: a call with its types erased. `wait`: the thread that blocks for it.
+//! - `stderr`, `poller`: the output of children, and waiting for their sockets.
 
 mod builder;
 mod child;
@@ -20,6 +21,7 @@ mod pool_shared;
 mod running_task;
 mod spawn;
 mod stderr;
+mod wait;
 
 pub use builder::{ProcessPoolBuilder, Stdout};
 pub use closed::Closed;
@@ -33,6 +35,7 @@ use nanolith::{
 use pool_shared::PoolShared;
 use running_task::{LAYER, Outgoing};
 use std::{fmt, sync::Arc};
+use wait::Wait;
 
 /// A pool of child processes, each of which runs one call at a time.
 ///
@@ -147,9 +150,10 @@ impl ProcessPool {
 
 impl<S: ProcessSet> Executor<S> for ProcessPool {
     fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
+        let wait = Wait::take();
         let (job, outgoing) = self.encode(job)?;
-        self.shared().queue.try_push(job, outgoing)?;
-        self.shared().dispatch();
+        self.shared().queue.try_push(job, outgoing.waited_by(wait))?;
+        self.shared().dispatch_for(wait);
         Ok(())
     }
 
@@ -166,6 +170,10 @@ impl<S: ProcessSet> Executor<S> for ProcessPool {
 
     fn accepts_calls(&self) -> bool {
         !self.is_closed()
+    }
+
+    fn will_block(&self) {
+        Wait::announce();
     }
 
     fn host(&self) -> Option<nanolith::__private::ExecutorId> {

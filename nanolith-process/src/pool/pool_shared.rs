@@ -3,11 +3,12 @@
 
 use super::{
     builder::Config,
-    child::Child,
+    child::{Child, Sent},
     children::Children,
     link::Stage,
     poller::{Interest, Poller},
     running_task::{Answer, Outgoing, RunningTask, Started},
+    wait::Wait,
 };
 use crate::{build_error::BuildError, exit::KillReason};
 use nanolith::executor::{JobQueue, StopReason, WaitHelper};
@@ -93,11 +94,16 @@ impl PoolShared {
     /// Sends calls to children until one of the two runs out: to idle children, or, if no more can
     /// start, ahead of the end of short calls.
     pub(super) fn dispatch(self: &Arc<Self>) {
+        self.dispatch_for(None);
+    }
+
+    /// Like [`dispatch`](Self::dispatch), by a thread that then blocks for the call with this wait.
+    pub(super) fn dispatch_for(self: &Arc<Self>, wait: Option<Wait>) {
         loop {
             let idle = self.children().take_idle();
             if let Some(child) = idle {
                 match self.next_call() {
-                    Some(started) => self.send(&child, started, false),
+                    Some(started) => self.send(&child, started, false, wait),
                     None => {
                         self.children().put_idle(child);
                         if !self.has_work() {
@@ -121,7 +127,7 @@ impl PoolShared {
             }
             let Some(child) = self.child_with_room() else { return };
             let Some(started) = self.next_call() else { return };
-            self.send(&child, started, true);
+            self.send(&child, started, true, wait);
         }
     }
 
@@ -147,7 +153,9 @@ impl PoolShared {
     }
 
     /// Sends a call to a child that is idle, or ahead of the end of those that it has.
-    fn send(self: &Arc<Self>, child: &Arc<Child>, mut started: Started, is_ahead: bool) {
+    fn send(self: &Arc<Self>, child: &Arc<Child>, mut started: Started, is_ahead: bool, wait: Option<Wait>) {
+        // A call that goes ahead is not read by its thread.
+        let is_read_here = wait.is_some() && started.wait == wait && !is_ahead;
         let now = Instant::now();
         let limit = self.config.task_timeout.and_then(|limit| now.checked_add(limit)).filter(|_| !is_ahead);
         let end = [limit, started.task.deadline()].into_iter().flatten().min();
@@ -164,9 +172,9 @@ impl PoolShared {
             return;
         }
         match child.send(started, is_ahead) {
-            Ok((call, needs_watch)) => {
+            Ok(Sent { call, is_watched, is_whole }) => {
                 sent.set(call);
-                if needs_watch {
+                if !is_whole || !is_watched && !is_read_here {
                     self.watch(child);
                 }
                 self.look_at(child);

@@ -1,6 +1,7 @@
 //! [`RunningTask`]: a call whose task a child runs, its types erased. [`Outgoing`]: the same call
 //! while it waits in the queue, encoded.
 
+use super::wait::Wait;
 use crate::{
     exit::{ChildCrash, Kill, MessageError},
     served::{self, ProcessSet},
@@ -24,6 +25,7 @@ use std::{
 pub(super) struct Outgoing {
     frame: Vec<u8>,
     set: u16,
+    wait: Option<Wait>,
     start: fn(QueuedJob<Self>) -> Option<Started>,
 }
 
@@ -33,6 +35,8 @@ pub(super) struct Started {
     pub(super) set: u16,
     /// How long the call may still take.
     pub(super) left: Option<Duration>,
+    /// The wait of the thread that submitted the call.
+    pub(super) wait: Option<Wait>,
     pub(super) task: Box<dyn RunningTask>,
     /// How many children died before they had read the call.
     pub(super) moves: u32,
@@ -45,7 +49,12 @@ impl Outgoing {
         let mut frame = wire::start_frame();
         frame.extend_from_slice(&[0; CALL_HEAD]);
         job.with_task(|task| wire::encode(task, &mut frame, max)).unwrap_or(Ok(()))?;
-        Ok(Self { frame, set, start: start::<S> })
+        Ok(Self { frame, set, wait: None, start: start::<S> })
+    }
+
+    /// Records the wait of the thread that submits the call.
+    pub(super) fn waited_by(self, wait: Option<Wait>) -> Self {
+        Self { wait, ..self }
     }
 
     pub(super) fn start(job: QueuedJob<Self>) -> Option<Started> {
@@ -57,10 +66,10 @@ fn start<S: ProcessSet>(job: QueuedJob<Outgoing>) -> Option<Started> {
     let job = job.start::<S>()?;
     job.reply.defer_end();
     let stop = job.reply.stop_signal();
-    let Outgoing { frame, set, .. } = job.item;
+    let Outgoing { frame, set, wait, .. } = job.item;
     drop(job.task); // it is in the frame
     let task = Box::new(TypedTask { reply: job.reply, stop, guard: job.guard });
-    Some(Started { frame, set, left: None, task, moves: 0 })
+    Some(Started { frame, set, left: None, wait, task, moves: 0 })
 }
 
 impl Started {

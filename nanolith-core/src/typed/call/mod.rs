@@ -239,6 +239,7 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Wait for Call<'_, S, E, T> {
     /// Every way in which a call can end without its task's output: see [`CallError`].
     #[inline(always)]
     fn wait(self) -> Result<T, CallError> {
+        self.executor.will_block();
         self.submit().wait()
     }
 

@@ -146,6 +146,8 @@ impl<S: TaskSet, T> Handle<S, T> {
                 return self.ready();
             }
             match thread_context::current_executor() {
+                // The wait itself runs the call.
+                None if self.is_driven_here() => {}
                 None => self.look_on(deadline),
                 here if here == self.host => CallSlot::overtake_here(&self.slot, here),
                 // A thread of another executor can lend its slot while it waits, so it does not
@@ -154,6 +156,13 @@ impl<S: TaskSet, T> Handle<S, T> {
             }
         }
         self.ready()
+    }
+
+    /// Returns whether the call's executor runs its work on this thread, while this thread waits.
+    #[inline]
+    fn is_driven_here(&self) -> bool {
+        thread_context::is_driver_thread()
+            && thread_context::driven_by_this_thread(self.target()).is_some_and(|host| host.is_driven_by_us())
     }
 
     /// Returns how long to leave the call alone before the next check: an eighth of its age. An old
