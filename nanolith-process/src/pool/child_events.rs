@@ -153,7 +153,7 @@ impl PoolShared {
     }
 
     /// Ends the call of a child that died, or lets another child run it.
-    fn on_lost_call(&self, running: Running, child: &Child, crash: ChildCrash, is_unread: bool) {
+    fn on_lost_call(self: &Arc<Self>, running: Running, child: &Child, crash: ChildCrash, is_unread: bool) {
         let Running { task, frame, set, moves, since, stop, killed, .. } = running;
         let answer = match (killed, stop) {
             (Some(at), Some((reason, _))) => {

@@ -4,7 +4,7 @@
 use super::{
     child::{Child, Stage},
     poller::{Interest, Ready},
-    pool_shared::{PoolShared, child_of, exit_token, kill_reason, socket_token, stderr_token},
+    pool_shared::{NO_CHILD, PoolShared, child_of, exit_token, kill_reason, socket_token, stderr_token},
     running_task::{Answer, Outgoing},
     spawn,
 };
@@ -131,6 +131,9 @@ impl PoolShared {
     /// Looks at the calls that are asked to stop.
     fn on_stops(self: &Arc<Self>) {
         let stops = std::mem::take(&mut *self.stops.lock().unwrap_or_else(PoisonError::into_inner));
+        if stops.iter().any(|(id, _)| *id == NO_CHILD) {
+            self.stop_returned();
+        }
         for (id, call) in stops {
             let Some(child) = self.children().get(id) else { continue };
             let mut link = child.link();

@@ -161,16 +161,25 @@ impl PoolShared {
     }
 
     /// Lets another child run a call that no child has read, if the pool still runs calls.
-    pub(super) fn give_back(&self, started: Started) {
+    pub(super) fn give_back(self: &Arc<Self>, mut started: Started) {
+        let stop = self.poll_stop(&mut *started.task, NO_CHILD, 0);
         let answer = {
             let mut children = self.children();
-            match &children.failed {
-                Some(crash) => Answer::NotStarted(crash.clone()),
-                None if children.is_terminated => Answer::Stopped(StopReason::Cancelled),
-                None => return children.return_call(started),
+            match (&children.failed, stop) {
+                (Some(crash), _) => Answer::NotStarted(crash.clone()),
+                (None, Some(reason)) => Answer::Stopped(reason),
+                (None, None) if children.is_terminated => Answer::Stopped(StopReason::Cancelled),
+                (None, None) => return children.return_call(started),
             }
         };
         finish(started.task, answer);
+    }
+
+    /// Ends the calls without a child that are asked to stop.
+    pub(super) fn stop_returned(self: &Arc<Self>) {
+        let returned = self.children().take_all_returned();
+        returned.into_iter().for_each(|started| self.give_back(started));
+        self.dispatch();
     }
 
     /// Makes a child available that runs no call.
@@ -237,6 +246,9 @@ pub(super) fn kill_reason(reason: StopReason) -> KillReason {
         _ => KillReason::Cancelled,
     }
 }
+
+/// The number of no child, for a call that waits for another one.
+pub(super) const NO_CHILD: u64 = 0;
 
 /// Tells the pool's thread that a call is asked to stop.
 struct StopWaker {
