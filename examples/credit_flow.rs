@@ -13,10 +13,10 @@ use std::{error::Error, sync::mpsc};
 const CHUNKS: usize = 12;
 const CHUNK: usize = 1 << 10;
 
-struct Desk;
+struct ChunkReader;
 
 #[define]
-impl Desk {
+impl ChunkReader {
     /// Reads a chunk for each ticket, so that the caller sets the speed. Returns the number of
     /// bytes.
     #[task]
@@ -34,7 +34,7 @@ impl Desk {
 fn main() -> Result<(), Box<dyn Error>> {
     let (mut writer, reader) = stream::pipe("report", Credits::new().bytes(4 * CHUNK).chunks(16))?;
     let (ticket, tickets) = mpsc::channel();
-    let reads = Desk::tasks().read(reader, tickets).submit();
+    let reads = ChunkReader::tasks().read(reader, tickets).submit();
     for n in 0..CHUNKS {
         // There is no credit, so the chunk comes back. The reader gets a ticket, and the write
         // waits for the credit that the reader returns.

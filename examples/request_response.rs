@@ -30,14 +30,14 @@ pub struct Library;
 #[define]
 impl Library {
     /// Answers one question after another, until the port is closed.
-    pub fn answer(desk: Port<Answer, Question>, found: mpsc::Receiver<()>) {
-        for Question { id, title } in &desk {
+    pub fn answer(readers: Port<Answer, Question>, found: mpsc::Receiver<()>) {
+        for Question { id, title } in &readers {
             if title == "Ulysses" {
                 // This book is mislaid. It is found when the reader has given up, so that the
                 // output is always the same.
                 let _ = nanolith::task::block_in_place(|| found.recv());
             }
-            if desk.send(Answer { id, shelf: title.len() }).wait().is_err() {
+            if readers.send(Answer { id, shelf: title.len() }).wait().is_err() {
                 break;
             }
         }
@@ -47,7 +47,7 @@ impl Library {
 
 /// A reader, which matches each answer to its question.
 struct Reader {
-    desk: Port<Question, Answer>,
+    library: Port<Question, Answer>,
     asked: u64,
 }
 
@@ -56,10 +56,10 @@ impl Reader {
     fn ask(&mut self, title: &str, limit: Duration) -> Result<Option<usize>, BoxError> {
         self.asked += 1;
         let id = self.asked;
-        self.desk.send(Question { id, title: title.into() }).wait()?;
-        let answer = self.desk.wait_for(|answer| answer.id == id).wait_timeout(limit).ok();
+        self.library.send(Question { id, title: title.into() }).wait()?;
+        let answer = self.library.wait_for(|answer| answer.id == id).wait_timeout(limit).ok();
         // The messages left are answers to questions that were given up.
-        for late in self.desk.try_iter() {
+        for late in self.library.try_iter() {
             println!("answer to question {} came late: shelf {}", late.id, late.shelf);
         }
         Ok(answer.transpose()?.map(|answer| answer.shelf))
@@ -67,10 +67,10 @@ impl Reader {
 }
 
 fn main() -> Result<(), CallError> {
-    let (desk, theirs) = port::pair();
+    let (ours, theirs) = port::pair();
     let (find, found) = mpsc::channel();
     let library = Library::tasks().answer(theirs, found).submit();
-    let mut reader = Reader { desk, asked: 0 };
+    let mut reader = Reader { library: ours, asked: 0 };
     for (title, limit) in [("Emma", MINUTE), ("Ulysses", 20 * MILLISECOND), ("Middlemarch", MINUTE)] {
         match reader.ask(title, limit) {
             Ok(Some(shelf)) => println!("{title}: shelf {shelf}"),

@@ -40,6 +40,18 @@ fn totals_by_type_agree_with_find_and_wc() {
     assert_eq!(report["unreadable"], Value::Array(Vec::new()));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn census_in_processes_has_the_same_report() {
+    let tree = tree();
+    let unreachable = bury_a_file(tree.path());
+    let on =
+        |place: &str| text(&census(&["--json".as_ref(), "--on".as_ref(), place.as_ref(), tree.path().as_os_str()]));
+    assert_eq!(on("processes"), on("threads"));
+    let reported = on("processes").contains(&unreachable.file_name().expect("a name").display().to_string());
+    assert!(reported, "the errors of tasks are in the report too");
+}
+
 #[test]
 fn total_is_the_sum_of_the_types() {
     let tree = tree();
@@ -113,16 +125,16 @@ fn replaced_file_is_refused_and_blocks_no_worker() {
     symlink("fifo", path("link-to-fifo")).expect("a link");
     let _socket = UnixListener::bind(path("socket")).expect("a socket");
     let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("the settings are sound");
-    let count = |name: &str, links| Census::on(&pool).count(path(name), links).wait().expect("it ends");
-    let reason = |name: &str, links| count(name, links).err().expect("it is no file").to_string();
+    let count = |name: &str, links| Census::on(&pool).count(path(name).into(), links).wait().expect("it ends");
+    let reason = |name: &str, links| count(name, links).err().expect("it is no file");
     assert_eq!(reason("fifo", Links::Refuse), "not a regular file, but a FIFO");
     assert_eq!(reason("link-to-fifo", Links::Follow), "not a regular file, but a FIFO");
     assert_eq!(reason("folder", Links::Refuse), "not a regular file, but a folder");
     assert_eq!(reason("link", Links::Refuse), "not a regular file, but a symbolic link");
     assert_eq!(reason("/dev/null", Links::Refuse), "not a regular file, but a device");
     assert!(count("socket", Links::Refuse).is_err());
-    let gone = count("gone", Links::Refuse).err().expect("there is none");
-    assert_eq!(gone.kind(), io::ErrorKind::NotFound);
+    let error = fs::read(path("gone")).expect_err("there is none");
+    assert_eq!(reason("gone", Links::Refuse), error.to_string());
     assert_eq!(count("link", Links::Follow).expect("it is a file").words, 2);
     assert_eq!(count("file", Links::Refuse).expect("it is a file").bytes, 10);
 }
@@ -174,7 +186,7 @@ fn table_shows_every_type_and_the_total() {
 
 #[test]
 fn wrong_command_line_exits_with_code_2() {
-    for wrong in [&["no/such/path"][..], &["--jsno"], &[".", "."]] {
+    for wrong in [&["no/such/path"][..], &["--jsno"], &[".", "."], &["--on", "mars"]] {
         let output = census(&wrong.iter().map(OsStr::new).collect::<Vec<_>>());
         assert_eq!(output.status.code(), Some(2));
         let message = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -91,10 +91,10 @@ impl Work {
     }
 }
 
-pub struct Desk;
+pub struct HeldService;
 
 #[define]
-impl Desk {
+impl HeldService {
     #[init]
     fn start() -> Self {
         Self
@@ -259,8 +259,9 @@ fn call_of_a_cancelled_parent_is_not_completed() {
 #[test]
 fn unsupported_call_is_not_completed() {
     let (pool, (tell, reports)) = (pool(), channel());
-    let job =
-        Job::<Desk>::new(DeskTask::Add { x: 1, y: 2 }, move |outcome| assert!(tell.send(outcome.is_err()).is_ok()));
+    let job = Job::<HeldService>::new(HeldServiceTask::Add { x: 1, y: 2 }, move |outcome| {
+        assert!(tell.send(outcome.is_err()).is_ok());
+    });
     pool.try_execute(job).expect("the pool takes it");
     assert_eq!(reports.recv(), Ok(true));
     pool.drained().wait();
@@ -269,19 +270,19 @@ fn unsupported_call_is_not_completed() {
 
 #[test]
 fn ended_queued_call_of_a_service_is_not_completed() {
-    let desk = Desk::service().launch().wait().expect("it starts");
+    let service = HeldService::service().launch().wait().expect("it starts");
     let ((begun, has_begun), (go, goes)) = (channel(), channel());
-    let holder = desk.hold(begun, goes).submit();
+    let holder = service.hold(begun, goes).submit();
     has_begun.recv().expect("it begins");
-    let (cancelled, closed) = (desk.add(1, 2).submit(), desk.add(3, 4).submit());
+    let (cancelled, closed) = (service.add(1, 2).submit(), service.add(3, 4).submit());
     cancelled.cancel();
-    assert!(desk.add(5, 6).timeout(MILLISECOND).wait().is_err());
-    let ends = desk.terminate();
+    assert!(service.add(5, 6).timeout(MILLISECOND).wait().is_err());
+    let ends = service.terminate();
     assert!(closed.wait().is_err());
     drop(go);
     let _ = holder.wait();
     let _ = ends.wait();
-    assert_eq!(desk.info().completed, 1, "the one that held the service");
+    assert_eq!(service.info().completed, 1, "the one that held the service");
 }
 
 #[test]

@@ -6,14 +6,14 @@
 mod cache;
 #[path = "layers/circuit_breaker.rs"]
 mod circuit_breaker;
-#[path = "layers/desk.rs"]
-mod desk;
 #[path = "layers/extreme_durations.rs"]
 mod extreme_durations;
 #[path = "layers/hedge.rs"]
 mod hedge;
 #[path = "layers/limits.rs"]
 mod limits;
+#[path = "layers/manual_executor.rs"]
+mod manual_executor;
 #[path = "layers/retry.rs"]
 mod retry;
 #[path = "layers/stacks.rs"]

@@ -33,10 +33,10 @@ impl Log {
     }
 }
 
-pub struct Desk;
+pub struct LocalTasks;
 
 #[define]
-impl Desk {
+impl LocalTasks {
     pub fn note(log: Log, name: &'static str) {
         log.note(name);
     }
@@ -78,13 +78,13 @@ impl Desk {
 
     pub fn submit_many(local: Local, log: Log, names: Vec<&'static str>) {
         for name in names {
-            Desk::on(&local).note(log.clone(), name).submit().detach();
+            LocalTasks::on(&local).note(log.clone(), name).submit().detach();
         }
     }
 
     pub fn wait_for_note(local: Local, log: Log) -> Result<(), CallError> {
         log.note("outer begins");
-        Desk::on(&local).note(log.clone(), "inner").wait()?;
+        LocalTasks::on(&local).note(log.clone(), "inner").wait()?;
         log.note("outer ends");
         Ok(())
     }
@@ -93,12 +93,12 @@ impl Desk {
         if depth == 0 {
             return Ok(0);
         }
-        Ok(1 + Desk::on(&local).wait_deep(local.clone(), depth - 1).submit().wait()??)
+        Ok(1 + LocalTasks::on(&local).wait_deep(local.clone(), depth - 1).submit().wait()??)
     }
 
     pub fn wait_for_nap(local: Local, log: Log, held: Arc<Mutex<()>>) -> Result<(), CallError> {
         let _held = held.lock().expect("no holder panics");
-        Desk::on(&local).nap(log.clone(), "nap", MILLISECOND).wait()?;
+        LocalTasks::on(&local).nap(log.clone(), "nap", MILLISECOND).wait()?;
         log.note("woke");
         Ok(())
     }
@@ -109,18 +109,18 @@ impl Desk {
 
     pub async fn nap_then_note(local: Local, log: Log) -> Result<(), CallError> {
         sleep(MILLISECOND).await;
-        Desk::on(&local).note(log, "what the future waits for").await
+        LocalTasks::on(&local).note(log, "what the future waits for").await
     }
 
     pub fn wait_for_future(local: Local, log: Log) -> Result<(), CallError> {
-        Desk::on(&local).nap_then_note(local.clone(), log).wait()?
+        LocalTasks::on(&local).nap_then_note(local.clone(), log).wait()?
     }
 
     pub fn block_on_nap_elsewhere(local: Local) -> Result<(), CallError> {
-        pollster::block_on(Desk::on(&local).nap(Log::default(), "nap", MILLISECOND))
+        pollster::block_on(LocalTasks::on(&local).nap(Log::default(), "nap", MILLISECOND))
     }
 
-    pub async fn wait_below(log: Log, below: Receiver<Handle<Desk, Result<(), CallError>>>) {
+    pub async fn wait_below(log: Log, below: Receiver<Handle<LocalTasks, Result<(), CallError>>>) {
         sleep(MILLISECOND).await;
         let outcome = below.recv().expect("it was sent").wait();
         log.note(if matches!(outcome, Err(CallError::WouldDeadlock(_))) { "would deadlock" } else { "ended" });
@@ -129,25 +129,25 @@ impl Desk {
     pub fn wait_above(
         local: Local,
         log: Log,
-        this: Receiver<Handle<Desk, Result<(), CallError>>>,
+        this: Receiver<Handle<LocalTasks, Result<(), CallError>>>,
     ) -> Result<(), CallError> {
-        Desk::on(&local).wait_below(log, this).wait()
+        LocalTasks::on(&local).wait_below(log, this).wait()
     }
 
     pub fn add_on(pool: Pool, x: i64, y: i64) -> Result<i64, CallError> {
-        Desk::on(&pool).add(x, y).wait()
+        LocalTasks::on(&pool).add(x, y).wait()
     }
 
     pub fn drive_here(pool: Pool) -> Result<i64, CallError> {
         let local = Local::new();
-        Desk::on(&local).add_on(pool, 4, 5).wait()?
+        LocalTasks::on(&local).add_on(pool, 4, 5).wait()?
     }
 }
 
 /// Returns a local, its calls and its log.
-fn desk() -> (Local, DeskCalls<Local>, Log) {
+fn local_with_calls() -> (Local, LocalTasksCalls<Local>, Log) {
     let local = Local::new();
-    let calls = Desk::on(&local);
+    let calls = LocalTasks::on(&local);
     (local, calls, Log::default())
 }
 
@@ -155,8 +155,8 @@ fn desk() -> (Local, DeskCalls<Local>, Log) {
 
 #[test]
 fn local_runs_calls_on_the_thread_that_drives_it() {
-    let (local, desk, _) = desk();
-    let job = thread::spawn(move || desk.thread().submit()).join().expect("it does not panic");
+    let (local, calls, _) = local_with_calls();
+    let job = thread::spawn(move || calls.thread().submit()).join().expect("it does not panic");
     assert!(!job.is_finished());
     let info = local.info();
     assert_eq!((info.queue_len, info.in_flight), (1, 1));
@@ -170,9 +170,9 @@ fn local_runs_calls_on_the_thread_that_drives_it() {
 fn budget_ends_a_turn_except_for_expired_calls() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (local, desk, log) = desk();
+        let (local, calls, log) = local_with_calls();
         let note = |name, priority| {
-            desk.note_for(log.clone(), name, clock.clone(), 6 * MILLISECOND).priority(priority).submit().detach();
+            calls.note_for(log.clone(), name, clock.clone(), 6 * MILLISECOND).priority(priority).submit().detach();
         };
         note("normal", Priority::Normal);
         note("later", Priority::Normal);
@@ -191,9 +191,9 @@ fn budget_ends_a_turn_except_for_expired_calls() {
 
 #[test]
 fn only_one_thread_drives_at_a_time() {
-    let (local, desk, _) = desk();
+    let (local, calls, _) = local_with_calls();
     let ((began, has_begun), (end, ends)) = (channel(), channel());
-    let job = desk.hold(began, ends).submit();
+    let job = calls.hold(began, ends).submit();
     thread::scope(|scope| {
         let drives = scope.spawn(|| local.run_until_idle());
         has_begun.recv().expect("it began");
@@ -209,18 +209,18 @@ fn only_one_thread_drives_at_a_time() {
 
 #[test]
 fn task_that_drives_its_own_local_fails() {
-    let (local, desk, _) = desk();
-    assert!(desk.drive(local.clone()).wait().expect("it runs"));
+    let (local, calls, _) = local_with_calls();
+    assert!(calls.drive(local.clone()).wait().expect("it runs"));
     assert!(!local.run_until_idle().is_busy());
 }
 
 #[test]
 fn block_on_polls_a_future_between_tasks() {
-    let (local, desk, log) = desk();
-    desk.note(log.clone(), "other").submit().detach();
+    let (local, calls, log) = local_with_calls();
+    calls.note(log.clone(), "other").submit().detach();
     let sum = local.block_on(async {
-        desk.nap(log.clone(), "nap", MILLISECOND).await?;
-        desk.add(4, 5).await
+        calls.nap(log.clone(), "nap", MILLISECOND).await?;
+        calls.add(4, 5).await
     });
     assert_eq!(sum.expect("it runs"), 9);
     assert_eq!(log.take(), ["other", "nap"]);
@@ -228,10 +228,10 @@ fn block_on_polls_a_future_between_tasks() {
 
 #[test]
 fn block_on_continues_when_the_driving_thread_stops() {
-    let (local, desk, _) = desk();
+    let (local, calls, _) = local_with_calls();
     let ((began, has_begun), (end, ends)) = (channel(), channel());
-    let first = desk.hold(began, ends).submit();
-    let second = desk.add(4, 5).submit();
+    let first = calls.hold(began, ends).submit();
+    let second = calls.add(4, 5).submit();
     thread::scope(|scope| {
         scope.spawn(|| assert!(local.run_one()));
         has_begun.recv().expect("it began");
@@ -245,15 +245,15 @@ fn block_on_continues_when_the_driving_thread_stops() {
 #[test]
 fn task_in_a_local_knows_its_executor() {
     let local = Local::builder().name("frames").build().expect("sound");
-    assert_eq!(Desk::on(&local).place().wait().expect("it runs"), ThreadKind::Local("frames".into()));
+    assert_eq!(LocalTasks::on(&local).place().wait().expect("it runs"), ThreadKind::Local("frames".into()));
     assert_eq!(*nanolith::task::current().place(), ThreadKind::Outside);
 }
 
 #[test]
 fn panic_ends_its_own_task_alone() {
-    let (local, desk, log) = desk();
-    let job = desk.panic().submit();
-    desk.note(log.clone(), "the next").submit().detach();
+    let (local, calls, log) = local_with_calls();
+    let job = calls.panic().submit();
+    calls.note(log.clone(), "the next").submit().detach();
     assert_eq!(local.run_until_idle().ran(), 2);
     assert!(matches!(job.wait(), Err(CallError::Panicked(..))));
     assert_eq!(log.take(), ["the next"]);
@@ -263,25 +263,25 @@ fn panic_ends_its_own_task_alone() {
 
 #[test]
 fn call_that_the_owner_waits_for_runs_at_once() {
-    let (local, desk, log) = desk();
-    desk.note(log.clone(), "other").submit().detach();
-    desk.note(log.clone(), "awaited").wait().expect("it runs");
+    let (local, calls, log) = local_with_calls();
+    calls.note(log.clone(), "other").submit().detach();
+    calls.note(log.clone(), "awaited").wait().expect("it runs");
     assert_eq!(log.take(), ["awaited"]);
     assert_eq!(local.info().queue_len, 1);
 }
 
 #[test]
 fn owner_drives_while_its_call_is_suspended() {
-    let (_local, desk, log) = desk();
-    desk.note(log.clone(), "other").submit().detach();
-    desk.nap(log.clone(), "nap", MILLISECOND).wait().expect("it runs");
+    let (_local, calls, log) = local_with_calls();
+    calls.note(log.clone(), "other").submit().detach();
+    calls.nap(log.clone(), "nap", MILLISECOND).wait().expect("it runs");
     assert_eq!(log.take(), ["other", "nap"]);
 }
 
 #[test]
 fn time_limit_ends_the_wait_of_the_owner() {
-    let (_local, desk, log) = desk();
-    let job = desk.nap(log, "nap", HOUR).submit();
+    let (_local, calls, log) = local_with_calls();
+    let job = calls.nap(log, "nap", HOUR).submit();
     let job = job.wait_timeout(MILLISECOND).expect_err("it sleeps an hour");
     job.cancel();
     assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
@@ -289,8 +289,8 @@ fn time_limit_ends_the_wait_of_the_owner() {
 
 #[test]
 fn other_thread_waits_for_the_driving_thread() {
-    let (local, desk, _) = desk();
-    let waits = thread::spawn(move || desk.thread().wait());
+    let (local, calls, _) = local_with_calls();
+    let waits = thread::spawn(move || calls.thread().wait());
     local.work_available().wait();
     assert_eq!(local.run_until_idle().ran(), 1);
     assert_eq!(waits.join().expect("it does not panic").expect("it runs"), thread::current().id());
@@ -298,9 +298,9 @@ fn other_thread_waits_for_the_driving_thread() {
 
 #[test]
 fn task_runs_the_call_that_it_waits_for() {
-    let (local, desk, log) = desk();
-    let job = desk.wait_for_note(local.clone(), log.clone()).submit();
-    desk.note(log.clone(), "other").submit().detach();
+    let (local, calls, log) = local_with_calls();
+    let job = calls.wait_for_note(local.clone(), log.clone()).submit();
+    calls.note(log.clone(), "other").submit().detach();
     assert_eq!(local.run_until_idle().ran(), 2);
     job.wait().expect("it runs").expect("so does the inner one");
     assert_eq!(log.take(), ["outer begins", "inner", "outer ends", "other"]);
@@ -310,19 +310,19 @@ fn task_runs_the_call_that_it_waits_for() {
 
 #[test]
 fn nested_waits_fail_beyond_the_depth_limit() {
-    let (local, desk, _) = desk();
-    assert_eq!(desk.wait_deep(local.clone(), 50).wait().expect("it runs").expect("not too deep"), 50);
-    let deeper = desk.wait_deep(local.clone(), 500).wait().expect("it runs");
+    let (local, calls, _) = local_with_calls();
+    assert_eq!(calls.wait_deep(local.clone(), 50).wait().expect("it runs").expect("not too deep"), 50);
+    let deeper = calls.wait_deep(local.clone(), 500).wait().expect("it runs");
     assert!(matches!(deeper, Err(CallError::WouldDeadlock(_))), "{deeper:?}");
     assert_eq!(local.info().in_flight, 0);
 }
 
 #[test]
 fn waiting_task_lets_only_begun_calls_continue() {
-    let (local, desk, log) = desk();
+    let (local, calls, log) = local_with_calls();
     let held = Arc::new(Mutex::new(()));
-    let job = desk.wait_for_nap(local.clone(), log.clone(), held.clone()).submit();
-    desk.lock(log.clone(), held).submit().detach();
+    let job = calls.wait_for_nap(local.clone(), log.clone(), held.clone()).submit();
+    calls.lock(log.clone(), held).submit().detach();
     local.run_until_idle();
     job.wait().expect("it runs").expect("so does the nap");
     assert_eq!(log.take(), ["nap", "woke", "free"]);
@@ -330,9 +330,9 @@ fn waiting_task_lets_only_begun_calls_continue() {
 
 #[test]
 fn waiting_task_lets_calls_of_its_awaited_future_run() {
-    let (local, desk, log) = desk();
-    let job = desk.wait_for_future(local.clone(), log.clone()).submit();
-    desk.note(log.clone(), "other").priority(Priority::Idle).submit().detach();
+    let (local, calls, log) = local_with_calls();
+    let job = calls.wait_for_future(local.clone(), log.clone()).submit();
+    calls.note(log.clone(), "other").priority(Priority::Idle).submit().detach();
     local.run_until_idle();
     job.wait().expect("it runs").expect("so does the future");
     assert_eq!(log.take(), ["what the future waits for", "other"]);
@@ -340,9 +340,9 @@ fn waiting_task_lets_calls_of_its_awaited_future_run() {
 
 #[test]
 fn wait_for_a_task_below_on_the_stack_fails() {
-    let (local, desk, log) = desk();
+    let (local, calls, log) = local_with_calls();
     let (give, take) = channel();
-    let job = desk.wait_above(local.clone(), log.clone(), take).submit();
+    let job = calls.wait_above(local.clone(), log.clone(), take).submit();
     give.send(job).expect("it is queued");
     local.run_until_idle();
     assert_eq!((log.take(), local.info().in_flight), (vec!["would deadlock"], 0));
@@ -350,8 +350,8 @@ fn wait_for_a_task_below_on_the_stack_fails() {
 
 #[test]
 fn endless_foreign_block_on_fails() {
-    let (local, desk, _) = desk();
-    let outcome = desk.block_on_nap_elsewhere(local.clone()).wait().expect("it runs");
+    let (local, calls, _) = local_with_calls();
+    let outcome = calls.block_on_nap_elsewhere(local.clone()).wait().expect("it runs");
     assert!(matches!(outcome, Err(CallError::WouldDeadlock(_))), "{outcome:?}");
     local.drained().wait();
 }
@@ -359,7 +359,7 @@ fn endless_foreign_block_on_fails() {
 #[test]
 fn pool_task_that_drives_lends_its_slot_while_that_waits() {
     let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("sound");
-    let sum = Desk::on(&pool).drive_here(pool.clone()).wait().expect("it runs");
+    let sum = LocalTasks::on(&pool).drive_here(pool.clone()).wait().expect("it runs");
     assert_eq!(sum.expect("it runs, too"), 9);
     pool.drained().wait();
     assert_eq!(pool.info().active, 0);
@@ -369,7 +369,7 @@ fn pool_task_that_drives_lends_its_slot_while_that_waits() {
 fn two_locals_on_one_thread_wait_for_each_other() {
     let (left, right) = (Local::new(), Local::new());
     let log = Log::default();
-    let outcome = Desk::on(&left).wait_for_note(right.clone(), log.clone()).wait();
+    let outcome = LocalTasks::on(&left).wait_for_note(right.clone(), log.clone()).wait();
     outcome.expect("it runs").expect("so does the other");
     assert_eq!(log.take(), ["outer begins", "inner", "outer ends"]);
     assert_eq!((left.info().completed, right.info().completed), (1, 1));
@@ -412,30 +412,30 @@ fn wait_cycle_with_a_service_ends() {
 
 #[test]
 fn on_work_is_called_once_a_turn() {
-    let (local, desk, log) = desk();
+    let (local, calls, log) = local_with_calls();
     let reports = Arc::new(AtomicUsize::new(0));
     let count = reports.clone();
     local.on_work(move |_| {
         count.fetch_add(1, Ordering::Relaxed);
     });
     let reports = || reports.load(Ordering::Relaxed);
-    desk.note(log.clone(), "one").submit().detach();
-    desk.note(log.clone(), "two").submit().detach();
+    calls.note(log.clone(), "one").submit().detach();
+    calls.note(log.clone(), "two").submit().detach();
     assert_eq!(reports(), 1);
     assert!(local.run_one());
-    desk.note(log.clone(), "three").submit().detach();
+    calls.note(log.clone(), "three").submit().detach();
     assert_eq!(reports(), 1, "the report said that there is more");
-    desk.submit_many(local.clone(), log.clone(), vec!["four", "five"]).submit().detach();
+    calls.submit_many(local.clone(), log.clone(), vec!["four", "five"]).submit().detach();
     assert!(!local.run_until_idle().has_work());
     assert_eq!(reports(), 1, "it was at it");
-    desk.note(log.clone(), "six").submit().detach();
+    calls.note(log.clone(), "six").submit().detach();
     assert_eq!(reports(), 2);
 }
 
 #[test]
 fn late_on_work_handler_is_called_for_waiting_work() {
-    let (local, desk, log) = desk();
-    desk.note(log, "one").priority(Priority::UserBlocking).submit().detach();
+    let (local, calls, log) = local_with_calls();
+    calls.note(log, "one").priority(Priority::UserBlocking).submit().detach();
     let (tell, reports) = channel();
     local.on_work(move |hint| tell.send(hint).expect("the receiver is there"));
     let hint = reports.try_recv().expect("the handler was called");
@@ -446,8 +446,8 @@ fn late_on_work_handler_is_called_for_waiting_work() {
 fn on_work_is_called_when_a_future_is_woken() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (local, desk, log) = desk();
-        desk.nap(log.clone(), "nap", HOUR).submit().detach();
+        let (local, calls, log) = local_with_calls();
+        calls.nap(log.clone(), "nap", HOUR).submit().detach();
         let turn = local.run_until_idle();
         assert_eq!((turn.has_work(), turn.next_alarm()), (false, Some(HOUR)));
         let (tell, reports) = channel();
@@ -461,28 +461,28 @@ fn on_work_is_called_when_a_future_is_woken() {
 
 #[test]
 fn on_work_is_called_for_work_that_a_wait_leaves() {
-    let (local, desk, log) = desk();
+    let (local, calls, log) = local_with_calls();
     let (tell, reports) = channel();
-    desk.note(log.clone(), "other").submit().detach();
+    calls.note(log.clone(), "other").submit().detach();
     local.on_work(move |hint| tell.send(hint).expect("the receiver is there"));
     reports.try_recv().expect("the handler was called");
-    desk.note(log, "awaited").wait().expect("it runs");
+    calls.note(log, "awaited").wait().expect("it runs");
     reports.try_recv().expect("the other is left, and was not reported yet");
 }
 
 #[test]
 fn panicking_on_work_handler_stops_no_other_work() {
-    let (local, desk, log) = desk();
+    let (local, calls, log) = local_with_calls();
     local.on_work(|_| panic!("the loop has gone"));
-    desk.note(log.clone(), "one").submit().detach();
+    calls.note(log.clone(), "one").submit().detach();
     assert_eq!((local.run_until_idle().ran(), log.take()), (1, vec!["one"]));
 }
 
 #[test]
 fn wait_for_work_sleeps_until_work_arrives() {
-    let (local, desk, _) = desk();
+    let (local, calls, _) = local_with_calls();
     let total = 1_000;
-    let submits = thread::spawn(move || (0..total).map(|n| desk.add(n, 1).submit()).collect::<Vec<_>>());
+    let submits = thread::spawn(move || (0..total).map(|n| calls.add(n, 1).submit()).collect::<Vec<_>>());
     let mut ran = 0;
     while ran < total {
         local.work_available().wait();
@@ -499,17 +499,17 @@ fn wait_for_work_sleeps_until_work_arrives() {
 fn full_local_rejects_or_drops() {
     let build = |on_full| Local::builder().max_queue(1).on_full(on_full).build().expect("sound");
     let rejects = build(OnFull::Reject);
-    let first = Desk::on(&rejects).add(1, 2).submit();
-    assert!(matches!(Desk::on(&rejects).add(4, 5).wait(), Err(CallError::Full(_))));
+    let first = LocalTasks::on(&rejects).add(1, 2).submit();
+    assert!(matches!(LocalTasks::on(&rejects).add(4, 5).wait(), Err(CallError::Full(_))));
     assert_eq!(first.wait().expect("it was taken"), 3);
     let drops = build(OnFull::DropOldest);
-    let first = Desk::on(&drops).add(1, 2).submit();
-    let second = Desk::on(&drops).add(4, 5).submit();
+    let first = LocalTasks::on(&drops).add(1, 2).submit();
+    let second = LocalTasks::on(&drops).add(4, 5).submit();
     assert!(matches!(first.wait(), Err(CallError::Dropped(_))));
     assert_eq!(second.wait().expect("it took the place"), 9);
     let drops = build(OnFull::DropNewest);
-    Desk::on(&drops).add(1, 2).submit().detach();
-    assert!(matches!(Desk::on(&drops).add(4, 5).wait(), Err(CallError::Dropped(_))));
+    LocalTasks::on(&drops).add(1, 2).submit().detach();
+    assert!(matches!(LocalTasks::on(&drops).add(4, 5).wait(), Err(CallError::Dropped(_))));
     let error = Local::builder().on_full(OnFull::CallerRuns).build().expect_err("not here");
     assert_eq!(error.setting(), Some("on_full"));
 }
@@ -517,13 +517,13 @@ fn full_local_rejects_or_drops() {
 #[test]
 fn waiting_owner_makes_room_for_its_own_call() {
     let local = Local::builder().max_queue(1).build().expect("sound");
-    let (desk, log) = (Desk::on(&local), Log::default());
-    desk.note(log.clone(), "one").submit().detach();
-    desk.note(log.clone(), "two").submit().detach();
+    let (calls, log) = (LocalTasks::on(&local), Log::default());
+    calls.note(log.clone(), "one").submit().detach();
+    calls.note(log.clone(), "two").submit().detach();
     assert_eq!(log.take(), ["one"]);
     assert_eq!(local.info().queue_len, 1);
     local.block_on(async {
-        desk.note(log.clone(), "three").submit_async().await.detach();
+        calls.note(log.clone(), "three").submit_async().await.detach();
     });
     assert_eq!(log.take(), ["two"]);
 }
@@ -531,8 +531,8 @@ fn waiting_owner_makes_room_for_its_own_call() {
 #[test]
 fn other_threads_wait_for_room() {
     let local = Local::builder().max_queue(2).build().expect("sound");
-    let desk = Desk::on(&local);
-    let submits = thread::spawn(move || (0..100).map(|n| desk.add(n, n).submit()).collect::<Vec<_>>());
+    let calls = LocalTasks::on(&local);
+    let submits = thread::spawn(move || (0..100).map(|n| calls.add(n, n).submit()).collect::<Vec<_>>());
     let mut ran = 0;
     while ran < 100 {
         local.work_available().wait();
@@ -545,8 +545,8 @@ fn other_threads_wait_for_room() {
 #[test]
 fn calls_of_a_task_are_admitted_beyond_the_bound() {
     let local = Local::builder().max_queue(1).build().expect("sound");
-    let (desk, log) = (Desk::on(&local), Log::default());
-    desk.submit_many(local.clone(), log.clone(), vec!["one", "two", "three"]).submit().detach();
+    let (calls, log) = (LocalTasks::on(&local), Log::default());
+    calls.submit_many(local.clone(), log.clone(), vec!["one", "two", "three"]).submit().detach();
     assert!(local.run_one());
     let info = local.info();
     assert_eq!((info.queue_len, info.overflow), (0, 3));
@@ -558,9 +558,9 @@ fn calls_of_a_task_are_admitted_beyond_the_bound() {
 
 #[test]
 fn cancelled_call_frees_its_place() {
-    let (local, desk, log) = desk();
-    let job = desk.note(log.clone(), "cancelled").submit();
-    desk.note(log.clone(), "other").submit().detach();
+    let (local, calls, log) = local_with_calls();
+    let job = calls.note(log.clone(), "cancelled").submit();
+    calls.note(log.clone(), "other").submit().detach();
     job.cancel();
     job.cancel();
     assert_eq!(local.info().queue_len, 1);
@@ -573,8 +573,8 @@ fn cancelled_call_frees_its_place() {
 fn call_times_out_while_no_thread_drives() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (local, desk, log) = desk();
-        let job = desk.note(log.clone(), "late").timeout(SECOND).submit();
+        let (local, calls, log) = local_with_calls();
+        let job = calls.note(log.clone(), "late").timeout(SECOND).submit();
         clock.advance(SECOND);
         assert!(job.is_finished());
         let turn = local.run_until_idle();
@@ -587,11 +587,11 @@ fn call_times_out_while_no_thread_drives() {
 fn pause_keeps_queued_calls() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (local, desk, log) = desk();
-        desk.nap(log.clone(), "nap", SECOND).submit().detach();
+        let (local, calls, log) = local_with_calls();
+        calls.nap(log.clone(), "nap", SECOND).submit().detach();
         local.run_until_idle();
         local.pause();
-        desk.note(log.clone(), "kept").submit().detach();
+        calls.note(log.clone(), "kept").submit().detach();
         clock.advance(SECOND);
         assert_eq!((local.run_until_idle().ran(), log.take()), (1, vec!["nap"]));
         assert!(local.info().is_paused);
@@ -602,12 +602,12 @@ fn pause_keeps_queued_calls() {
 
 #[test]
 fn closed_local_runs_accepted_calls() {
-    let (local, desk, log) = desk();
-    desk.submit_many(local.clone(), log.clone(), vec!["from inside"]).submit().detach();
+    let (local, calls, log) = local_with_calls();
+    calls.submit_many(local.clone(), log.clone(), vec!["from inside"]).submit().detach();
     local.pause();
     local.close();
     assert!(local.is_closed());
-    assert!(matches!(desk.add(4, 5).wait(), Err(CallError::Closed(_))));
+    assert!(matches!(calls.add(4, 5).wait(), Err(CallError::Closed(_))));
     assert_eq!((local.run_until_idle().ran(), log.take()), (2, vec!["from inside"]));
 }
 
@@ -615,10 +615,10 @@ fn closed_local_runs_accepted_calls() {
 fn shutdown_ends_queued_calls() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (local, desk, log) = desk();
-        let begun = desk.nap(log.clone(), "begun", SECOND).submit();
+        let (local, calls, log) = local_with_calls();
+        let begun = calls.nap(log.clone(), "begun", SECOND).submit();
         local.run_until_idle();
-        let queued = desk.note(log.clone(), "queued").submit();
+        let queued = calls.note(log.clone(), "queued").submit();
         assert_eq!(local.terminate(), 1);
         assert!(matches!(queued.wait(), Err(CallError::Cancelled(_))));
         local.flush_all(&clock);
@@ -631,11 +631,11 @@ fn shutdown_ends_queued_calls() {
 fn every_call_ends_when_the_last_handle_is_dropped() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (local, desk, log) = desk();
-        let suspended = desk.nap(log.clone(), "never", SECOND).submit();
+        let (local, calls, log) = local_with_calls();
+        let suspended = calls.nap(log.clone(), "never", SECOND).submit();
         local.run_until_idle();
-        let queued = desk.note(log.clone(), "never").submit();
-        drop(desk);
+        let queued = calls.note(log.clone(), "never").submit();
+        drop(calls);
         drop(local);
         assert!(matches!(queued.wait(), Err(CallError::Closed(_))));
         assert!(!suspended.is_finished());
@@ -649,34 +649,34 @@ fn every_call_ends_when_the_last_handle_is_dropped() {
 fn future_woken_as_the_last_handle_drops_ends() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (local, desk, log) = desk();
-        let woken = desk.nap(log.clone(), "never", SECOND).submit();
+        let (local, calls, log) = local_with_calls();
+        let woken = calls.nap(log.clone(), "never", SECOND).submit();
         local.run_until_idle();
         clock.advance(SECOND);
-        drop((desk, local));
+        drop((calls, local));
         assert!(matches!(woken.wait(), Err(CallError::Lost(_))));
     });
 }
 
 #[test]
 fn drained_ends_at_the_first_empty_moment() {
-    let (local, desk, log) = desk();
+    let (local, calls, log) = local_with_calls();
     let empty = local.drained();
     empty.wait();
-    desk.note(log.clone(), "one").submit().detach();
-    desk.nap(log.clone(), "nap", MILLISECOND).submit().detach();
+    calls.note(log.clone(), "one").submit().detach();
+    calls.nap(log.clone(), "nap", MILLISECOND).submit().detach();
     let drained = local.drained();
     local.drained().wait();
     assert_eq!(log.take(), ["one", "nap"]);
-    desk.note(log.clone(), "two").submit().detach();
+    calls.note(log.clone(), "two").submit().detach();
     pollster::block_on(drained);
     assert_eq!(local.info().queue_len, 1, "it was empty before");
 }
 
 #[test]
 fn figures_do_not_hide_an_empty_moment() {
-    let (local, desk, log) = desk();
-    desk.wait_for_note(local.clone(), log).submit().detach();
+    let (local, calls, log) = local_with_calls();
+    calls.wait_for_note(local.clone(), log).submit().detach();
     let drained = local.drained();
     assert!(local.run_one());
     assert_eq!(local.info().in_flight, 0, "the inner call has run, too, ahead of its turn");
@@ -689,9 +689,9 @@ fn figures_do_not_hide_an_empty_moment() {
 fn delayed_calls_run_at_their_own_time() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (local, desk, log) = desk();
+        let (local, calls, log) = local_with_calls();
         for (name, after) in [("three", 3), ("one", 1), ("two", 2)] {
-            desk.nap(log.clone(), name, after * HOUR).submit().detach();
+            calls.nap(log.clone(), name, after * HOUR).submit().detach();
         }
         local.advance(&clock, 2 * HOUR);
         assert_eq!(log.take(), ["one", "two"]);

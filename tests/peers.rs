@@ -1,5 +1,5 @@
-//! Tests of the tables in `docs/peers.md`: each test that they name exists and runs. Also tests for
-//! faults of other libraries that no other test covers.
+//! Tests of the tables in `docs/peers.md` and `docs/processes.md`: each test that they name exists and
+//! runs. Also tests for faults of other libraries that no other test covers.
 #![allow(missing_docs)] // a test's name documents it
 
 use nanolith::{
@@ -27,7 +27,16 @@ use std::{
 fn every_test_named_in_peers_md_exists_and_runs() {
     let page = include_str!("../docs/peers.md");
     let tables = page.lines().filter(|line| line.ends_with("| shown by |")).count();
-    assert_eq!(tables, 9, "the test finds the head of each table");
+    assert_eq!(tables, 11, "the test finds the head of each table");
+    let missing = missing(page);
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[test]
+fn every_test_named_in_processes_md_exists_and_runs() {
+    let page = include_str!("../docs/processes.md");
+    let tables = page.lines().filter(|line| line.ends_with("| shown by |")).count();
+    assert_eq!(tables, 2, "the test finds the head of each table");
     let missing = missing(page);
     assert!(missing.is_empty(), "{missing:#?}");
 }
@@ -39,9 +48,10 @@ fn rows_without_an_existing_test_are_found() {
         | c | d | |\n\
         | e | f | `tests/peers.rs: no_such_test` |\n\
         | g | h | `tests/peers.rs: missing` |\n\
+        | h | i | `nanolith-process/tests/parent_end.rs: wait_for_end` |\n\
         | i | j | `tests/none.rs: here` |\n";
     let rows: Vec<_> = missing(page).into_iter().map(|what| what.chars().nth(2)).collect();
-    assert_eq!(rows, ["c", "e", "g", "i"].map(|row| row.chars().next()));
+    assert_eq!(rows, ["c", "e", "g", "h", "i"].map(|row| row.chars().next()));
 }
 
 /// Returns the rows of a page's tables without an existing test.
@@ -70,6 +80,10 @@ fn is_case(file: &str) -> bool {
 fn is_test((file, name): (&str, &str)) -> bool {
     let Ok(source) = fs::read_to_string(root().join(file)) else { return false };
     let Some((before, _)) = source.split_once(&format!("\nfn {name}(")) else { return false };
+    if let Some((_, trials)) = source.split_once("\n    let trials = trials! {\n") {
+        // A test program with a `main` of its own lists its tests.
+        return trials.lines().take_while(|line| line.trim() != "};").any(|line| line.trim() == name);
+    }
     let attributes = before.lines().rev().take_while(|line| line.starts_with("#["));
     attributes
         .fold((false, true), |(is_test, runs), line| (is_test || line == "#[test]", runs && !line.contains("ignore")))

@@ -80,8 +80,8 @@ impl Drop for Inside {
     }
 }
 
-/// The executor of a call.
-pub type Desk = Arc<dyn Executor<Worker>>;
+/// An executor of any type.
+pub type DynExecutor = Arc<dyn Executor<Worker>>;
 
 pub struct Worker;
 
@@ -128,20 +128,20 @@ impl Worker {
 
     /// Waits for a call of its own task.
     #[task(concurrency = 1)]
-    pub fn down(parcel: Parcel, desk: Desk, levels: u64) -> u64 {
+    pub fn down(parcel: Parcel, executor: DynExecutor, levels: u64) -> u64 {
         if levels == 0 {
             return 0;
         }
-        Worker::calls(desk.clone()).down(parcel, desk, levels - 1).wait().map_or(0, |below| below + 1)
+        Worker::calls(executor.clone()).down(parcel, executor, levels - 1).wait().map_or(0, |below| below + 1)
     }
 
     #[task(concurrency = 2)]
-    pub async fn down_async(parcel: Parcel, desk: Desk, levels: u64) -> u64 {
+    pub async fn down_async(parcel: Parcel, executor: DynExecutor, levels: u64) -> u64 {
         if levels == 0 {
             return 0;
         }
-        let calls = Worker::calls(desk.clone());
-        calls.down_async(parcel, desk, levels - 1).await.map_or(0, |below| below + 1)
+        let calls = Worker::calls(executor.clone());
+        calls.down_async(parcel, executor, levels - 1).await.map_or(0, |below| below + 1)
     }
 
     /// Submits children of all kinds, and waits for most of them.
@@ -198,7 +198,7 @@ fn max_queue() -> MaxQueue {
 struct Place {
     pool: Pool,
     shares: [Share; 2],
-    desks: Vec<Desk>,
+    executors: Vec<DynExecutor>,
     one: Gauge,
     two: Gauge,
 }
@@ -219,7 +219,7 @@ impl Place {
             pool.share(name).weight(1 + below(3) as u32).max_queue(max_queue()).on_full(on_full()).build().unwrap()
         };
         let shares = [share("one"), share("two")];
-        let desks: Vec<Desk> = vec![
+        let executors: Vec<DynExecutor> = vec![
             Arc::new(pool.clone()),
             Arc::new(shares[0].clone()),
             Arc::new(shares[1].clone()),
@@ -228,7 +228,7 @@ impl Place {
             Arc::new(layers::stack().rate_limit(RateLimit::new(3, SECOND)).wrap(pool.clone())),
             Arc::new(layers::stack().hedge(Hedge::after(100 * MILLISECOND)).wrap(pool.clone())),
         ];
-        Self { pool, shares, desks, one: Gauge::default(), two: Gauge::default() }
+        Self { pool, shares, executors, one: Gauge::default(), two: Gauge::default() }
     }
 
     /// Closes the pool in a random way, and checks that each call is over.
@@ -276,7 +276,7 @@ impl Town {
     }
 
     /// Submits a call with random options.
-    fn submit<T: Send>(&self, mut call: Call<'_, Worker, Desk, T>) -> Option<Handle<Worker, T>> {
+    fn submit<T: Send>(&self, mut call: Call<'_, Worker, DynExecutor, T>) -> Option<Handle<Worker, T>> {
         if below(2) == 0 {
             call = call.priority(Priority::ALL[below(5) as usize]);
         }
@@ -296,8 +296,8 @@ impl Town {
     /// Submits a call from within a task.
     fn child(&self) -> Handle<Worker, u64> {
         let place = self.place();
-        let desk = &place.desks[below(place.desks.len() as u64) as usize];
-        let calls = Worker::calls(desk.clone());
+        let executor = &place.executors[below(place.executors.len() as u64) as usize];
+        let calls = Worker::calls(executor.clone());
         let call = self.submit(calls.add(self.parcel(), 1));
         call.unwrap_or_else(|| calls.add(self.parcel(), 2).submit())
     }
@@ -342,8 +342,8 @@ impl Town {
 
     fn act(self: &Arc<Self>) {
         let place = self.place();
-        let desk = place.desks[below(place.desks.len() as u64) as usize].clone();
-        let (calls, parcel) = (Worker::calls(desk.clone()), self.parcel());
+        let executor = place.executors[below(place.executors.len() as u64) as usize].clone();
+        let (calls, parcel) = (Worker::calls(executor.clone()), self.parcel());
         match below(16) {
             0 => self.end(self.submit(calls.add(parcel, 1))),
             1 => self.end(self.submit(calls.waits(parcel, moment()))),
@@ -352,8 +352,8 @@ impl Town {
             4 => self.end(self.submit(calls.sliced(parcel, below(5)))),
             5 => self.end(self.submit(calls.alone(parcel, place.one.clone(), moment()))),
             6 => self.end(self.submit(calls.pair(parcel, place.two.clone(), moment()))),
-            7 => self.end(self.submit(calls.down(parcel, desk, below(4)))),
-            8 => self.end(self.submit(calls.down_async(parcel, desk, below(4)))),
+            7 => self.end(self.submit(calls.down(parcel, executor, below(4)))),
+            8 => self.end(self.submit(calls.down_async(parcel, executor, below(4)))),
             9 => self.end(self.submit(calls.family(parcel, self.clone(), below(4)))),
             10 => self.end(self.submit(calls.family_async(parcel, self.clone(), below(4)))),
             11 | 12 => {

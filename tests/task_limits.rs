@@ -100,20 +100,24 @@ impl Kinds {
 
     /// Waits for a delayed call of its own task, which no executor has yet.
     #[task(concurrency = 1)]
-    pub fn later(desk: Arc<dyn Executor<Kinds>>, after: Duration, levels: u32) -> Result<u32, CallError> {
+    pub fn later(executor: Arc<dyn Executor<Kinds>>, after: Duration, levels: u32) -> Result<u32, CallError> {
         if levels == 0 {
             return Ok(0);
         }
-        let below = Self::calls(desk.clone()).later(desk, after, levels - 1).after(after).wait()?;
+        let below = Self::calls(executor.clone()).later(executor, after, levels - 1).after(after).wait()?;
         below.map(|below| below + 1)
     }
 
     #[task(concurrency = 1)]
-    pub async fn later_async(desk: Arc<dyn Executor<Kinds>>, after: Duration, levels: u32) -> Result<u32, CallError> {
+    pub async fn later_async(
+        executor: Arc<dyn Executor<Kinds>>,
+        after: Duration,
+        levels: u32,
+    ) -> Result<u32, CallError> {
         if levels == 0 {
             return Ok(0);
         }
-        let below = Self::calls(desk.clone()).later_async(desk, after, levels - 1).after(after).await?;
+        let below = Self::calls(executor.clone()).later_async(executor, after, levels - 1).after(after).await?;
         below.map(|below| below + 1)
     }
 
@@ -427,13 +431,13 @@ fn task_lends_its_place_to_its_kind_through_a_service() {
 fn task_lends_its_place_to_a_later_call_of_its_kind() {
     let pool = kinds(2);
     let at_rest = layers::stack().rate_limit(RateLimit::new(1, 10 * MILLISECOND)).wrap(pool.clone());
-    let desks: [(Arc<dyn Executor<Kinds>>, _); 2] =
+    let executors: [(Arc<dyn Executor<Kinds>>, _); 2] =
         [(Arc::new(pool), MILLISECOND), (Arc::new(at_rest), Duration::ZERO)];
-    for (desk, after) in desks {
-        let kinds = Kinds::calls(desk.clone());
-        let job = kinds.later(desk.clone(), after, 2).submit();
+    for (executor, after) in executors {
+        let kinds = Kinds::calls(executor.clone());
+        let job = kinds.later(executor.clone(), after, 2).submit();
         assert!(matches!(job.wait_timeout(LONG), Ok(Ok(Ok(2)))));
-        let job = kinds.later_async(desk, after, 2).submit();
+        let job = kinds.later_async(executor, after, 2).submit();
         assert!(matches!(job.wait_timeout(LONG), Ok(Ok(Ok(2)))));
     }
 }
@@ -442,12 +446,12 @@ fn task_lends_its_place_to_a_later_call_of_its_kind() {
 fn held_calls_do_not_block_a_call_that_their_task_waits_for() {
     let bounded = Pool::builder().concurrency(Concurrency::Exact(2)).max_queue(1);
     let pool = bounded.build().expect("sound");
-    let desk: Arc<dyn Executor<Kinds>> = Arc::new(pool.clone());
-    let first = Kinds::calls(desk.clone()).later(desk.clone(), 50 * MILLISECOND, 1).submit();
+    let executor: Arc<dyn Executor<Kinds>> = Arc::new(pool.clone());
+    let first = Kinds::calls(executor.clone()).later(executor.clone(), 50 * MILLISECOND, 1).submit();
     while pool.info().in_flight - pool.info().queue_len == 0 {
         std::thread::yield_now();
     }
-    let fills = Kinds::calls(desk.clone()).later(desk, Duration::ZERO, 0).submit();
+    let fills = Kinds::calls(executor.clone()).later(executor, Duration::ZERO, 0).submit();
     assert!(matches!(first.wait_timeout(LONG), Ok(Ok(Ok(1)))));
     assert!(matches!(fills.wait(), Ok(Ok(0))));
 }
@@ -457,12 +461,12 @@ fn full_pool_admits_calls_that_its_task_submits_via_a_layer() {
     let bounded = Pool::builder().concurrency(Concurrency::Exact(2)).max_queue(1);
     let pool = bounded.build().expect("sound");
     let limited = layers::stack().rate_limit(RateLimit::new(1, 50 * MILLISECOND)).wrap(pool.clone());
-    let desk: Arc<dyn Executor<Kinds>> = Arc::new(limited);
-    let first = Kinds::calls(desk.clone()).later(desk.clone(), Duration::ZERO, 1).submit();
+    let executor: Arc<dyn Executor<Kinds>> = Arc::new(limited);
+    let first = Kinds::calls(executor.clone()).later(executor.clone(), Duration::ZERO, 1).submit();
     while pool.info().in_flight - pool.info().queue_len == 0 {
         std::thread::yield_now();
     }
-    let fills = Kinds::on(&pool).later(desk, Duration::ZERO, 0).submit();
+    let fills = Kinds::on(&pool).later(executor, Duration::ZERO, 0).submit();
     assert!(matches!(first.wait_timeout(LONG), Ok(Ok(Ok(1)))));
     assert!(matches!(fills.wait(), Ok(Ok(0))));
 }

@@ -93,10 +93,10 @@ impl Work {
     }
 }
 
-pub struct Desk;
+pub struct HeldService;
 
 #[define]
-impl Desk {
+impl HeldService {
     #[init]
     fn start() -> Self {
         Self
@@ -185,19 +185,19 @@ fn thread_lends_its_permit_once_in_nested_waits() {
 
 #[test]
 fn output_dropped_by_terminate_may_ask_its_service() {
-    let desk = Desk::service().launch().wait().expect("it starts");
+    let service = HeldService::service().launch().wait().expect("it starts");
     let ((begun, has_begun), (free, is_free), (tell, reports)) = (channel(), channel(), channel());
     let (first, is_free_first) = channel();
     let first_begun = begun.clone();
-    desk.hold(first_begun, is_free_first).submit().detach();
+    service.hold(first_begun, is_free_first).submit().detach();
     has_begun.recv().expect("it begins");
-    let asked = desk.clone();
+    let asked = service.clone();
     let value = OnDrop::run(move || assert_eq!(tell.send(asked.info().completed), Ok(())));
-    raise_and_detach(desk.give(value).priority(Priority::Idle).submit());
-    desk.hold(begun, is_free).priority(Priority::Low).submit().detach();
+    raise_and_detach(service.give(value).priority(Priority::Idle).submit());
+    service.hold(begun, is_free).priority(Priority::Low).submit().detach();
     drop(first); // the raised call runs, and then the second that holds the service
     has_begun.recv().expect("it begins");
-    let ends = desk.clone();
+    let ends = service.clone();
     let ended = thread::spawn(move || drop(ends.terminate()));
     assert!(reports.recv_timeout(LONG).is_ok(), "the destructor has asked");
     ended.join().expect("no panic");
@@ -278,11 +278,11 @@ fn argument_of_a_share_delays_no_time_out() {
 
 #[test]
 fn argument_on_a_service_delays_no_time_out() {
-    let desk = Desk::service().launch().wait().expect("it starts");
+    let service = HeldService::service().launch().wait().expect("it starts");
     let ((begun, has_begun), (free, is_free), (value, blocked)) = (channel(), channel(), blocking_argument());
-    desk.hold(begun, is_free).submit().detach();
+    service.hold(begun, is_free).submit().detach();
     has_begun.recv().expect("it begins");
-    assert!(desk.with(value).timeout(MILLISECOND).wait().is_err());
+    assert!(service.with(value).timeout(MILLISECOND).wait().is_err());
     drop(free);
     blocked.expect_others_time_out();
 }

@@ -1,17 +1,22 @@
 //! Parses the command line of `census`.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+};
 
 pub(crate) const HELP: &str = "\
 Counts the files, bytes, lines and words of a folder tree by file type, and finds duplicates.
 
-Usage: census [PATH] [--json] [--all] [-x]
+Usage: census [PATH] [--json] [--all] [-x] [--on threads|processes]
 
   PATH                   a folder, or one file; the current folder if it is left out
   --json                 prints the report as JSON
   -a, --all              counts hidden files too, and those that ignore rules leave out
   -x, --one-file-system  stays on the file system of PATH, so that `census -x /` leaves out /proc,
                          some of whose files never end
+  --on WHERE             counts on `threads` of this process, which is the default, or in child
+                         `processes`; the report is the same
   -h, --help             prints this
 
 Left out are hidden files, and what `.gitignore`, `.ignore` and git's own exclude files name.
@@ -43,6 +48,15 @@ pub(crate) struct Options {
     pub(crate) json: bool,
     pub(crate) all: bool,
     pub(crate) one_file_system: bool,
+    pub(crate) on: On,
+}
+
+/// Where files are counted.
+#[derive(Clone, Copy, Default)]
+pub(crate) enum On {
+    #[default]
+    Threads,
+    Processes,
 }
 
 pub(crate) fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Wish, String> {
@@ -54,6 +68,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Wis
             Some("--json") => options.json = true,
             Some("-a" | "--all") => options.all = true,
             Some("-x" | "--one-file-system") => options.one_file_system = true,
+            Some("--on") => options.on = on(arguments.next().as_deref())?,
             Some("--") => paths.extend(arguments.by_ref()),
             Some(option) if option.starts_with('-') && option != "-" => {
                 return Err(format!("there is no option `{option}`"));
@@ -63,6 +78,16 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Wis
     }
     options.path = one_path(paths)?;
     Ok(Wish::Census(options))
+}
+
+fn on(value: Option<&OsStr>) -> Result<On, String> {
+    match value.and_then(OsStr::to_str) {
+        Some("threads") => Ok(On::Threads),
+        Some("processes") if cfg!(target_os = "linux") => Ok(On::Processes),
+        Some("processes") => Err("this system has no child processes for `--on`".into()),
+        Some(other) => Err(format!("`--on` is `threads` or `processes`, not `{other}`")),
+        None => Err("`--on` needs `threads` or `processes`".into()),
+    }
 }
 
 fn one_path(paths: Vec<OsString>) -> Result<PathBuf, String> {

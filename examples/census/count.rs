@@ -2,9 +2,10 @@
 
 use crate::file::{self, Links};
 use nanolith::prelude::*;
+use serde::{Deserialize, Serialize};
 use std::{
+    ffi::OsString,
     io::{self, ErrorKind, Read},
-    path::PathBuf,
 };
 
 /// The bytes that are read at once.
@@ -14,21 +15,25 @@ const CHUNK: usize = 64 * 1_024;
 /// that is read from a file that grows meanwhile or that has no length.
 pub(crate) const LARGE: u64 = 16 * 1_024 * 1_024;
 
-/// The tasks of the pool.
+/// The tasks of the pool, whose threads may be in child processes.
 pub(crate) struct Census;
 
-#[define]
+#[define(wire)]
 impl Census {
     /// Opens the file once, and reads it once, from its start to the end that it had when it was
     /// opened.
-    pub(crate) fn count(cx: &Context<Self>, path: PathBuf, links: Links) -> io::Result<Count> {
-        let (file, size) = file::open(&path, links)?;
-        read(file, size, |bytes| {
+    ///
+    /// The path is an `OsString`, since serde refuses a `PathBuf` that is not Unicode. The error is
+    /// its text, since `io::Error` cannot pass to another process.
+    pub(crate) fn count(cx: &Context<Self>, path: OsString, links: Links) -> Result<Count, String> {
+        let (file, size) = file::open(path.as_ref(), links).map_err(|error| error.to_string())?;
+        let goes_on = |bytes| {
             if size >= LARGE {
                 cx.progress(bytes, size);
             }
             !cx.is_cancelled()
-        })
+        };
+        read(file, size, goes_on).map_err(|error| error.to_string())
     }
 }
 
@@ -49,7 +54,7 @@ pub(crate) fn read(file: impl Read, size: u64, mut goes_on: impl FnMut(u64) -> b
 }
 
 /// The counts of a file.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Count {
     pub(crate) bytes: u64,
     /// The number of newline bytes.

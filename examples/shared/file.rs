@@ -1,5 +1,6 @@
 //! Opens a file that may have been replaced since its name was found.
 
+use serde::{Deserialize, Serialize};
 use std::{
     fs::{File, FileType, OpenOptions},
     io,
@@ -7,7 +8,7 @@ use std::{
 };
 
 /// Whether an open follows a symbolic link at the end of a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(dead_code)] // an example with a list of files follows links
 pub(crate) enum Links {
     Follow,

@@ -37,23 +37,23 @@ macro_rules! checks {
 }
 
 checks! {
-    /// For a type whose names give no reason.
+    /// A check of a type whose names give no reason.
     any: "what a task takes and returns is made on one thread and used on another; write a `Send` type that owns its data";
-    /// For a type with an `Rc`.
+    /// A check of a type with an `Rc`.
     rc: "an `Rc` counts its owners on one thread; write `Arc<T>`, and `Arc<Mutex<T>>` for `Rc<RefCell<T>>`";
-    /// For a type with a `RefCell`.
+    /// A check of a type with a `RefCell`.
     ref_cell: "a `RefCell` counts its borrows on one thread; write `Mutex<T>` or `RwLock<T>`";
-    /// For a type with a `Cell`.
+    /// A check of a type with a `Cell`.
     cell: "a `Cell` is changed from one thread; write an atomic, as `AtomicU64`, or `Mutex<T>`";
-    /// For a type with a `OnceCell` or a `LazyCell`.
+    /// A check of a type with a `OnceCell` or a `LazyCell`.
     once_cell: "a `OnceCell` or `LazyCell` is set from one thread; write `OnceLock<T>` or `LazyLock<T>`";
-    /// For a type with a raw pointer.
+    /// A check of a type with a raw pointer.
     pointer: "a raw pointer does not say which thread may use it; write what it points at, as a `Box<T>`, an `Arc<T>` or a `Vec<T>`, or a type of your own that is `Send`";
-    /// For a type with a guard of a lock.
+    /// A check of a type with a guard of a lock.
     guard: "a guard is dropped on the thread that locked; write the lock, as `Arc<Mutex<T>>`, and lock it inside of the task";
-    /// For a type with a `dyn Error`.
+    /// A check of a type with a `dyn Error`.
     error: "an error moves with the task's output; write `Box<dyn Error + Send + Sync>`";
-    /// For a type with another trait object.
+    /// A check of a type with another trait object.
     object: "a `dyn Trait` is `Send` only if it says so; write `dyn Trait + Send`";
 }
 

@@ -124,7 +124,8 @@ impl HookKind {
         }
     }
 
-    /// Whether the hook runs as a task from the service's queue. Callers cannot name that task.
+    /// Returns whether the hook runs as a task from the service's queue. Callers cannot name that
+    /// task.
     pub(crate) const fn is_in_line(self) -> bool {
         matches!(self, Self::OnMessage | Self::OnStream)
     }
@@ -195,12 +196,12 @@ pub(crate) fn conditional(attribute: &Attribute) -> Option<(Meta, Vec<Meta>)> {
     Some((condition, parts.collect()))
 }
 
-/// Whether an attribute is a `cfg`, which each generated item of a task repeats.
+/// Returns whether an attribute is a `cfg`, which each generated item of a task repeats.
 fn is_cfg(meta: &Meta) -> bool {
     meta.path().is_ident("cfg")
 }
 
-/// Whether an attribute of a function also applies to its generated method.
+/// Returns whether an attribute of a function also applies to its generated method.
 fn is_for_methods(meta: &Meta) -> bool {
     let path = meta.path();
     is_cfg(meta) || is_lint(meta) || path.is_ident("doc") || path.is_ident("deprecated")
@@ -226,7 +227,7 @@ pub(crate) fn for_methods(attributes: &[Attribute]) -> Vec<Attribute> {
     repeated(attributes, is_for_methods)
 }
 
-/// Whether `attributes` contain documentation, also within a `cfg_attr`.
+/// Returns whether `attributes` contain documentation, also within a `cfg_attr`.
 pub(crate) fn are_documented(attributes: &[Attribute]) -> bool {
     !repeated(attributes, |meta| meta.path().is_ident("doc") && !matches!(meta, Meta::List(_))).is_empty()
 }

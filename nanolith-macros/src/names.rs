@@ -39,7 +39,7 @@ const PRIMITIVES: [&str; 16] = [
     "usize",
 ];
 
-/// Whether the type is a primitive one that is `Copy`, by its name.
+/// Returns whether the type is a primitive one that is `Copy`, by its name.
 pub(crate) fn is_primitive(ty: &Type) -> bool {
     matches!(ty, Type::Path(path) if PRIMITIVES.iter().any(|name| path.path.is_ident(name)))
 }

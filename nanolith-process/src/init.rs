@@ -57,7 +57,14 @@ fn standard_input() -> io::Result<u64> {
     Ok(File::from(stdin).metadata()?.ino())
 }
 
-/// What this process is.
+/// What this process is, from [`role`].
+///
+/// ```
+/// use nanolith_process::{Role, role};
+/// if role() == Role::Parent {
+///     println!("printed once, however many children start");
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// The program as it was started.
@@ -82,12 +89,14 @@ fn invitation() -> Option<Invitation> {
     *INVITATION.get_or_init(|| Invitation::parse(&env::var(VARIABLE).ok()?).filter(|found| found.is_ours()))
 }
 
-/// Begins the set-up of a program that has child processes. [`Init::serve`] ends it.
+/// Begins the set-up of a program that has child processes. [`Init::serve`] ends it, and has an
+/// example.
 pub fn init() -> Init {
     Init { on_start: None }
 }
 
-/// The set-up of a program that has child processes.
+/// The set-up of a program that has child processes, from [`init`]. It does nothing before
+/// [`serve`](Self::serve), which has an example.
 #[derive(Debug)]
 #[must_use = "a child does not serve before `serve`"]
 pub struct Init {
@@ -95,7 +104,35 @@ pub struct Init {
 }
 
 impl Init {
-    /// Sets a function that each child calls before it serves: to set up logging, for example.
+    /// Sets a function that each child calls before it serves: to set up logging, for example. The
+    /// child has its limits by then. A panic in the function ends the child, which has failed to
+    /// start.
+    ///
+    /// ```standalone_crate
+    /// use nanolith::prelude::*;
+    /// use nanolith_process::ProcessPool;
+    /// use std::sync::OnceLock;
+    ///
+    /// static GREETING: OnceLock<String> = OnceLock::new();
+    /// pub struct Greeter;
+    ///
+    /// #[define(wire)]
+    /// impl Greeter {
+    ///     pub fn greet() -> Option<String> { GREETING.get().cloned() }
+    /// }
+    ///
+    /// fn set_greeting() {
+    ///     let _ = GREETING.set("hello".into());
+    /// }
+    ///
+    /// fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     nanolith_process::init().on_child_start(set_greeting).serve::<(Greeter,)>();
+    ///     let children = ProcessPool::builder().max_children(1).build()?;
+    ///     assert_eq!(Greeter::on(&children).greet().wait()?.as_deref(), Some("hello"));
+    ///     assert_eq!(Greeter::greet(), None); // this process is the parent
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn on_child_start(mut self, hook: fn()) -> Self {
         self.on_start = Some(hook);
         self
@@ -104,7 +141,28 @@ impl Init {
     /// Serves these sets, if this process is a child. A child runs calls until its parent closes the
     /// connection, and then exits: this function does not return. In the parent it returns at once.
     ///
-    /// It should be the first statement of `main`. What comes before it runs in each child too.
+    /// It should be the first statement of `main`. What comes before it runs in each child too. Of
+    /// several calls in one process, the first decides which sets are served.
+    ///
+    /// ```standalone_crate
+    /// use nanolith::prelude::*;
+    /// use nanolith_process::{ProcessPool, Role, role};
+    ///
+    /// pub struct Family;
+    ///
+    /// #[define(wire)]
+    /// impl Family {
+    ///     pub fn is_child() -> bool { role() == Role::Child }
+    /// }
+    ///
+    /// fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     nanolith_process::init().serve::<(Family,)>();
+    ///     let children = ProcessPool::builder().max_children(1).build()?;
+    ///     assert!(Family::on(&children).is_child().wait()?);
+    ///     assert!(!Family::is_child());
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn serve<T: ServedSets>(self) {
         let sets = served::register::<T>();
         if let Some(Invitation { nonce, .. }) = invitation() {

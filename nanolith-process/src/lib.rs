@@ -8,8 +8,8 @@
 //! A child is the same program, started again. The first statement of `main` decides what a process
 //! is: in a child, [`Init::serve`] runs tasks and does not return.
 //!
-//! ```no_run
-//! use nanolith::{prelude::*, time::SECOND};
+//! ```standalone_crate
+//! use nanolith::{prelude::*, time::MILLISECOND};
 //! use nanolith_process::ProcessPool;
 //!
 //! pub struct Geometry;
@@ -25,7 +25,7 @@
 //!     let children = ProcessPool::builder().max_children(2).build()?;
 //!     let geometry = Geometry::on(&children);
 //!     assert_eq!(geometry.add(4, 5).wait()?, 9);
-//!     let error = geometry.spin().timeout(SECOND).wait().unwrap_err();
+//!     let error = geometry.spin().timeout(50 * MILLISECOND).wait().unwrap_err();
 //!     assert!(matches!(error, CallError::Killed(_)));
 //!     Ok(())
 //! }
@@ -41,11 +41,17 @@
 //! | a panic | its call ends as `Panicked`, with message and place; the child lives on |
 //! | exit, abort, a signal, a stack overflow, no memory | the call ends as `Crashed`; another child takes over |
 //! | tasks with `&self` or `&mut self` | not on a pool of children |
+//! | progress, data and messengers of a context | do not reach the other process |
 //! | streams, ports and messengers as arguments | do not compile |
 //!
 //! # Limits
 //!
-//! This version runs on Unix, and is tested on Linux.
+//! This version runs on Linux. It does not compile on other Unix systems, and is empty on Windows.
+//!
+//! The page [Processes] says when to use child processes, how each call ends, which limits there are,
+//! what the parent trusts, how to handle signals, and how to write tests.
+//!
+//! [Processes]: https://github.com/nanolith-rs/nanolith/blob/main/docs/processes.md
 #![forbid(unsafe_code)]
 #![warn(missing_debug_implementations)]
 #![cfg(unix)]
@@ -67,3 +73,7 @@ pub use exit::{ChildCrash, Kill, KillReason, MessageError};
 pub use init::{Init, Role, init, role};
 pub use pool::{Closed, ProcessPool, ProcessPoolBuilder, ProcessPoolInfo, Stdout};
 pub use served::{ProcessSet, ServedSets};
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/processes.md")]
+mod processes {}

@@ -1,6 +1,6 @@
 //! Tests of the cache layer: repeated outputs, shared loads, and keys that are user code.
 
-use crate::desk::{Desk, Work, WorkCalls, WorkOutput, WorkTask};
+use crate::manual_executor::{ManualExecutor, Work, WorkCalls, WorkOutput, WorkTask};
 use nanolith::{
     TaskSet,
     layers::{Cache, Layer, Layered},
@@ -29,28 +29,28 @@ fn cache() -> Cache<Work, u32> {
 }
 
 fn over<K: Hash + Eq + Send + Sync + 'static>(
-    desk: &Desk,
+    executor: &ManualExecutor,
     cache: &Cache<Work, K>,
-) -> WorkCalls<Layered<Cache<Work, K>, Desk>> {
-    Work::calls(cache.clone().layer(desk.clone()))
+) -> WorkCalls<Layered<Cache<Work, K>, ManualExecutor>> {
+    Work::calls(cache.clone().layer(executor.clone()))
 }
 
 #[test]
 fn cached_output_is_reused_until_it_expires() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (desk, cache) = (Desk::default(), cache().time_to_live(SECOND).capacity(2));
-        let work = over(&desk, &cache);
+        let (executor, cache) = (ManualExecutor::default(), cache().time_to_live(SECOND).capacity(2));
+        let work = over(&executor, &cache);
         for round in 0..2 {
             let job = work.echo(1).submit();
-            desk.succeed();
+            executor.succeed();
             assert_eq!(job.wait().expect("it ran"), 1, "round {round}");
             assert_eq!(work.echo(1).wait().expect("it is kept"), 1);
             clock.advance(SECOND);
         }
         let jobs = [2, 3].map(|x| work.echo(x).submit());
-        desk.succeed();
-        desk.succeed();
+        executor.succeed();
+        executor.succeed();
         assert!(jobs.into_iter().all(|job| job.wait().is_ok()));
         assert_eq!(cache.len(), 2);
         cache.clear();
@@ -60,38 +60,38 @@ fn cached_output_is_reused_until_it_expires() {
 
 #[test]
 fn calls_with_one_key_share_one_run() {
-    let (desk, cache) = (Desk::default(), cache());
-    let work = over(&desk, &cache);
+    let (executor, cache) = (ManualExecutor::default(), cache());
+    let work = over(&executor, &cache);
     let jobs = [(); 3].map(|()| work.echo(1).submit());
     let other = work.echo(2).submit();
-    assert_eq!(desk.len(), 2);
-    desk.succeed();
+    assert_eq!(executor.len(), 2);
+    executor.succeed();
     assert!(jobs.into_iter().all(|job| job.wait().expect("one of them ran") == 1));
-    desk.fail();
+    executor.fail();
     assert!(other.wait().is_err());
     let jobs = [(); 3].map(|()| work.echo(3).submit());
-    desk.fail();
+    executor.fail();
     assert!(jobs.into_iter().all(|job| matches!(job.wait(), Err(CallError::Lost(_)))), "they share an error too");
     let job = work.echo(3).submit();
-    desk.succeed();
+    executor.succeed();
     assert_eq!(job.wait().expect("which is not kept"), 3);
 }
 
 #[test]
 fn cancelled_loader_leaves_its_run_to_the_waiters() {
-    let (desk, cache) = (Desk::default(), cache());
-    let work = over(&desk, &cache);
+    let (executor, cache) = (ManualExecutor::default(), cache());
+    let work = over(&executor, &cache);
     let [first, second, third] = [(); 3].map(|()| work.echo(1).submit());
     second.cancel();
     first.cancel();
-    assert_eq!(desk.len(), 1, "the third took over");
-    desk.succeed();
+    assert_eq!(executor.len(), 1, "the third took over");
+    executor.succeed();
     assert_eq!(third.wait().expect("it ran"), 1);
     let lonely = work.echo(2).submit();
     lonely.cancel();
-    assert_eq!(desk.len(), 0);
+    assert_eq!(executor.len(), 0);
     let job = work.echo(2).submit();
-    desk.succeed();
+    executor.succeed();
     assert_eq!(job.wait().expect("nothing was left of the other"), 2);
 }
 
@@ -132,31 +132,31 @@ fn timed_out_loader_leaves_its_run_to_the_waiters() {
 
 #[test]
 fn refused_loader_leaves_no_run_behind() {
-    let (desk, cache) = (Desk::with_room_for(0), cache());
-    let work = over(&desk, &cache);
+    let (executor, cache) = (ManualExecutor::with_room_for(0), cache());
+    let work = over(&executor, &cache);
     assert!(work.echo(1).try_submit().expect_err("there is no room").is_full());
-    desk.set_room(1);
+    executor.set_room(1);
     let job = work.echo(1).submit();
-    desk.succeed();
+    executor.succeed();
     assert_eq!(job.wait().expect("nothing was left of the other"), 1);
 }
 
 #[test]
 fn call_without_key_or_copy_bypasses_the_cache() {
-    let (desk, cache) = (Desk::default(), cache());
-    let work = over(&desk, &cache);
+    let (executor, cache) = (ManualExecutor::default(), cache());
+    let work = over(&executor, &cache);
     for _ in 0..2 {
         let jobs = [work.check(1).submit().detach(), work.once(1).submit().detach()];
-        assert_eq!((desk.len(), jobs.len()), (2, 2));
-        desk.succeed();
-        desk.succeed();
+        assert_eq!((executor.len(), jobs.len()), (2, 2));
+        executor.succeed();
+        executor.succeed();
     }
     for x in [100, 13] {
         let jobs = [(); 2].map(|()| work.echo(x).submit());
-        assert_eq!(desk.len(), 1);
-        desk.succeed();
-        assert_eq!(desk.len(), 1, "the second runs for itself");
-        desk.succeed();
+        assert_eq!(executor.len(), 1);
+        executor.succeed();
+        assert_eq!(executor.len(), 1, "the second runs for itself");
+        executor.succeed();
         assert!(jobs.into_iter().all(|job| job.wait().expect("it ran") == x));
     }
     assert!(cache.is_empty());
@@ -164,58 +164,58 @@ fn call_without_key_or_copy_bypasses_the_cache() {
 
 #[test]
 fn clear_detaches_a_running_load() {
-    let (desk, cache) = (Desk::default(), cache());
-    let work = over(&desk, &cache);
+    let (executor, cache) = (ManualExecutor::default(), cache());
+    let work = over(&executor, &cache);
     let before = [(); 2].map(|()| work.echo(1).submit());
     cache.clear();
     let after = [(); 2].map(|()| work.echo(1).submit());
-    assert_eq!(desk.len(), 2, "the calls after the clear share a load of their own");
-    desk.succeed();
+    assert_eq!(executor.len(), 2, "the calls after the clear share a load of their own");
+    executor.succeed();
     assert!(before.into_iter().all(|job| job.wait().expect("its load ran") == 1));
     assert!(after.iter().all(|job| !job.is_finished()));
     assert!(cache.is_empty(), "the output of the first load is not kept");
-    desk.succeed();
+    executor.succeed();
     assert!(after.into_iter().all(|job| job.wait().expect("its load ran") == 1));
     assert_eq!(cache.len(), 1);
 }
 
 #[test]
 fn invalidate_removes_value_and_load_of_its_key_alone() {
-    let (desk, cache) = (Desk::default(), cache());
-    let work = over(&desk, &cache);
+    let (executor, cache) = (ManualExecutor::default(), cache());
+    let work = over(&executor, &cache);
     let [kept, other] = [1, 2].map(|x| work.echo(x).submit());
-    desk.succeed();
-    desk.succeed();
+    executor.succeed();
+    executor.succeed();
     assert!(kept.wait().is_ok() && other.wait().is_ok());
     cache.invalidate(&1);
     assert_eq!((cache.len(), work.echo(2).wait().expect("it is kept")), (1, 2));
     let before = work.echo(1).submit();
-    assert_eq!(desk.len(), 1);
+    assert_eq!(executor.len(), 1);
     cache.invalidate(&1);
     let after = work.echo(1).submit();
-    assert_eq!(desk.len(), 2);
-    desk.succeed();
+    assert_eq!(executor.len(), 2);
+    executor.succeed();
     assert!(before.wait().is_ok());
     assert_eq!(cache.len(), 1);
-    desk.succeed();
+    executor.succeed();
     assert!(after.wait().is_ok());
     assert_eq!(cache.len(), 2);
 }
 
 #[test]
 fn load_moved_to_a_waiter_after_a_clear_stays_detached() {
-    let (desk, cache) = (Desk::default(), cache());
-    let work = over(&desk, &cache);
+    let (executor, cache) = (ManualExecutor::default(), cache());
+    let work = over(&executor, &cache);
     let [first, second] = [(); 2].map(|()| work.echo(1).submit());
     cache.clear();
     let after = work.echo(1).submit();
     first.cancel();
-    assert_eq!(desk.len(), 2, "the second call runs the load of the first");
-    desk.succeed(); // the load after the clear
+    assert_eq!(executor.len(), 2, "the second call runs the load of the first");
+    executor.succeed(); // the load after the clear
     assert!(after.wait().is_ok());
     assert_eq!(cache.len(), 1);
     cache.clear();
-    desk.succeed();
+    executor.succeed();
     assert!(second.wait().is_ok());
     assert!(cache.is_empty());
 }
@@ -352,11 +352,11 @@ fn custom(hash: u64, compare: impl Fn() + Send + Sync + 'static) -> Cache<Work, 
 
 #[test]
 fn keys_with_one_hash_are_distinguished() {
-    let (desk, cache) = (Desk::default(), custom(7, || ()));
-    let work = over(&desk, &cache);
+    let (executor, cache) = (ManualExecutor::default(), custom(7, || ()));
+    let work = over(&executor, &cache);
     let jobs = [1, 2, 3, 1, 2, 3].map(|x| work.echo(x).submit());
-    assert_eq!(desk.len(), 3);
-    (0..3).for_each(|_| desk.succeed());
+    assert_eq!(executor.len(), 3);
+    (0..3).for_each(|_| executor.succeed());
     assert_eq!(jobs.map(|job| job.wait().expect("its load ran")), [1, 2, 3, 1, 2, 3]);
     assert_eq!((cache.len(), work.echo(2).wait().expect("it is kept")), (3, 2));
     cache.invalidate(&Custom { key: 2, hash: 7, compare: Arc::new(|| ()) });
@@ -369,22 +369,22 @@ fn comparison_of_keys_may_use_the_cache() {
     let other = this.clone();
     let cache = custom(7, move || other.get().into_iter().for_each(Cache::clear));
     assert!(this.set(cache.clone()).is_ok());
-    let desk = Desk::default();
-    let work = over(&desk, &cache);
+    let executor = ManualExecutor::default();
+    let work = over(&executor, &cache);
     let jobs = [1, 1, 2].map(|x| work.echo(x).submit());
-    assert_eq!(desk.len(), 3, "each comparison has cleared the cache");
-    (0..3).for_each(|_| desk.succeed());
+    assert_eq!(executor.len(), 3, "each comparison has cleared the cache");
+    (0..3).for_each(|_| executor.succeed());
     assert!(jobs.into_iter().all(|job| job.wait().is_ok()));
 }
 
 #[test]
 fn blocking_comparison_delays_no_other_call() {
-    let ((tell, compares), (open, gate), desk) = (channel(), gate(), Desk::default());
+    let ((tell, compares), (open, gate), executor) = (channel(), gate(), ManualExecutor::default());
     let cache = custom(7, move || {
         let _ = tell.send(());
         pass(&gate);
     });
-    let work = Arc::new(over(&desk, &cache));
+    let work = Arc::new(over(&executor, &cache));
     let first = work.echo(1).submit();
     let blocked = {
         let work = work.clone();
@@ -392,7 +392,7 @@ fn blocking_comparison_delays_no_other_call() {
     };
     compares.recv().expect("it compares");
     assert_eq!(cache.len(), 0, "the lock is free");
-    desk.succeed();
+    executor.succeed();
     assert_eq!((first.wait().expect("its load ran"), cache.len()), (1, 1));
     drop(open);
     assert_eq!(blocked.join().expect("it waits").expect("the output is kept"), 1);
@@ -401,17 +401,17 @@ fn blocking_comparison_delays_no_other_call() {
 #[test]
 fn call_whose_key_panics_bypasses_the_cache() {
     let fails = Arc::new(AtomicU64::new(0));
-    let (flag, desk) = (fails.clone(), Desk::default());
+    let (flag, executor) = (fails.clone(), ManualExecutor::default());
     let cache = custom(7, move || assert_eq!(flag.load(Ordering::SeqCst), 0, "no comparison"));
-    let work = over(&desk, &cache);
+    let work = over(&executor, &cache);
     let first = work.echo(1).submit();
     fails.store(1, Ordering::SeqCst);
     let through = [1, 66].map(|x| work.echo(x).submit());
-    assert_eq!(desk.len(), 3);
+    assert_eq!(executor.len(), 3);
     fails.store(0, Ordering::SeqCst);
     let shared = work.echo(1).submit();
-    assert_eq!(desk.len(), 3, "the cache is as it was");
-    (0..3).for_each(|_| desk.succeed());
+    assert_eq!(executor.len(), 3, "the cache is as it was");
+    (0..3).for_each(|_| executor.succeed());
     assert_eq!(through.map(|job| job.wait().expect("it ran")), [1, 66]);
     assert_eq!([first, shared].map(|job| job.wait().expect("its load ran")), [1, 1]);
     assert_eq!(cache.len(), 1);

@@ -1,6 +1,6 @@
 //! Tests of the circuit breaker, the layer that rejects calls after too many failures.
 
-use crate::desk::{Desk, Work, WorkCalls, WorkOutput};
+use crate::manual_executor::{ManualExecutor, Work, WorkCalls, WorkOutput};
 use nanolith::{
     TaskSet,
     layers::{BreakerState, CircuitBreaker, Layer, Layered},
@@ -8,8 +8,8 @@ use nanolith::{
     time::{MILLISECOND, MINUTE, MockClock, SECOND},
 };
 
-fn over(desk: &Desk, breaker: &CircuitBreaker) -> WorkCalls<Layered<CircuitBreaker, Desk>> {
-    Work::calls(breaker.clone().layer(desk.clone()))
+fn over(executor: &ManualExecutor, breaker: &CircuitBreaker) -> WorkCalls<Layered<CircuitBreaker, ManualExecutor>> {
+    Work::calls(breaker.clone().layer(executor.clone()))
 }
 
 fn nervous() -> CircuitBreaker {
@@ -24,13 +24,13 @@ fn is_rejected<T>(outcome: &Result<T, CallError>) -> bool {
 fn breaker_opens_after_failures_and_closes_after_a_trial() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (desk, breaker) = (Desk::default(), nervous());
+        let (executor, breaker) = (ManualExecutor::default(), nervous());
         let mut transitions = breaker.transitions();
-        let work = over(&desk, &breaker);
+        let work = over(&executor, &breaker);
         let jobs = [1, 2].map(|x| work.once(x).submit());
-        desk.succeed();
+        executor.succeed();
         assert_eq!(breaker.state(), BreakerState::Closed);
-        desk.fail();
+        executor.fail();
         assert_eq!(breaker.state(), BreakerState::Open, "half of them");
         assert!(is_rejected(&work.once(3).wait()));
         let refused = work.once(3).try_submit().expect_err("it is open");
@@ -38,12 +38,12 @@ fn breaker_opens_after_failures_and_closes_after_a_trial() {
         clock.advance(SECOND);
         let trial = work.once(4).submit();
         assert!(is_rejected(&work.once(5).wait()), "one trial is under way");
-        desk.fail();
+        executor.fail();
         assert_eq!(breaker.state(), BreakerState::Open, "the trial failed");
         assert!(trial.wait().is_err());
         clock.advance(SECOND);
         let trial = refused.into_inner().submit();
-        desk.succeed();
+        executor.succeed();
         assert_eq!(trial.wait().expect("it is let through"), 3);
         assert_eq!(breaker.state(), BreakerState::Closed);
         let to: Vec<_> = transitions.by_ref().take(5).map(|transition| transition.to).collect();
@@ -57,18 +57,18 @@ fn breaker_opens_after_failures_and_closes_after_a_trial() {
 fn cancelled_or_returned_trial_makes_room_for_another() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (desk, breaker) = (Desk::with_room_for(1), nervous());
-        let work = over(&desk, &breaker);
+        let (executor, breaker) = (ManualExecutor::with_room_for(1), nervous());
+        let work = over(&executor, &breaker);
         breaker.trip();
         clock.advance(SECOND);
         let trial = work.once(1).submit();
         trial.cancel();
         assert_eq!(breaker.state(), BreakerState::HalfOpen);
-        desk.set_room(0);
+        executor.set_room(0);
         assert!(work.once(2).try_submit().expect_err("there is no room").is_full());
-        desk.set_room(1);
+        executor.set_room(1);
         let trial = work.once(3).submit();
-        desk.succeed();
+        executor.succeed();
         assert_eq!(trial.wait().expect("it is let through"), 3);
         assert_eq!(breaker.state(), BreakerState::Closed);
     });
@@ -78,9 +78,9 @@ fn cancelled_or_returned_trial_makes_room_for_another() {
 fn endless_trial_counts_as_failed_and_admits_another() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (desk, breaker) = (Desk::default(), nervous()); // it stays open for a second
+        let (executor, breaker) = (ManualExecutor::default(), nervous()); // it stays open for a second
         let mut transitions = breaker.transitions();
-        let work = over(&desk, &breaker);
+        let work = over(&executor, &breaker);
         breaker.trip();
         clock.advance(SECOND);
         let hangs = work.once(1).submit();
@@ -91,8 +91,8 @@ fn endless_trial_counts_as_failed_and_admits_another() {
         assert_eq!(breaker.state(), BreakerState::Open);
         clock.advance(SECOND);
         let trial = work.once(4).submit();
-        let (_, hanging) = desk.begin();
-        desk.succeed();
+        let (_, hanging) = executor.begin();
+        executor.succeed();
         assert_eq!(trial.wait().expect("it is let through"), 4);
         assert_eq!(breaker.state(), BreakerState::Closed);
         hanging.complete(Ok(WorkOutput::Once(1)));
@@ -107,15 +107,15 @@ fn endless_trial_counts_as_failed_and_admits_another() {
 fn each_hanging_trial_is_one_failure() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (desk, breaker) = (Desk::default(), nervous().half_open_calls(3).half_open_timeout(MINUTE));
-        let work = over(&desk, &breaker);
+        let (executor, breaker) = (ManualExecutor::default(), nervous().half_open_calls(3).half_open_timeout(MINUTE));
+        let work = over(&executor, &breaker);
         breaker.trip();
         clock.advance(SECOND);
         let hangs = work.once(1).submit();
-        let (_, _hanging) = desk.begin();
+        let (_, _hanging) = executor.begin();
         for x in [2, 3] {
             let trial = work.once(x).submit();
-            desk.succeed();
+            executor.succeed();
             assert_eq!(trial.wait().expect("it is let through"), x);
         }
         assert_eq!(breaker.state(), BreakerState::HalfOpen, "the third may still end");
@@ -129,14 +129,14 @@ fn each_hanging_trial_is_one_failure() {
 fn breaker_opens_when_too_many_calls_are_slow() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (desk, breaker) = (Desk::default(), nervous().slow_rate(0.5, SECOND));
-        let work = over(&desk, &breaker);
+        let (executor, breaker) = (ManualExecutor::default(), nervous().slow_rate(0.5, SECOND));
+        let work = over(&executor, &breaker);
         let quick = work.once(1).submit();
-        desk.succeed();
+        executor.succeed();
         let slow = work.once(2).submit();
         clock.advance(SECOND);
         assert_eq!(breaker.state(), BreakerState::Closed);
-        desk.succeed();
+        executor.succeed();
         assert_eq!(breaker.state(), BreakerState::Open);
         assert!(quick.wait().is_ok() && slow.wait().is_ok(), "their callers have what they want");
     });
@@ -146,11 +146,11 @@ fn breaker_opens_when_too_many_calls_are_slow() {
 fn old_outcomes_leave_the_window() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (desk, breaker) = (Desk::default(), nervous().window(10 * SECOND));
-        let work = over(&desk, &breaker);
+        let (executor, breaker) = (ManualExecutor::default(), nervous().window(10 * SECOND));
+        let work = over(&executor, &breaker);
         for x in 0..5 {
             let job = work.once(x).submit();
-            desk.fail();
+            executor.fail();
             assert!(job.wait().is_err());
             clock.advance(10 * SECOND);
         }
@@ -160,20 +160,20 @@ fn old_outcomes_leave_the_window() {
 
 #[test]
 fn user_predicate_defines_a_failure() {
-    let desk = Desk::default();
+    let executor = ManualExecutor::default();
     let breaker = nervous()
         .failure_if(|error| matches!(error, CallError::TimedOut(_)))
         .failure_if_output(|output: &WorkOutput| matches!(output, WorkOutput::Check(Err(_))));
-    let work = over(&desk, &breaker);
+    let work = over(&executor, &breaker);
     for _ in 0..2 {
         let job = work.check(1).submit();
-        desk.fail();
+        executor.fail();
         assert!(job.wait().is_err());
     }
     assert_eq!(breaker.state(), BreakerState::Closed, "to be lost is none");
     for _ in 0..2 {
         let job = work.check(1).submit();
-        desk.begin().1.complete(Ok(WorkOutput::Check(Err("no".into()))));
+        executor.begin().1.complete(Ok(WorkOutput::Check(Err("no".into()))));
         assert!(job.wait().expect("it ran").is_err());
     }
     assert_eq!(breaker.state(), BreakerState::Open, "two of four");
@@ -181,11 +181,11 @@ fn user_predicate_defines_a_failure() {
 
 #[test]
 fn breaker_may_wrap_two_executors() {
-    let (desk, breaker) = (Desk::default(), nervous());
-    let [left, right] = [(); 2].map(|()| over(&desk, &breaker));
+    let (executor, breaker) = (ManualExecutor::default(), nervous());
+    let [left, right] = [(); 2].map(|()| over(&executor, &breaker));
     let jobs = [left.once(1).submit(), right.once(2).submit()];
-    desk.fail();
-    desk.fail();
+    executor.fail();
+    executor.fail();
     assert!(is_rejected(&left.once(3).wait()) && is_rejected(&right.once(3).wait()));
     let _ = jobs.map(Handle::detach);
 }

@@ -1,7 +1,7 @@
 //! Tests of hedging, a second attempt of a slow call, and of fallback, another executor for a
 //! failed call.
 
-use crate::desk::{Desk, Work, WorkCalls, WorkOutput};
+use crate::manual_executor::{ManualExecutor, Work, WorkCalls, WorkOutput};
 use nanolith::{
     Cluster, TaskSet,
     layers::{Fallback, Hedge, Layer, Layered, Retry},
@@ -13,22 +13,22 @@ use std::sync::{
     mpsc::{Sender, channel},
 };
 
-fn over(desk: &Desk, hedge: &Hedge) -> WorkCalls<Layered<Hedge, Desk>> {
-    Work::calls(hedge.clone().layer(desk.clone()))
+fn over(executor: &ManualExecutor, hedge: &Hedge) -> WorkCalls<Layered<Hedge, ManualExecutor>> {
+    Work::calls(hedge.clone().layer(executor.clone()))
 }
 
 #[test]
 fn second_attempt_begins_after_the_delay_and_first_success_wins() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (desk, hedge) = (Desk::default(), Hedge::after(SECOND));
+        let (executor, hedge) = (ManualExecutor::default(), Hedge::after(SECOND));
         for first_wins in [true, false] {
-            let job = over(&desk, &hedge).echo(7).submit();
-            let first = desk.begin().1;
+            let job = over(&executor, &hedge).echo(7).submit();
+            let first = executor.begin().1;
             clock.advance(SECOND - MILLISECOND);
-            assert_eq!(desk.len(), 0);
+            assert_eq!(executor.len(), 0);
             clock.advance(MILLISECOND);
-            let second = desk.begin().1;
+            let second = executor.begin().1;
             let (winner, loser) = if first_wins { (first, second) } else { (second, first) };
             winner.complete(Ok(WorkOutput::Echo(1)));
             assert!(loser.is_cancelled());
@@ -43,16 +43,16 @@ fn second_attempt_begins_after_the_delay_and_first_success_wins() {
 fn quick_call_has_no_second_attempt() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (desk, hedge) = (Desk::default(), Hedge::after(SECOND));
-        let job = over(&desk, &hedge).echo(7).submit();
-        desk.succeed();
+        let (executor, hedge) = (ManualExecutor::default(), Hedge::after(SECOND));
+        let job = over(&executor, &hedge).echo(7).submit();
+        executor.succeed();
         assert_eq!((job.wait().expect("it ran"), clock.next_alarm()), (7, None));
-        let job = over(&desk, &hedge).echo(7).submit();
-        desk.fail();
+        let job = over(&executor, &hedge).echo(7).submit();
+        executor.fail();
         assert!(matches!(job.wait(), Err(CallError::Lost(_))), "a hedge is no retry");
-        let job = over(&desk, &hedge).once(7).submit();
+        let job = over(&executor, &hedge).once(7).submit();
         clock.advance(SECOND);
-        assert_eq!((desk.len(), hedge.hedged()), (1, 0), "it may not run twice");
+        assert_eq!((executor.len(), hedge.hedged()), (1, 0), "it may not run twice");
         job.cancel();
     });
 }
@@ -61,12 +61,12 @@ fn quick_call_has_no_second_attempt() {
 fn error_counts_when_no_other_attempt_is_left() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (desk, hedge) = (Desk::default(), Hedge::after(SECOND));
+        let (executor, hedge) = (ManualExecutor::default(), Hedge::after(SECOND));
         for (first_fails_first, both) in [(true, false), (false, false), (true, true), (false, true)] {
-            let job = over(&desk, &hedge).echo(7).submit();
-            let first = desk.begin().1;
+            let job = over(&executor, &hedge).echo(7).submit();
+            let first = executor.begin().1;
             clock.advance(SECOND);
-            let second = desk.begin().1;
+            let second = executor.begin().1;
             let (loser, other) = if first_fails_first { (first, second) } else { (second, first) };
             drop(loser);
             assert!(!job.is_finished());
@@ -84,16 +84,16 @@ fn error_counts_when_no_other_attempt_is_left() {
 fn cancel_ends_both_attempts() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (desk, hedge) = (Desk::default(), Hedge::after(SECOND));
-        let work = over(&desk, &hedge);
+        let (executor, hedge) = (ManualExecutor::default(), Hedge::after(SECOND));
+        let work = over(&executor, &hedge);
         let job = work.echo(7).submit();
         job.cancel();
-        assert_eq!((desk.len(), clock.next_alarm()), (0, None));
+        assert_eq!((executor.len(), clock.next_alarm()), (0, None));
         for first_failed in [false, true] {
             let job = work.echo(7).submit();
-            let first = desk.begin().1;
+            let first = executor.begin().1;
             clock.advance(SECOND);
-            let second = desk.begin().1;
+            let second = executor.begin().1;
             let first = (!first_failed).then_some(first);
             job.cancel();
             assert!(second.is_cancelled() && first.is_none_or(|first| first.is_cancelled()));
@@ -106,8 +106,8 @@ fn cancel_ends_both_attempts() {
 fn returned_call_has_no_second_attempt() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (desk, hedge) = (Desk::with_room_for(0), Hedge::after(SECOND));
-        let work = over(&desk, &hedge);
+        let (executor, hedge) = (ManualExecutor::with_room_for(0), Hedge::after(SECOND));
+        let work = over(&executor, &hedge);
         assert!(work.echo(7).try_submit().expect_err("there is no room").is_full());
         assert_eq!((clock.next_alarm(), hedge.hedged()), (None, 0));
     });
@@ -117,12 +117,12 @@ fn returned_call_has_no_second_attempt() {
 fn hedge_delay_follows_recent_durations() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (desk, hedge) = (Desk::default(), Hedge::after(MINUTE).percentile(90.0));
-        let work = over(&desk, &hedge);
+        let (executor, hedge) = (ManualExecutor::default(), Hedge::after(MINUTE).percentile(90.0));
+        let work = over(&executor, &hedge);
         for ms in 1..=20 {
             let job = work.echo(7).submit();
             clock.advance(ms * MILLISECOND);
-            desk.succeed();
+            executor.succeed();
             assert!(job.wait().is_ok());
         }
         let job = work.echo(7).submit();
@@ -133,7 +133,7 @@ fn hedge_delay_follows_recent_durations() {
 
 #[test]
 fn failed_call_runs_on_the_fallback() {
-    let (here, there) = (Desk::default(), Desk::default());
+    let (here, there) = (ManualExecutor::default(), ManualExecutor::default());
     let work = Work::calls(Fallback::to(there.clone()).layer(here.clone()));
     let job = work.echo(7).submit();
     here.fail();
@@ -161,7 +161,7 @@ fn failed_call_runs_on_the_fallback() {
 
 #[test]
 fn fallback_call_waits_for_room() {
-    let (here, there) = (Desk::default(), Desk::with_room_for(0));
+    let (here, there) = (ManualExecutor::default(), ManualExecutor::with_room_for(0));
     let work =
         Work::calls(Fallback::to(there.clone()).when(|error| matches!(error, CallError::Lost(_))).layer(here.clone()));
     let job = work.echo(7).submit();

@@ -1,6 +1,6 @@
 //! Tests of the layers that limit calls: the concurrency limit and the rate limit.
 
-use crate::desk::{Desk, Work, WorkCalls, poll_now};
+use crate::manual_executor::{ManualExecutor, Work, WorkCalls, poll_now};
 use nanolith::{
     Cluster, TaskSet,
     layers::{ConcurrencyLimit, Layer, Layered, LoadShed, RateLimit, Retry, stack},
@@ -12,32 +12,35 @@ use nanolith::{
 };
 use std::{sync::OnceLock, task::Poll, time::Duration};
 
-fn bulkhead(desk: &Desk, limit: &ConcurrencyLimit) -> WorkCalls<Layered<ConcurrencyLimit, Desk>> {
-    Work::calls(limit.clone().layer(desk.clone()))
+fn bulkhead(
+    executor: &ManualExecutor,
+    limit: &ConcurrencyLimit,
+) -> WorkCalls<Layered<ConcurrencyLimit, ManualExecutor>> {
+    Work::calls(limit.clone().layer(executor.clone()))
 }
 
 #[test]
 fn place_is_freed_once_however_a_call_ends() {
-    let (desk, limit) = (Desk::default(), ConcurrencyLimit::new(2));
-    let work = bulkhead(&desk, &limit);
+    let (executor, limit) = (ManualExecutor::default(), ConcurrencyLimit::new(2));
+    let work = bulkhead(&executor, &limit);
     for round in 0..5 {
         let jobs = [1, 2].map(|x| work.once(x).submit());
         assert_eq!(limit.in_flight(), 2);
         assert!(work.once(3).try_submit().expect_err("both places are taken").is_full());
         match round {
-            0 => desk.succeed(),
-            1 => desk.fail(),
-            2 => drop(desk.take()),
+            0 => executor.succeed(),
+            1 => executor.fail(),
+            2 => drop(executor.take()),
             3 => jobs[0].cancel(),
             _ => {
-                let running = desk.begin();
+                let running = executor.begin();
                 jobs[0].cancel();
                 assert_eq!(limit.in_flight(), 1, "its caller has gone");
                 drop(running);
             }
         }
         assert_eq!(limit.in_flight(), 1);
-        desk.succeed();
+        executor.succeed();
         assert_eq!(limit.in_flight(), 0);
         let _ = jobs.map(Handle::detach);
     }
@@ -45,24 +48,24 @@ fn place_is_freed_once_however_a_call_ends() {
 
 #[test]
 fn places_go_to_the_longest_waiting_call() {
-    let (desk, limit) = (Desk::default(), ConcurrencyLimit::new(1));
-    let work = bulkhead(&desk, &limit);
+    let (executor, limit) = (ManualExecutor::default(), ConcurrencyLimit::new(1));
+    let work = bulkhead(&executor, &limit);
     let first = work.once(1).submit();
     let (mut second, mut third, mut fourth) = (work.once(2), work.once(3), work.once(4));
     assert!(
         poll_now(&mut second).is_pending() && poll_now(&mut third).is_pending() && poll_now(&mut fourth).is_pending()
     );
     assert_eq!(limit.waiting(), 3);
-    desk.succeed();
+    executor.succeed();
     assert_eq!(limit.waiting(), 2, "the place is kept for the second");
     assert!(work.once(5).try_submit().is_err(), "no later call goes first");
     drop(second);
     assert_eq!(limit.waiting(), 1, "it goes to the third");
     assert!(poll_now(&mut fourth).is_pending() && poll_now(&mut third).is_pending());
-    desk.succeed();
+    executor.succeed();
     assert_eq!(poll_now(&mut third).map(|outcome| outcome.expect("it ran")), Poll::Ready(3));
     assert!(poll_now(&mut fourth).is_pending());
-    desk.succeed();
+    executor.succeed();
     assert_eq!(poll_now(&mut fourth).map(|outcome| outcome.expect("it ran")), Poll::Ready(4));
     assert_eq!((limit.in_flight(), limit.waiting()), (0, 0));
     assert_eq!(first.wait().expect("it ran"), 1);
@@ -70,15 +73,15 @@ fn places_go_to_the_longest_waiting_call() {
 
 #[test]
 fn limit_rejects_calls_beyond_max_waiting() {
-    let (desk, limit) = (Desk::default(), ConcurrencyLimit::new(1).max_waiting(1));
-    let work = bulkhead(&desk, &limit);
+    let (executor, limit) = (ManualExecutor::default(), ConcurrencyLimit::new(1).max_waiting(1));
+    let work = bulkhead(&executor, &limit);
     let first = work.once(1).submit();
     let (mut second, mut third) = (work.once(2), work.once(3));
     assert!(poll_now(&mut second).is_pending());
     assert!(matches!(poll_now(&mut third), Poll::Ready(Err(CallError::Rejected("ConcurrencyLimit", _)))));
     first.cancel();
     assert!(poll_now(&mut second).is_pending());
-    desk.succeed();
+    executor.succeed();
     assert_eq!(poll_now(&mut second).map(|outcome| outcome.expect("it ran")), Poll::Ready(2));
 }
 
@@ -86,23 +89,23 @@ fn limit_rejects_calls_beyond_max_waiting() {
 fn timed_out_call_leaves_the_wait_queue() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (desk, limit) = (Desk::default(), ConcurrencyLimit::new(1));
-        let work = bulkhead(&desk, &limit);
+        let (executor, limit) = (ManualExecutor::default(), ConcurrencyLimit::new(1));
+        let work = bulkhead(&executor, &limit);
         let first = work.once(1).submit();
         let mut late = work.once(2).timeout(SECOND);
         assert!(poll_now(&mut late).is_pending());
         clock.advance(SECOND);
         assert!(matches!(poll_now(&mut late), Poll::Ready(Err(CallError::TimedOut(_)))));
         assert_eq!(limit.waiting(), 0);
-        desk.succeed();
+        executor.succeed();
         assert_eq!((first.wait().expect("it ran"), limit.in_flight()), (1, 0));
     });
 }
 
 #[test]
 fn call_refused_by_the_inner_executor_keeps_no_place() {
-    let (desk, limit) = (Desk::with_room_for(0), ConcurrencyLimit::new(1));
-    let work = bulkhead(&desk, &limit);
+    let (executor, limit) = (ManualExecutor::with_room_for(0), ConcurrencyLimit::new(1));
+    let work = bulkhead(&executor, &limit);
     let refused = work.once(1).try_submit().expect_err("there is no room");
     assert_eq!(limit.in_flight(), 0);
     let mut call = refused.into_inner();
@@ -112,9 +115,9 @@ fn call_refused_by_the_inner_executor_keeps_no_place() {
     assert_eq!(limit.in_flight(), 0);
     let mut call = work.once(1);
     assert!(poll_now(&mut call).is_pending(), "refused first, it waits beneath");
-    desk.set_room(1);
+    executor.set_room(1);
     assert!(poll_now(&mut call).is_pending(), "with the place that it has: it does not wait for another");
-    desk.succeed();
+    executor.succeed();
     assert_eq!(poll_now(&mut call).map(|outcome| outcome.expect("it ran")), Poll::Ready(1));
 }
 
@@ -173,32 +176,32 @@ fn service_keeps_its_state_through_layers() {
 
 // ----- rate limit
 
-fn bucket(desk: &Desk, limit: &RateLimit) -> WorkCalls<Layered<RateLimit, Desk>> {
-    Work::calls(limit.clone().layer(desk.clone()))
+fn bucket(executor: &ManualExecutor, limit: &RateLimit) -> WorkCalls<Layered<RateLimit, ManualExecutor>> {
+    Work::calls(limit.clone().layer(executor.clone()))
 }
 
 #[test]
 fn burst_runs_at_once_and_the_rest_at_the_rate() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (desk, limit) = (Desk::default(), RateLimit::new(10, SECOND).burst(3));
-        let work = bucket(&desk, &limit);
+        let (executor, limit) = (ManualExecutor::default(), RateLimit::new(10, SECOND).burst(3));
+        let work = bucket(&executor, &limit);
         let mut calls: Vec<_> = (0..6).map(|x| work.once(x)).collect();
         assert!(calls.iter_mut().all(|call| poll_now(call).is_pending()));
-        assert_eq!((desk.len(), limit.waiting(), limit.available()), (3, 3, 0));
+        assert_eq!((executor.len(), limit.waiting(), limit.available()), (3, 3, 0));
         for gone in 4..=6 {
             clock.advance(99 * MILLISECOND);
             assert!(calls.iter_mut().all(|call| poll_now(call).is_pending()));
-            assert_eq!(desk.len(), gone - 1);
+            assert_eq!(executor.len(), gone - 1);
             clock.advance(MILLISECOND);
             assert!(calls.iter_mut().all(|call| poll_now(call).is_pending()));
-            assert_eq!(desk.len(), gone);
+            assert_eq!(executor.len(), gone);
         }
         assert_eq!((limit.waiting(), clock.next_alarm()), (0, None));
         clock.advance(MINUTE);
         assert_eq!(limit.available(), 3, "the bucket holds no more");
         for (x, call) in (0..).zip(&mut calls) {
-            desk.succeed();
+            executor.succeed();
             assert_eq!(poll_now(call).map(|outcome| outcome.expect("it ran")), Poll::Ready(x), "in order");
         }
     });
@@ -206,8 +209,8 @@ fn burst_runs_at_once_and_the_rest_at_the_rate() {
 
 #[test]
 fn rate_of_one_call_in_centuries_works() {
-    let (desk, limit) = (Desk::default(), RateLimit::new(3, Duration::MAX).max_waiting(0));
-    let work = bucket(&desk, &limit);
+    let (executor, limit) = (ManualExecutor::default(), RateLimit::new(3, Duration::MAX).max_waiting(0));
+    let work = bucket(&executor, &limit);
     let mut calls: Vec<_> = (0..5).map(|x| work.once(x)).collect();
     let taken = calls.iter_mut().map(poll_now).filter(Poll::is_pending).count();
     assert_eq!((taken, limit.available()), (3, 0));
@@ -217,8 +220,8 @@ fn rate_of_one_call_in_centuries_works() {
 fn unused_token_is_returned() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (desk, limit) = (Desk::with_room_for(0), RateLimit::new(1, SECOND));
-        let work = bucket(&desk, &limit);
+        let (executor, limit) = (ManualExecutor::with_room_for(0), RateLimit::new(1, SECOND));
+        let work = bucket(&executor, &limit);
         let refused = work.once(1).try_submit().expect_err("there is no room");
         assert_eq!(limit.available(), 1, "the executor refused it");
         let mut call = refused.into_inner();
@@ -239,8 +242,8 @@ fn unused_token_is_returned() {
 fn rate_limit_rejects_late_and_surplus_calls_at_once() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (desk, limit) = (Desk::default(), RateLimit::new(1, SECOND).max_waiting(2));
-        let work = bucket(&desk, &limit);
+        let (executor, limit) = (ManualExecutor::default(), RateLimit::new(1, SECOND).max_waiting(2));
+        let work = bucket(&executor, &limit);
         let first = work.once(1).submit();
         let mut second = work.once(2).timeout(2 * SECOND);
         assert!(poll_now(&mut second).is_pending());
@@ -258,14 +261,14 @@ fn rate_limit_rejects_late_and_surplus_calls_at_once() {
 fn retry_takes_a_token_for_each_attempt_and_waits_for_it() {
     let clock = MockClock::new();
     clock.run(|| {
-        let desk = Desk::default();
+        let executor = ManualExecutor::default();
         let retry = Retry::new(3).backoff(Backoff::none());
-        let work = Work::calls(stack().retry(retry).rate_limit(RateLimit::new(1, SECOND)).wrap(desk.clone()));
+        let work = Work::calls(stack().retry(retry).rate_limit(RateLimit::new(1, SECOND)).wrap(executor.clone()));
         let job = work.echo(7).submit();
-        desk.fail();
-        assert_eq!(desk.len(), 0, "the next waits for a token");
+        executor.fail();
+        assert_eq!(executor.len(), 0, "the next waits for a token");
         clock.advance(SECOND);
-        desk.succeed();
+        executor.succeed();
         assert_eq!(job.wait().expect("the second attempt"), 7);
         let job = work.echo(8).timeout(MINUTE);
         let mut job = std::pin::pin!(job);
@@ -275,13 +278,13 @@ fn retry_takes_a_token_for_each_attempt_and_waits_for_it() {
 
 #[test]
 fn load_shed_rejects_calls_that_would_wait() {
-    let desk = Desk::with_room_for(1);
-    let work = Work::calls(LoadShed::new().layer(desk.clone()));
+    let executor = ManualExecutor::with_room_for(1);
+    let work = Work::calls(LoadShed::new().layer(executor.clone()));
     let first = work.once(1).submit();
     assert!(matches!(work.once(2).wait(), Err(CallError::Rejected("LoadShed", _))));
     assert!(!work.once(2).try_submit().expect_err("there is no room").is_full());
-    desk.succeed();
+    executor.succeed();
     assert_eq!(first.wait().expect("it ran"), 1);
-    desk.close();
+    executor.close();
     assert!(matches!(work.once(2).wait(), Err(CallError::Closed(_))));
 }

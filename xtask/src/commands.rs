@@ -138,10 +138,16 @@ fn deny() -> Outcome {
 }
 
 fn examples() -> Outcome {
-    let files = fs::read_dir(root().join("examples"))
-        .map_err(|source| Failure::NotRun { line: "ls examples".into(), source })?;
-    let names: BTreeSet<_> = files.filter_map(|file| example(&file.ok()?.file_name())).collect();
-    names.into_iter().try_for_each(|name| cargo(&format!("run --release --example {name} -- {}", small(&name))).run())
+    for package in ["nanolith", "nanolith-process"] {
+        let folder = if package == "nanolith" { "examples" } else { "nanolith-process/examples" };
+        let files = fs::read_dir(root().join(folder))
+            .map_err(|source| Failure::NotRun { line: format!("ls {folder}"), source })?;
+        let names: BTreeSet<_> = files.filter_map(|file| example(&file.ok()?.file_name())).collect();
+        for name in names {
+            cargo(&format!("run --release -p {package} --example {name} -- {}", small(&name))).run()?;
+        }
+    }
+    Ok(())
 }
 
 /// Returns the name of the example in a file of the folder. Shared modules are in folders.

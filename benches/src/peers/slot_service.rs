@@ -9,26 +9,26 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-/// The two slots of a caller and its service.
+/// The two slots between a caller and its service.
 #[derive(Default)]
-struct Desk<S> {
+struct SlotPair<S> {
     question: CachePadded<S>,
     answer: CachePadded<S>,
 }
 
 /// A hand-written service for one caller: a thread, and one slot in each direction.
 pub(crate) struct SlotService<S> {
-    desk: Arc<Desk<S>>,
+    slots: Arc<SlotPair<S>>,
     thread: JoinHandle<()>,
 }
 
-fn serve<S: Slot>(desk: &Desk<S>) {
+fn serve<S: Slot>(slots: &SlotPair<S>) {
     let mut sum = Sum::default();
     loop {
-        match desk.question.take() {
+        match slots.question.take() {
             STOP => return,
-            TOTAL => desk.answer.fill(sum.total()),
-            n => desk.answer.fill(caught(|| sum.add(n)).unwrap_or(0)),
+            TOTAL => slots.answer.fill(sum.total()),
+            n => slots.answer.fill(caught(|| sum.add(n)).unwrap_or(0)),
         }
     }
 }
@@ -37,24 +37,24 @@ impl<S: Slot> Peer for SlotService<S> {
     type Handle = ();
 
     fn start(_: &Start) -> Self {
-        let desk = Arc::new(Desk::<S>::default());
+        let slots = Arc::new(SlotPair::<S>::default());
         let thread = thread::spawn({
-            let desk = Arc::clone(&desk);
-            move || serve(&desk)
+            let slots = Arc::clone(&slots);
+            move || serve(&slots)
         });
-        Self { desk, thread }
+        Self { slots, thread }
     }
 
     fn submit(&self, n: u64) {
-        self.desk.question.fill(n);
+        self.slots.question.fill(n);
     }
 
     fn take(&self, (): ()) -> u64 {
-        self.desk.answer.take()
+        self.slots.answer.take()
     }
 
     fn stop(self) {
-        self.desk.question.fill(STOP);
+        self.slots.question.fill(STOP);
         self.thread.join().expect("it ends");
     }
 }

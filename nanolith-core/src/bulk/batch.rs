@@ -38,7 +38,7 @@ pub(super) struct Batch<S: TaskSet, T> {
 /// The results of a batch.
 pub(super) struct Done<T> {
     pub(super) results: ResultsBuilder<T>,
-    /// How long the batch ran, in nanoseconds.
+    /// The time that the batch ran, in nanoseconds.
     pub(super) took: u64,
     /// The smaller batches that this batch handed to the pool, in order, with their numbers of
     /// tasks.
@@ -83,7 +83,7 @@ struct Runner<S: TaskSet, T> {
     scope: Scope<S>,
 }
 
-/// Why [`run_stint`](Runner::run_stint) returns.
+/// The reason why [`run_stint`](Runner::run_stint) returns.
 enum Pause {
     /// No task is left, or the batch is asked to stop.
     Over,

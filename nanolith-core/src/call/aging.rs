@@ -4,7 +4,7 @@
 use crate::{meta::priority::Priority, time::clock};
 use std::time::Duration;
 
-/// How far in the past an immediate call's expiration lies when the call is submitted, in
+/// The time by which an immediate call's expiration lies in the past when the call is submitted, in
 /// nanoseconds.
 const EARLY: u64 = 1_000_000;
 

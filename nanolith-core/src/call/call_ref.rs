@@ -102,8 +102,8 @@ unsafe impl<T: ?Sized + RefCounted + Send + Sync> Send for CallRef<T> {}
 // SAFETY: as above.
 unsafe impl<T: ?Sized + RefCounted + Send + Sync> Sync for CallRef<T> {}
 
-/// Memory for a slot, which is then written in place. Dropping this without [`Uninit::init`] leaks
-/// the memory.
+/// A block of memory for a slot, which is then written in place. Dropping this without
+/// [`Uninit::init`] leaks the memory.
 pub(crate) struct Uninit<T>(NonNull<T>);
 
 impl<T: RefCounted> Uninit<T> {
@@ -250,6 +250,6 @@ impl<T: ?Sized + RefCounted> PrefetchTarget for CallRef<T> {
 
 impl<T: ?Sized + RefCounted> fmt::Debug for CallRef<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").finish_non_exhaustive()
+        f.debug_struct("CallRef").finish_non_exhaustive()
     }
 }

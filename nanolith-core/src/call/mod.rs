@@ -16,6 +16,8 @@ pub(crate) mod slot;
 #[cfg(test)]
 mod slot_tests;
 pub(crate) mod wait_graph;
+mod wait_helper;
 
 pub use header::{Progress, StopReason};
 pub use policy::{QueueOrder, QueuedCall};
+pub use wait_helper::WaitHelper;

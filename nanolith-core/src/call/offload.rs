@@ -7,7 +7,7 @@
 //! the program has built no executor, it runs on a new thread. Where a clock is moved by hand,
 //! alarms fire on the thread that moves it, and the code runs there at once.
 
-pub(crate) use super::backend::Work;
+pub(crate) use super::backend::OffloadedWork;
 use super::backend::{Backend, ExecutorId};
 use crate::{time::timer, util::unwind};
 use once_cell::sync::OnceCell;
@@ -17,10 +17,10 @@ use std::{
 };
 
 /// Runs code on the global pool, if the program has one or may start one.
-static GLOBAL: OnceCell<fn(Work)> = OnceCell::new();
+static GLOBAL: OnceCell<fn(OffloadedWork)> = OnceCell::new();
 
 /// Sets the function that runs the code that no executor runs. The first call decides.
-pub(crate) fn set_global(run: fn(Work)) {
+pub(crate) fn set_global(run: fn(OffloadedWork)) {
     let _ = GLOBAL.set(run);
 }
 
@@ -30,7 +30,7 @@ pub(crate) fn run(host: Option<ExecutorId>, work: impl FnOnce() + Send + 'static
     if !timer::is_timer_thread() {
         return unwind::ignore_panics(work);
     }
-    let work: Work = Box::new(work);
+    let work: OffloadedWork = Box::new(work);
     let left = match host.and_then(ExecutorId::get) {
         Some(host) => host.run_soon(work),
         None => Err(work),
@@ -43,10 +43,10 @@ pub(crate) fn run(host: Option<ExecutorId>, work: impl FnOnce() + Send + 'static
     }
 }
 
-fn run_on_new_thread(work: Work) {
+fn run_on_new_thread(work: OffloadedWork) {
     let work = Arc::new(Mutex::new(Some(work)));
     let on_thread = work.clone();
-    let run = |work: &Mutex<Option<Work>>| {
+    let run = |work: &Mutex<Option<OffloadedWork>>| {
         let work = work.lock().unwrap_or_else(PoisonError::into_inner).take();
         work.into_iter().for_each(unwind::ignore_panics);
     };
@@ -67,7 +67,7 @@ pub(crate) fn bring(host: Option<ExecutorId>, work: impl FnOnce() + Send + 'stat
 
 /// Runs `work` on `host` as a woken future: before calls that have not begun, also while the
 /// executor is paused.
-pub(crate) fn resume(host: Arc<dyn Backend>, work: Work) {
+pub(crate) fn resume(host: Arc<dyn Backend>, work: OffloadedWork) {
     let schedule = move |runnable| host.clone().schedule(0, runnable);
     let (runnable, task) = async_task::spawn(async move { unwind::ignore_panics(work) }, schedule);
     task.detach();

@@ -111,7 +111,10 @@ impl QueuedCall<'_> {
 
 impl fmt::Debug for QueuedCall<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Queued").field("task", self.task()).field("priority", &self.priority()).finish_non_exhaustive()
+        f.debug_struct("QueuedCall")
+            .field("task", self.task())
+            .field("priority", &self.priority())
+            .finish_non_exhaustive()
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::util::prefetch::PrefetchTarget;
 
-/// What a task waits for.
+/// The target of a task's wait.
 #[derive(Clone)]
 pub(crate) enum WaitTarget {
     /// The end of a call, and the executor that has the call, if the waiting side knows it.
@@ -42,7 +42,7 @@ impl BlockedWaiter {
     }
 }
 
-/// What must happen before a call continues.
+/// The ends of other nodes that a call needs before it continues.
 pub(crate) enum Needs {
     /// Nothing known to the graph: the call continues, or its wait depends on something outside.
     Nothing,

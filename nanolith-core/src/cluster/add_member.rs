@@ -139,7 +139,7 @@ impl<S: TaskSet> Drop for AddMember<S> {
 
 impl<S: TaskSet> fmt::Debug for AddMember<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Adding").finish_non_exhaustive()
+        f.debug_struct("AddMember").finish_non_exhaustive()
     }
 }
 
@@ -212,6 +212,6 @@ impl<S: TaskSet> Wait for Resize<S> {
 
 impl<S: TaskSet> fmt::Debug for Resize<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Resizing").field("adding", &self.adding.len()).finish_non_exhaustive()
+        f.debug_struct("Resize").field("adding", &self.adding.len()).finish_non_exhaustive()
     }
 }

@@ -75,6 +75,6 @@ impl<S: TaskSet> Wait for ClusterCloseTimeout<S> {
 
 impl<S: TaskSet> fmt::Debug for ClusterCloseTimeout<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClusterCloseWithin").finish_non_exhaustive()
+        f.debug_struct("ClusterCloseTimeout").finish_non_exhaustive()
     }
 }

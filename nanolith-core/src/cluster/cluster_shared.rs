@@ -14,7 +14,7 @@ use crate::{
     call::backend::ExecutorId,
     executor::Executor,
     meta::visited_layers::LayerId,
-    service::{Close, ServiceRef, Stage, StageWatch},
+    service::{Close, CloseState, CloseWatch, ServiceRef},
     task::TaskSet,
     wake::{AfterUnlock, Deferred, WaiterHome, WaiterSet},
 };
@@ -65,12 +65,12 @@ pub(super) struct Member<S: TaskSet> {
     pub(super) host: Option<ExecutorId>,
     /// The waker of the member's `Watch`, woken when the member begins to end, and when it is over.
     waker: Waker,
-    watch: Mutex<StageWatch<S>>,
+    watch: Mutex<CloseWatch<S>>,
 }
 
 impl<S: TaskSet> Member<S> {
-    fn stage(&self) -> Stage {
-        self.watch.lock().unwrap_or_else(PoisonError::into_inner).stage(&self.waker)
+    fn close_state(&self) -> CloseState {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner).state(&self.waker)
     }
 }
 
@@ -207,16 +207,16 @@ impl<S: TaskSet> ClusterShared<S> {
     /// Removes a member that is leaving or over. Registers its `Watch` for the next change
     /// otherwise.
     pub(super) fn watch_phase(&self, member: &Arc<Member<S>>) {
-        match member.stage() {
-            Stage::Open => {}
-            Stage::Leaving => {
+        match member.close_state() {
+            CloseState::Open => {}
+            CloseState::Closing => {
                 self.evict(member, true);
                 // The member may have ended, and woken its watch, before it was in `draining`.
-                if member.stage() == Stage::Over {
+                if member.close_state() == CloseState::Closed {
                     self.evict(member, false);
                 }
             }
-            Stage::Over => self.evict(member, false),
+            CloseState::Closed => self.evict(member, false),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::{
 };
 use std::{fmt, hash::Hash, sync::Arc};
 
-/// Less common operations of a cluster, from
+/// The less common operations of a cluster, from
 /// [`Cluster::control`](crate::cluster::Cluster::control).
 ///
 /// ```

@@ -90,7 +90,7 @@ impl<S: TaskSet> Wait for ClusterClose<S> {
 
 impl<S: TaskSet> fmt::Debug for ClusterClose<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClusterClosing").field("members", &self.members.len()).finish_non_exhaustive()
+        f.debug_struct("ClusterClose").field("members", &self.members.len()).finish_non_exhaustive()
     }
 }
 

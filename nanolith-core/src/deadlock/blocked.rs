@@ -30,7 +30,7 @@ impl Probes for NoProbes {
 /// The edges of a blocking wait without a limit. Dropping it removes them.
 pub(crate) struct BlockedWait {
     host: Arc<dyn Backend>,
-    /// What the executor's thread waited for before. `None` if the executor has several threads.
+    /// The earlier wait of the executor's thread. `None` if the executor has several threads.
     before: Option<Option<BlockedWaiter>>,
     /// The call that runs on this thread, and what it waited for before.
     call: Option<(CallRef<dyn ErasedCall>, Option<WaitTarget>)>,

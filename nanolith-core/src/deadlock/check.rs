@@ -224,8 +224,8 @@ impl Check {
         reports.iter().for_each(suspected::report);
     }
 
-    /// Whether a task is still to be looked at: a task that began to wait, or a task that such a
-    /// task needs.
+    /// Returns whether a task is still to be looked at: a task that began to wait, or a task that
+    /// such a task needs.
     fn count_rounds(&mut self, is_wanted: bool) -> bool {
         let is_open = |task: &Task| task.probe.is_none() && task.looks < MOST_LOOKS;
         let is_wanted = is_wanted || self.tasks.values().any(|task| !task.is_new && is_open(task));

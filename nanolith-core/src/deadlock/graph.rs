@@ -30,7 +30,7 @@ pub(crate) fn wait_step(
     WaitStep::new(call.map(|call| call.header().caller()), place, needs_room)
 }
 
-/// Looks up what a check knows of a suspended task. `None` if the check knows nothing yet.
+/// A lookup of what a check knows of a suspended task. `None` if the check knows nothing yet.
 pub(crate) trait Probes {
     fn probe(&mut self, node: &Node) -> Option<Probe>;
 }

@@ -41,7 +41,7 @@ impl Wake for Forward {
     }
 }
 
-/// What the poll of a probe has registered so far.
+/// The registrations of a probe's poll so far.
 struct Recording {
     /// The data pointer of the poll's waker.
     waker: *const (),

@@ -184,7 +184,7 @@ pub enum CallError {
     /// }
     /// ```
     Hook(Arc<dyn Error + Send + Sync>, CallTrace),
-    /// The global pool could not be started; the next call tries again.
+    /// The executor could not be started. For the global pool, the next call tries again.
     NotStarted(Arc<dyn Error + Send + Sync>, CallTrace),
     /// The executor has no state to run this task on, or cannot keep its future on one thread. The
     /// typed methods do not compile where this would come; a job made by hand meets it.
@@ -291,7 +291,7 @@ impl CallError {
             Self::Lost(_) => "was dropped by its executor before it completed",
             Self::WouldDeadlock(_) => "would deadlock: it waits for the task that called it",
             Self::Hook(..) => "failed in a hook",
-            Self::NotStarted(..) => "could not run: the global pool failed to start",
+            Self::NotStarted(..) => "could not run: its executor failed to start",
             Self::Unsupported(_) => "cannot run on this executor",
             Self::NoMember(_) => "could not run: the cluster has no members",
             Self::Rejected(..) => "was rejected by",

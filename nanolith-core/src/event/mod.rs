@@ -174,8 +174,8 @@ impl<T> Sealed for Next<'_, T> {}
 impl<T> Wait for Next<'_, T> {
     type Pending = Self;
 
-    /// On the last free thread of a pool, a wait for an event of that pool returns `None`, because
-    /// the wait would prevent the event.
+    /// Waits until the next event. On the last free thread of a pool, a wait for an event of that
+    /// pool returns `None`, because the wait would prevent the event.
     ///
     /// ```
     /// # use nanolith::prelude::*;

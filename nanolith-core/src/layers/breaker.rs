@@ -22,8 +22,8 @@ use std::{
     time::Duration,
 };
 
-/// Rejects calls for a while after too many recent calls have failed, or were slow. So an executor
-/// that is down gets no calls, and callers get the error at once.
+/// A layer that rejects calls for a while after too many recent calls have failed, or were slow. So
+/// an executor that is down gets no calls, and callers get the error at once.
 ///
 /// - **Closed**: it lets calls through, and looks at the last [100
 ///   calls](CircuitBreaker::window_calls), or at the calls of a [time

@@ -5,7 +5,7 @@ use super::sliding_window::{Counts, Span, Window};
 use crate::time::clock;
 use std::time::Duration;
 
-/// Whether a [`CircuitBreaker`](super::CircuitBreaker) lets calls through.
+/// The state of a [`CircuitBreaker`](super::CircuitBreaker), which decides whether calls pass.
 ///
 /// ```
 /// use nanolith::layers::{BreakerState, CircuitBreaker};
@@ -51,7 +51,7 @@ pub(super) struct Settings {
     pub(super) half_open_timeout: Option<Duration>,
 }
 
-/// How a call ended.
+/// The end of a call, as the breaker counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
     Well,

@@ -23,9 +23,10 @@ use std::{
     time::Duration,
 };
 
-/// Keeps the outputs of tasks and gives copies of them to later calls. It is for tasks under
-/// `#[task(idempotent)]` whose output depends on their arguments alone. If several calls with one
-/// key are in progress at the same time, only the first runs, and all receive its output.
+/// A layer that keeps the outputs of tasks and returns copies of them to later calls. It is for
+/// tasks under `#[task(idempotent)]` whose output depends on their arguments alone. If several
+/// calls with one key are in progress at the same time, only the first runs, and all receive its
+/// output.
 ///
 /// The first function returns the key of a task, and the second copies an output. A call for which
 /// either returns `None` goes through unchanged. The cache keeps outputs only, never a

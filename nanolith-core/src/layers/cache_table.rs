@@ -92,7 +92,7 @@ impl<K, V, L> Table<K, V, L> {
         self.time_to_live
     }
 
-    /// The number of loaded values.
+    /// Returns the number of loaded values.
     pub(super) fn len(&self) -> usize {
         self.by_use.len()
     }

@@ -20,9 +20,9 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// Lets at most a fixed number of calls run at the same time. Other calls wait their turn, first
-/// come first served, or are rejected. So calls of one kind cannot take all of an executor that
-/// several kinds share.
+/// A layer that lets at most a fixed number of calls run at the same time. Other calls wait their
+/// turn, first come first served, or are rejected. So calls of one kind cannot take all of an
+/// executor that several kinds share.
 ///
 /// ```
 /// use nanolith::{TaskSet, layers::{ConcurrencyLimit, Layer}, prelude::*};

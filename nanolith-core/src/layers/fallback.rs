@@ -14,8 +14,8 @@ use crate::{
 };
 use std::{fmt, sync::Arc};
 
-/// Runs calls that fail on this executor on another executor. It does so for tasks under
-/// `#[task(idempotent)]` whose arguments are `Clone`.
+/// A layer that runs calls that fail on this executor on another executor. It does so for tasks
+/// under `#[task(idempotent)]` whose arguments are `Clone`.
 ///
 /// A job that the inner executor refuses has not begun, so it goes to the other executor even if
 /// its task is not idempotent. The exception is a job that can still wait for queue room.

@@ -27,9 +27,9 @@ use std::{
     time::Duration,
 };
 
-/// Begins a second attempt if the first takes long, and returns the output of the first attempt
-/// that succeeds. The other attempt is cancelled. It does so for tasks under `#[task(idempotent)]`
-/// whose arguments are `Clone`. Other tasks go through unchanged.
+/// A layer that begins a second attempt if the first takes long, and returns the output of the
+/// first attempt that succeeds. The other attempt is cancelled. It does so for tasks under
+/// `#[task(idempotent)]` whose arguments are `Clone`. Other tasks go through unchanged.
 ///
 /// ```
 /// use nanolith::{

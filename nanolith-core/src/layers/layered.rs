@@ -174,7 +174,7 @@ impl<L, E> LayerStack<L, E> {
         if job.has_layer(self.id) { Ok(job) } else { Err(job) }
     }
 
-    /// Gives a job back, marked so that this layer recognizes it later.
+    /// Returns a job, marked so that this layer recognizes it later.
     pub(super) fn return_marked<S: TaskSet>(&self, refused: SubmitError<Job<S>>) -> Result<(), SubmitError<Job<S>>> {
         refused.value().mark_layer(self.id);
         Err(refused)
@@ -219,7 +219,7 @@ impl<L: fmt::Debug, E: fmt::Debug> fmt::Debug for Layered<L, E> {
 
 impl<L, E> fmt::Debug for LayerStack<L, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Around").finish_non_exhaustive()
+        f.debug_struct("LayerStack").finish_non_exhaustive()
     }
 }
 

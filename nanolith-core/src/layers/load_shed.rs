@@ -8,7 +8,8 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// Rejects a call at once when the inner executor is full. Without this layer the call would wait.
+/// A layer that rejects a call at once when the inner executor is full. Without this layer the call
+/// would wait.
 ///
 /// ```
 /// use nanolith::{TaskSet, layers::{Layer, LoadShed}, prelude::*};

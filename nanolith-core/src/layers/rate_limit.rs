@@ -21,8 +21,8 @@ use std::{
     time::Duration,
 };
 
-/// Limits the number of calls per time. Other calls wait their turn, first come first served, or
-/// are rejected.
+/// A layer that limits the number of calls per time. Other calls wait their turn, first come first
+/// served, or are rejected.
 ///
 /// It is a token bucket. Tokens arrive at an even rate, and up to [burst](RateLimit::burst) tokens
 /// are stored. A call takes one token, and returns it if the inner executor refuses the call.
@@ -273,7 +273,7 @@ impl<S: TaskSet> LayerPolicy<S> for RateLimit {
         token.spent();
     }
 
-    /// Gives the job back unchanged. Its token is already back in the bucket.
+    /// Returns the job unchanged. Its token is already back in the bucket.
     fn refused<E>(
         _: &Arc<LayerStack<Self, E>>,
         refused: SubmitError<Job<S>>,

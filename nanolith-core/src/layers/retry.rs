@@ -26,8 +26,8 @@ use std::{
     },
 };
 
-/// Retries failed calls: tasks under `#[task(idempotent)]` whose arguments are `Clone`. Other tasks
-/// go through unchanged.
+/// A layer that retries failed calls: tasks under `#[task(idempotent)]` whose arguments are
+/// `Clone`. Other tasks go through unchanged.
 ///
 /// ```
 /// use nanolith::{

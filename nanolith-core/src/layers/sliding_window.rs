@@ -9,9 +9,9 @@ pub(super) type Counts<const N: usize> = [u64; N];
 /// The length of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Span {
-    /// This number of events, at least one.
+    /// A number of events, at least one.
     Events(usize),
-    /// This span of time. The window moves in tenths of it.
+    /// A span of time. The window moves in tenths of it.
     Time(Duration),
 }
 

@@ -8,9 +8,9 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// Ends a call as [`CallError::TimedOut`](crate::error::CallError::TimedOut) if it is not over
-/// after the limit. The time counts from the moment when the call enters the layer, and includes a
-/// wait for queue room.
+/// A layer that ends a call as [`CallError::TimedOut`](crate::error::CallError::TimedOut) if it is
+/// not over after the limit. The time counts from the moment when the call enters the layer, and
+/// includes a wait for queue room.
 ///
 /// Inside a [`Retry`](super::Retry) the limit applies to each attempt. Around a `Retry` it applies
 /// to all attempts together.

@@ -1,7 +1,7 @@
 //! The [`Backend`] of a `Local`, an executor without threads: how its tasks wait, and how its
 //! owner, the thread that made it, waits.
 
-use super::{driver::DriverGuard, local_shared::LocalShared, state::Work};
+use super::{driver::DriverGuard, local_shared::LocalShared, state::LocalWork};
 use crate::meta::thread_kind::ThreadKind;
 use crate::{
     call::{
@@ -18,7 +18,7 @@ use crate::{
     context::thread_context,
     executor::admission::OnFull,
     park::parker::ThreadParker,
-    pool::{AtWork, end_suspended},
+    pool::{ListedCall, end_suspended},
     time::clock,
     util::{prefetch::PrefetchTarget, unwind},
     wake::{WakeList, extensions::Extensions},
@@ -102,7 +102,7 @@ impl Backend for LocalShared {
             return WaitAction::Deadlock;
         }
         self.release(core, wakes);
-        self.run(Work::Call(call.clone()));
+        self.run(LocalWork::Call(call.clone()));
         WaitAction::RanInline
     }
 
@@ -144,7 +144,7 @@ impl Backend for LocalShared {
     fn on_raised(&self, call: &CallRef<dyn ErasedCall>) {
         let expires = self.rules.raised_position(call.header());
         let mut core = self.lock();
-        core.injector.raise(expires, Work::Call(call.clone()));
+        core.injector.raise(expires, LocalWork::Call(call.clone()));
         self.release(core, WakeList::default());
     }
 
@@ -166,7 +166,7 @@ impl Backend for LocalShared {
         self.release(core, wakes);
     }
 
-    fn run_soon(self: Arc<Self>, work: offload::Work) -> Result<(), offload::Work> {
+    fn run_soon(self: Arc<Self>, work: offload::OffloadedWork) -> Result<(), offload::OffloadedWork> {
         if self.lock().abandoned {
             return Err(work);
         }
@@ -181,7 +181,7 @@ impl Backend for LocalShared {
             unwind::ignore_panics(|| drop(work));
             return;
         }
-        core.injector.queue.resume(expires, Work::Resume(work));
+        core.injector.queue.resume(expires, LocalWork::Resume(work));
         self.release(core, WakeList::default());
     }
 }
@@ -192,10 +192,10 @@ impl LocalShared {
     }
 
     /// Runs work that has begun. The calling thread drives.
-    pub(super) fn run(&self, work: Work) {
+    pub(super) fn run(&self, work: LocalWork) {
         let begun = match &work {
-            Work::Call(call) => Some((address(call), call.header().is_nested())),
-            Work::Resume(_) => None,
+            LocalWork::Call(call) => Some((address(call), call.header().is_nested())),
+            LocalWork::Resume(_) => None,
         };
         {
             let mut core = self.lock();
@@ -205,7 +205,7 @@ impl LocalShared {
         let (ran, finished) = thread_context::collect_over(self.id, || {
             let _here = self.enter();
             let _listed = match (&self.simulated, &work) {
-                (Some(calls), Work::Call(call)) => Some(AtWork::begin(&calls.at_work, self.id, call)),
+                (Some(calls), LocalWork::Call(call)) => Some(ListedCall::begin(&calls.at_work, self.id, call)),
                 _ => None,
             };
             let now = clock::now();
@@ -229,10 +229,10 @@ impl LocalShared {
 }
 
 /// Runs one piece of work. A panic of its destructors is caught here.
-fn run(work: Work, now: u64) -> RunResult {
+fn run(work: LocalWork, now: u64) -> RunResult {
     match work {
-        Work::Call(call) => unwind::catch(|| call.run(None, now)).unwrap_or(RunResult::Finished),
-        Work::Resume(work) => {
+        LocalWork::Call(call) => unwind::catch(|| call.run(None, now)).unwrap_or(RunResult::Finished),
+        LocalWork::Resume(work) => {
             unwind::ignore_panics(|| {
                 work.run();
             });

@@ -5,7 +5,7 @@ use super::{
     LocalInfo,
     builder::Config,
     notify::WorkHint,
-    state::{HostNotice, LocalState, Work},
+    state::{HostNotice, LocalState, LocalWork},
 };
 use crate::{
     call::{
@@ -52,11 +52,11 @@ pub(super) struct LocalShared {
     core: Mutex<LocalState>,
     /// An unused ring, which `Admit` requires: each submit and each step of the driver takes the
     /// lock.
-    inbox: Arc<Ring<Work>>,
+    inbox: Arc<Ring<LocalWork>>,
     pub(super) on_work: Mutex<Option<OnWork>>,
     /// The blocking wait of the driver.
     pub(super) blocked: Mutex<Option<BlockedWaiter>>,
-    /// In a simulation, the calls whose futures are pending, and the running calls.
+    /// The calls whose futures are pending, and the running calls, in a simulation.
     pub(super) simulated: Option<Simulated>,
 }
 
@@ -240,17 +240,17 @@ impl LocalShared {
 }
 
 impl<S: TaskSet> Admit<S> for LocalShared {
-    type Item = Work;
+    type Item = LocalWork;
 
     fn on_full(&self) -> OnFull {
         self.config.queue.on_full()
     }
 
-    fn inbox(&self) -> &Ring<Work> {
+    fn inbox(&self) -> &Ring<LocalWork> {
         &self.inbox
     }
 
-    fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Injector<Work>>) -> (R, WakeList)) -> R {
+    fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Injector<LocalWork>>) -> (R, WakeList)) -> R {
         let mut core = self.lock();
         let refuses = core.abandoned || (core.closed && !inside);
         let (result, wakes) = f((!refuses).then_some(&mut core.injector));
@@ -258,14 +258,14 @@ impl<S: TaskSet> Admit<S> for LocalShared {
         result
     }
 
-    fn item(call: CallRef<CallSlot<S>>) -> Work {
-        Work::Call(call.erase())
+    fn item(call: CallRef<CallSlot<S>>) -> LocalWork {
+        LocalWork::Call(call.erase())
     }
 
-    fn call(item: &Work) -> Option<CallRef<dyn ErasedCall>> {
+    fn call(item: &LocalWork) -> Option<CallRef<dyn ErasedCall>> {
         match item {
-            Work::Call(call) => Some(call.clone()),
-            Work::Resume(_) => None,
+            LocalWork::Call(call) => Some(call.clone()),
+            LocalWork::Resume(_) => None,
         }
     }
 

@@ -21,14 +21,14 @@ use std::{
 };
 
 /// An entry of the lanes.
-pub(super) enum Work {
+pub(super) enum LocalWork {
     /// A call that has not begun, unless its entry is out of date.
     Call(CallRef<dyn ErasedCall>),
     /// A future that was woken.
     Resume(async_task::Runnable),
 }
 
-impl PrefetchTarget for Work {
+impl PrefetchTarget for LocalWork {
     fn target_ptr(&self) -> *const () {
         match self {
             Self::Call(call) => call.target_ptr(),
@@ -37,7 +37,7 @@ impl PrefetchTarget for Work {
     }
 }
 
-impl QueueItem for Work {
+impl QueueItem for LocalWork {
     fn call(&self) -> Option<&dyn ErasedCall> {
         match self {
             Self::Call(call) => Some(&**call),
@@ -47,7 +47,7 @@ impl QueueItem for Work {
 }
 
 pub(super) struct LocalState {
-    pub(super) injector: Injector<Work>,
+    pub(super) injector: Injector<LocalWork>,
     /// The thread that drives now.
     pub(super) driver: Option<ThreadId>,
     /// The thread that created the `Local`, or that drove it last. A wait of this thread drives.
@@ -75,7 +75,7 @@ pub(super) struct LocalState {
     /// Waiters until the driver stops.
     pub(super) driver_waiters: WaiterSet,
     /// Entries that are out of date, to be dropped after the lock is released.
-    spent: Vec<Work>,
+    spent: Vec<LocalWork>,
 }
 
 /// The least number of awaited calls at which calls that have begun are removed.
@@ -91,7 +91,7 @@ pub(super) struct HostNotice {
 }
 
 impl LocalState {
-    pub(super) fn new(front: Injector<Work>) -> Self {
+    pub(super) fn new(front: Injector<LocalWork>) -> Self {
         Self {
             injector: front,
             driver: None,
@@ -135,14 +135,14 @@ impl LocalState {
     /// have begun since, so each call is looked at once.
     fn has_urged(&mut self) -> bool {
         while self.awaited.front().is_some_and(|call| !call.is_queued()) {
-            self.spent.extend(self.awaited.pop_front().map(Work::Call));
+            self.spent.extend(self.awaited.pop_front().map(LocalWork::Call));
         }
         !self.awaited.is_empty()
     }
 
     /// Takes the next work, skips entries that are out of date, and marks a call as begun. `may`
     /// decides by the expiration whether to run the work.
-    pub(super) fn take(&mut self, may: &mut dyn FnMut(u64) -> bool) -> (Option<Work>, WakeList) {
+    pub(super) fn take(&mut self, may: &mut dyn FnMut(u64) -> bool) -> (Option<LocalWork>, WakeList) {
         if self.is_held() {
             return if may(u64::MAX) { self.take_begun() } else { (None, WakeList::default()) };
         }
@@ -150,15 +150,15 @@ impl LocalState {
         while self.injector.queue.lanes().earliest().is_some_and(&mut *may) {
             let Some(work) = self.injector.queue.pop() else { break };
             match &work {
-                Work::Resume(_) => {
+                LocalWork::Resume(_) => {
                     self.injector.queue.on_resume();
                     return (Some(work), wakes);
                 }
-                Work::Call(call) if call.claim() => {
+                LocalWork::Call(call) if call.claim() => {
                     let begun = self.injector.queue.on_start(call.header().is_nested());
                     return (Some(work), wakes.and(begun));
                 }
-                Work::Call(call) => {
+                LocalWork::Call(call) => {
                     wakes = wakes.and(self.injector.skip_stale(&**call));
                     self.spent.push(work);
                 }
@@ -173,11 +173,11 @@ impl LocalState {
         let mut wakes = WakeList::default();
         loop {
             match self.injector.queue.first() {
-                Some(Work::Call(call)) if call.is_queued() => return (Some(call.header().task()), wakes),
+                Some(LocalWork::Call(call)) if call.is_queued() => return (Some(call.header().task()), wakes),
                 _ => {}
             }
             let Some(work) = self.injector.queue.pop_first() else { return (None, wakes) };
-            if let Work::Call(call) = &work {
+            if let LocalWork::Call(call) = &work {
                 wakes = wakes.and(self.injector.skip_stale(&**call));
             }
             self.spent.push(work);
@@ -185,7 +185,7 @@ impl LocalState {
     }
 
     /// Takes the next work among woken futures, and among the calls that those wait for.
-    fn take_begun(&mut self) -> (Option<Work>, WakeList) {
+    fn take_begun(&mut self) -> (Option<LocalWork>, WakeList) {
         if let Some(work) = self.injector.queue.pop_resumed() {
             self.injector.queue.on_resume();
             return (Some(work), WakeList::default());
@@ -193,9 +193,9 @@ impl LocalState {
         while let Some(call) = self.awaited.pop_front() {
             if call.claim() {
                 let wakes = self.injector.start_out_of_order(&*call);
-                return (Some(Work::Call(call)), wakes);
+                return (Some(LocalWork::Call(call)), wakes);
             }
-            self.spent.push(Work::Call(call));
+            self.spent.push(LocalWork::Call(call));
         }
         (None, WakeList::default())
     }
@@ -206,7 +206,7 @@ impl LocalState {
             let (stay, gone) = mem::take(&mut self.awaited).into_iter().partition(|call| call.is_queued());
             self.awaited = stay;
             let gone: VecDeque<_> = gone;
-            self.spent.extend(gone.into_iter().map(Work::Call));
+            self.spent.extend(gone.into_iter().map(LocalWork::Call));
             self.sweep_at = SWEEP + 2 * self.awaited.len();
         }
         self.awaited.push_back(call);
@@ -220,29 +220,29 @@ impl LocalState {
         let (mut calls, mut futures, mut wakes) = (Vec::new(), Vec::new(), WakeList::default());
         while let Some(work) = self.injector.queue.pop() {
             match work {
-                Work::Resume(work) => futures.push(work),
-                Work::Call(call) if call.claim() => {
+                LocalWork::Resume(work) => futures.push(work),
+                LocalWork::Call(call) if call.claim() => {
                     wakes = wakes.and(self.injector.queue.discarded(call.header().is_nested()));
                     calls.push(call);
                 }
-                Work::Call(call) => {
+                LocalWork::Call(call) => {
                     wakes = wakes.and(self.injector.skip_stale(&*call));
-                    self.spent.push(Work::Call(call));
+                    self.spent.push(LocalWork::Call(call));
                 }
             }
         }
-        self.spent.extend(mem::take(&mut self.awaited).into_iter().map(Work::Call));
+        self.spent.extend(mem::take(&mut self.awaited).into_iter().map(LocalWork::Call));
         futures.iter().for_each(|_| self.injector.queue.on_resume());
         if !futures_too {
             for work in futures.drain(..) {
-                self.injector.queue.resume(0, Work::Resume(work)); // calls that have begun continue
+                self.injector.queue.resume(0, LocalWork::Resume(work)); // calls that have begun continue
             }
         }
         (calls, futures, wakes)
     }
 
     /// Takes the entries to drop after the lock is released.
-    pub(super) fn spent(&mut self) -> Vec<Work> {
+    pub(super) fn spent(&mut self) -> Vec<LocalWork> {
         let mut spent = self.injector.take_stale();
         spent.append(&mut self.spent);
         spent

@@ -22,16 +22,16 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
-    /// Before everything else: expired when submitted.
+    /// The priority before all others: expired when submitted.
     Immediate,
-    /// For a user who waits and sees the delay: 250 ms.
+    /// The priority for a user who waits and sees the delay: 250 ms.
     UserBlocking,
     /// The default: 5 s.
     #[default]
     Normal,
-    /// 10 s.
+    /// The priority below the default: 10 s.
     Low,
-    /// When nothing else waits, or after 2³⁰ ms (12 days).
+    /// The priority of work that runs when nothing else waits, or after 2³⁰ ms (12 days).
     Idle,
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 pub(crate) struct Aggregate {
     since: u64,
-    /// How long threads spent on tasks, in nanoseconds.
+    /// The time that threads spent on tasks, in nanoseconds.
     busy: u64,
     kinds: Vec<Kind>,
     /// The index of the last sample's kind. The next sample is mostly of the same kind.
@@ -54,8 +54,8 @@ impl Aggregate {
     }
 }
 
-/// Whether both are the same task. The table of a set may exist more than once: the compiler copies
-/// constants.
+/// Returns whether both are the same task. The table of a set may exist more than once: the
+/// compiler copies constants.
 pub(super) fn is_same(one: &'static TaskInfo, other: &'static TaskInfo) -> bool {
     std::ptr::eq(one, other) || (one.identifier() == other.identifier() && one.set() == other.set())
 }

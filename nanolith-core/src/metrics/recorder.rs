@@ -98,11 +98,11 @@ mod on {
     /// The number of samples that a thread moves to the aggregate at once.
     const FULL: usize = 64;
 
-    /// What one thread has measured and not yet moved to the aggregate.
+    /// The measurements of one thread that are not yet in the aggregate.
     pub(crate) struct ThreadRecorder {
         book: Option<Arc<Mutex<Aggregate>>>,
         samples: Vec<Sample>,
-        /// How long the thread spent on tasks, in nanoseconds.
+        /// The time that the thread spent on tasks, in nanoseconds.
         busy: u64,
         /// The short calls since the thread last read the clock.
         batch: Vec<PendingRun>,

@@ -160,8 +160,8 @@ impl Drop for DeadlineAlarm {
     }
 }
 
-/// How long a thread that waits for an answer spins before it sleeps: as long as it takes to wake
-/// the thread.
+/// The time for which a thread that waits for an answer spins before it sleeps: as long as it takes
+/// to wake the thread.
 pub(crate) const SPIN_BEFORE_PARK: Duration = Duration::from_micros(5);
 
 /// The longest rest of a waiting thread before it looks again.
@@ -170,12 +170,12 @@ pub(crate) const REST: Duration = Duration::from_micros(250);
 /// A rest of this length or more is spent asleep.
 const SLEEP_THRESHOLD: Duration = Duration::from_micros(60);
 
-/// How long the poll of a future spins for an answer before it returns `Pending`: a fraction of
-/// what it costs to wake the task.
+/// The time for which the poll of a future spins for an answer before it returns `Pending`: a
+/// fraction of what it costs to wake the task.
 pub(crate) const POLL_SPIN: Duration = Duration::from_micros(1);
 
-/// How long a serving thread spins for more work before it sleeps, by default: as long as a few
-/// wake-ups take.
+/// The default time for which a serving thread spins for more work before it sleeps: as long as a
+/// few wake-ups take.
 pub(crate) const IDLE_SPIN: Duration = Duration::from_micros(30);
 
 /// The longest time for which a thread can be configured to spin.
@@ -287,7 +287,7 @@ impl SpinBudget {
         Self { left: Cell::new(Self::MOST), rest: Cell::new(0) }
     }
 
-    /// Whether to spin this time.
+    /// Returns whether to spin this time.
     pub(crate) fn should_spin(&self) -> bool {
         if self.left.get() > 0 {
             return true;

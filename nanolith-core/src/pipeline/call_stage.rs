@@ -3,7 +3,7 @@
 
 use super::{
     channel::{Item, WakeTiming, Writer},
-    driver::{Driver, Work},
+    driver::{Driver, PipelinePart},
     error::Cause,
     input::{Input, InputItem},
     stage_stats::StageMetrics,
@@ -194,7 +194,7 @@ impl<F: Input<I>, I: Send + 'static, O: Send + 'static> Calls<F, I, O> {
     }
 }
 
-impl<F: Input<I>, I: Send + 'static, O: Send + 'static> Work for Calls<F, I, O> {
+impl<F: Input<I>, I: Send + 'static, O: Send + 'static> PipelinePart for Calls<F, I, O> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..TURN {
             if !self.done.is_empty() {

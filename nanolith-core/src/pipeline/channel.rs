@@ -31,7 +31,7 @@ pub(super) type Item<T> = (u64, T);
 #[derive(Debug)]
 pub(super) struct Closed;
 
-/// When a push wakes a reader.
+/// The moment at which a push wakes a reader.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum WakeTiming {
     Now,
@@ -284,7 +284,7 @@ impl<T> Drop for Writer<T> {
     }
 }
 
-/// How many items a reader takes.
+/// The number of items that a reader takes.
 #[derive(Clone, Copy)]
 pub(super) struct Take {
     /// The least number of items. Fewer are taken only if no more follow.

@@ -58,8 +58,8 @@ struct State {
     ended: Option<Instant>,
 }
 
-/// A part of a pipeline that a pool polls.
-pub(super) trait Work: Send + 'static {
+/// A part of a pipeline that a pool polls: a future of a stage, or an input that is a stream.
+pub(super) trait PipelinePart: Send + 'static {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 }
 
@@ -117,7 +117,13 @@ impl Driver {
     }
 
     /// Spawns `work` on `pool`, until it completes or is cancelled.
-    pub(super) fn spawn(self: &Arc<Self>, pool: &Pool, priority: Priority, stage: &Arc<StageMetrics>, work: impl Work) {
+    pub(super) fn spawn(
+        self: &Arc<Self>,
+        pool: &Pool,
+        priority: Priority,
+        stage: &Arc<StageMetrics>,
+        work: impl PipelinePart,
+    ) {
         let task = self.worker(pool, priority, stage, work);
         let mut state = self.state();
         if self.is_cancelled() {
@@ -129,7 +135,7 @@ impl Driver {
     }
 
     /// Like [`spawn`](Self::spawn), for an input that is a stream. The task ends with the input.
-    pub(super) fn spawn_input(self: &Arc<Self>, pool: &Pool, work: impl Work) {
+    pub(super) fn spawn_input(self: &Arc<Self>, pool: &Pool, work: impl PipelinePart) {
         let task = self.worker(pool, Priority::Immediate, &self.input, work);
         let mut state = self.state();
         if state.stopped || self.is_cancelled() {
@@ -145,10 +151,10 @@ impl Driver {
         pool: &Pool,
         priority: Priority,
         stage: &Arc<StageMetrics>,
-        work: impl Work,
+        work: impl PipelinePart,
     ) -> Task<()> {
         self.state().live += 1;
-        let mut worker = Worker { work: Some(work), is_over: false, stage: stage.clone(), run: self.clone() };
+        let mut worker = RunningPart { work: Some(work), is_over: false, stage: stage.clone(), run: self.clone() };
         pool::spawn(pool, priority, poll_fn(move |cx| worker.poll(cx)))
     }
 
@@ -280,8 +286,8 @@ fn end_input(input: Option<Task<()>>, shut: Option<Box<dyn FnOnce() + Send>>) {
     drop(input);
 }
 
-/// The part of a stage that runs as a task. It drops its queue ends before it reports its end.
-struct Worker<W> {
+/// A part that runs as a task on a pool. It drops its queue ends before it reports its end.
+struct RunningPart<W> {
     work: Option<W>,
     /// Whether the work is complete.
     is_over: bool,
@@ -289,7 +295,7 @@ struct Worker<W> {
     run: Arc<Driver>,
 }
 
-impl<W: Work> Worker<W> {
+impl<W: PipelinePart> RunningPart<W> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(work) = self.work.as_mut().filter(|_| !self.run.is_cancelled()) else { return Poll::Ready(()) };
         let polled = unwind::catch(|| work.poll(cx)).unwrap_or_else(|panic| {
@@ -301,7 +307,7 @@ impl<W: Work> Worker<W> {
     }
 }
 
-impl<W> Drop for Worker<W> {
+impl<W> Drop for RunningPart<W> {
     fn drop(&mut self) {
         // Without an error, a pipeline that is dropped with its simulation would look complete.
         if !self.is_over && sim_runtime::is_past_grace() && !self.run.is_stopped() {

@@ -5,7 +5,7 @@ use super::stage_stats::StageMetrics;
 use crate::error::{BoxError, CallError, Panic, Unwind};
 use std::{error::Error, fmt, sync::Arc};
 
-/// What a pipeline does when an item fails.
+/// The action of a pipeline after an item has failed.
 ///
 /// ```
 /// use nanolith::{pipeline::{OnError, Pipeline}, prelude::*};
@@ -55,7 +55,7 @@ pub struct ItemError {
     cause: Cause,
 }
 
-/// Why an item failed.
+/// The reason why an item failed.
 ///
 /// ```
 /// use nanolith::{pipeline::{Cause, Pipeline}, pool::GlobalPool, prelude::*};
@@ -160,8 +160,8 @@ impl fmt::Display for ItemError {
     }
 }
 
-/// The same as the `Display` text, so that a `main` that returns it, or an `unwrap`, prints
-/// readable text.
+/// Writes the `Display` text, so that a `main` that returns it, or an `unwrap`, prints readable
+/// text.
 impl fmt::Debug for ItemError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -4,7 +4,7 @@
 use super::{
     batch_size::Size,
     channel::{Item, Reader, Take, WakeTiming, Writer},
-    driver::{Driver, Work},
+    driver::{Driver, PipelinePart},
     error::Cause,
     stage_stats::StageMetrics,
 };
@@ -30,7 +30,7 @@ pub(super) const FUTURES: usize = 1_024;
 /// The target run time of a batch, in nanoseconds.
 pub(super) const TARGET: u64 = 30_000;
 
-/// How long a future works before it yields to other tasks of the pool, in nanoseconds.
+/// The time for which a future works before it yields to other tasks of the pool, in nanoseconds.
 const SLICE: u64 = 120_000;
 
 /// Lets batches pass in order: holds the number of the batch that may pass next.
@@ -164,7 +164,7 @@ where
     }
 }
 
-impl<F, I, O> Work for Functions<F, I, O>
+impl<F, I, O> PipelinePart for Functions<F, I, O>
 where
     F: Fn(I) -> Result<O, Cause> + Send + Sync + 'static,
     I: Send + 'static,

@@ -84,7 +84,7 @@ impl<T: Send + 'static> SinkState<T> {
     }
 }
 
-/// Runs a pipeline and passes each result to a function. Made by
+/// A future that runs a pipeline and passes each result to a function. Made by
 /// [`Pipeline::for_each`](super::Pipeline::for_each).
 ///
 /// ```
@@ -192,7 +192,8 @@ impl<T> IntoIterator for Collected<T> {
     }
 }
 
-/// Runs a pipeline and stores its results. Made by [`Pipeline::collect`](super::Pipeline::collect).
+/// A future that runs a pipeline and stores its results. Made by
+/// [`Pipeline::collect`](super::Pipeline::collect).
 ///
 /// ```
 /// use nanolith::{pipeline::{Collect, Pipeline}, pool::GlobalPool, prelude::*};

@@ -3,7 +3,7 @@
 
 use super::{
     channel::{Closed, Item, WakeTiming, Writer},
-    driver::{Driver, Work},
+    driver::{Driver, PipelinePart},
     error::Cause,
 };
 use crate::{context::block_on, sim_runtime, time::clock, util::unwind};
@@ -94,7 +94,7 @@ impl<S: Stream> Streaming<S> {
     }
 }
 
-impl<S> Work for Streaming<S>
+impl<S> PipelinePart for Streaming<S>
 where
     S: Stream + Send + 'static,
     S::Item: Send + 'static,

@@ -17,7 +17,7 @@ pub(super) struct StageMetrics {
     place: Arc<str>,
     depth: AtomicUsize,
     taken: AtomicU64,
-    /// How long all items that were taken have waited, in nanoseconds.
+    /// The sum of the times that the taken items have waited, in nanoseconds.
     waited: AtomicU64,
     in_flight: AtomicUsize,
     batch: AtomicUsize,
@@ -29,7 +29,7 @@ pub(super) struct StageMetrics {
 pub(super) struct Tally {
     pub(super) done: u64,
     pub(super) errors: u64,
-    /// How long all items ran, in nanoseconds.
+    /// The sum of the times that items ran, in nanoseconds.
     pub(super) ran: u64,
     rate: RateEstimator,
 }

@@ -9,7 +9,7 @@ use super::{
     config::{Batches, Calls, Functions, Settings},
     error::Cause,
     input::{BatchInput as BatchFeed, Input, SingleInput},
-    map_stage::{self, Functions as Worker, OrderGate},
+    map_stage::{self, OrderGate},
     plan::{Plan, Starting},
     stage_stats::StageMetrics,
 };
@@ -247,7 +247,7 @@ fn start_functions<I, O, F>(
     // meantime.
     let most = (*map_stage::SIZES.end()).min(input.places().div_ceil(2));
     for _ in 0..settings.concurrency.min(map_stage::FUTURES.max(pool.max_concurrency())) {
-        let worker = Worker {
+        let worker = map_stage::Functions {
             function: function.clone(),
             input: input.clone(),
             out: out.clone(),

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-/// Reads the figures of a pipeline's stages while it runs, from any thread. Made by
+/// A handle that reads the figures of a pipeline's stages while it runs, from any thread. Made by
 /// [`Pipeline::stats`](super::Pipeline::stats).
 ///
 /// ```
@@ -106,10 +106,10 @@ pub struct StageStats {
     pub failed: u64,
     /// The number of items done per second, over about the last quarter of a second.
     pub rate: f64,
-    /// How long items waited before the stage, on average. An estimate.
+    /// The average time that items waited before the stage. An estimate.
     pub mean_wait: Duration,
-    /// How long an item took on average, from the submission of its call to its end. That includes
-    /// a wait at a busy executor. An item of a batch counts with its share.
+    /// The average time that an item took, from the submission of its call to its end. That
+    /// includes a wait at a busy executor. An item of a batch counts with its share.
     pub mean_run: Duration,
     /// The current maximum number of items in a batch.
     pub batch: usize,
@@ -127,7 +127,7 @@ fn stages(run: &Driver) -> Vec<StageStats> {
     run.stages().iter().map(|gauge| StageStats::of(gauge)).collect()
 }
 
-/// How a pipeline ended.
+/// The way in which a pipeline ended.
 ///
 /// ```
 /// use nanolith::{pipeline::{End, Pipeline}, pool::GlobalPool, prelude::*};
@@ -162,7 +162,7 @@ pub enum End {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
-    /// How the pipeline ended.
+    /// The way in which the pipeline ended.
     pub end: End,
     /// The number of items taken from the input.
     pub taken: u64,

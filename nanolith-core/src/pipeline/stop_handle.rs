@@ -3,7 +3,7 @@
 use super::driver::Driver;
 use std::{fmt, sync::Arc};
 
-/// Closes or terminates a pipeline, from any thread. Made by
+/// A handle that closes or terminates a pipeline, from any thread. Made by
 /// [`Pipeline::stop_handle`](super::Pipeline::stop_handle).
 ///
 /// After [`close`](Self::close), the items that were taken come out. After

@@ -82,7 +82,7 @@ pub(crate) struct Config {
     pub(crate) concurrency: Concurrency,
     /// The number of threads that the pool keeps. `None` stands for the concurrency.
     pub(crate) min_concurrency: Option<Concurrency>,
-    /// How long a thread that the pool does not keep stays without work before it ends.
+    /// The time for which a thread that the pool does not keep stays without work before it ends.
     pub(crate) idle_timeout: Duration,
     pub(crate) queue: QueueConfig,
     pub(crate) spin: Duration,
@@ -117,7 +117,7 @@ impl Default for Config {
     }
 }
 
-/// How long a thread that the pool does not keep stays without work, by default.
+/// The default time for which a thread that the pool does not keep stays without work.
 const IDLE: Duration = Duration::from_secs(5);
 
 /// The maximum number of tasks that a pool may run at once.

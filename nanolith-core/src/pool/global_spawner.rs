@@ -4,7 +4,7 @@
 use super::{BuildError, GlobalPool, spawn::spawn_on};
 use crate::{
     call::{
-        backend::{Backend, Work},
+        backend::{Backend, OffloadedWork},
         offload,
     },
     meta::priority::Priority,
@@ -37,7 +37,7 @@ impl GlobalSpawner {
 }
 
 /// Runs `work` on the global pool, or on this thread if the global pool cannot be started.
-fn run_on_global_pool(work: Work) {
+fn run_on_global_pool(work: OffloadedWork) {
     match GlobalSpawner::start() {
         Ok(spawner) => spawner.spawn(async move { unwind::ignore_panics(work) }),
         Err(_) => unwind::ignore_panics(work),

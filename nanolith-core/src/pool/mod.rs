@@ -10,6 +10,7 @@
 
 mod builder;
 mod close;
+mod close_timeout;
 mod closed_future;
 mod config;
 mod drained;
@@ -26,12 +27,13 @@ mod pool_state;
 pub(crate) mod queue_config;
 mod resize;
 mod shared_state;
-mod shutdown;
 mod spawn;
+mod suspended_calls;
 pub(super) mod threads;
 mod worker;
 
 pub use builder::PoolBuilder;
+pub use close_timeout::{CloseTimeout, CloseTimeoutError};
 pub use closed_future::Closed;
 pub use config::{BuildError, Concurrency};
 pub(crate) use config::{MIN_STACK, ThreadHandler, check_name, check_spin};
@@ -48,9 +50,8 @@ pub use limits::{
 };
 pub use queue_config::MaxQueue;
 pub use shared_state::{PoolExecutor, SharedPool, SharedState};
-pub(crate) use shutdown::{AtWork, SuspendedCalls, end_suspended};
-pub use shutdown::{CloseTimeout, CloseTimeoutError};
 pub(crate) use spawn::spawn;
+pub(crate) use suspended_calls::{ListedCall, SuspendedCalls, end_suspended};
 pub use threads::broadcast::{Broadcast, BroadcastError};
 
 use self::{config::Config, events::PoolEvents, pool_shared::PoolShared};

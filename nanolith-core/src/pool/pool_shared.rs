@@ -7,7 +7,7 @@ use super::{
     limits::Leftovers,
     pool_item::PoolItem,
     pool_state::{PoolState, WorkerStart},
-    shutdown::SuspendedCalls,
+    suspended_calls::SuspendedCalls,
     threads::{
         rayon_threads::{self, Threads},
         roster::Roster,
@@ -71,7 +71,7 @@ pub(super) struct PoolShared {
     /// Whether the pool's tasks are asked to stop.
     stopping: AtomicBool,
     pub(super) suspended: SuspendedCalls,
-    /// In a simulation, the calls that a thread runs.
+    /// The calls that a thread runs, in a simulation.
     pub(super) at_work: SuspendedCalls,
     /// Calls that block a thread in a wait that another executor, or a limit, has to end.
     pub(super) blocked: SuspendedCalls,
@@ -223,7 +223,7 @@ impl PoolShared {
     /// the next worker that finishes its task, or continues after a wait, looks for work again. If
     /// every thread waits for this pool, one of these waits ends.
     pub(super) fn send_spare(&self, me: Arc<Self>) {
-        if self.spares.send(SpareJob::Work(me)).is_err() {
+        if self.spares.send(SpareJob::RunWorker(me)).is_err() {
             let mut core = self.lock();
             core.cancel_start();
             if core.is_stranded() {
@@ -349,7 +349,7 @@ impl<S: TaskSet> Admit<S> for PoolShared {
     }
 }
 
-/// What a release of the pool's lock leaves to be done.
+/// The actions that follow a release of the pool's lock.
 #[must_use = "nothing is woken before `run` or `run_in`"]
 struct Unlocked {
     wakes: WakeList,

@@ -44,7 +44,7 @@ pub(super) struct RayonThreads {
 
 pub(super) struct PoolState {
     pub(super) injector: Injector<PoolItem>,
-    /// How long tasks take.
+    /// The run times of tasks.
     pub(super) task_cost: TaskCost,
     /// The position of the ring's head at the watchdog's last check. `None` if there is no
     /// watchdog.
@@ -377,7 +377,7 @@ mod tests {
         ring::Ring,
     };
 
-    /// A state with `threads` rayon threads, and work for every worker.
+    /// Returns a state with `threads` rayon threads, and work for every worker.
     fn core(threads: usize) -> PoolState {
         let queue = BoundedQueue::new(Limits { queued: 10, in_flight: 10 });
         let mut core = PoolState::new(Injector::new(queue, Arc::new(Ring::new(1))), threads, threads);

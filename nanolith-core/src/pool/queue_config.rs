@@ -29,7 +29,7 @@ pub enum MaxQueue {
     /// The square of the concurrency. The bound changes with the concurrency. For a service and a
     /// [`Local`](crate::local::Local) this is one call.
     Auto,
-    /// This number of calls, at least one.
+    /// A number of calls, at least one.
     Bounded(usize),
 }
 

@@ -123,8 +123,8 @@ impl Model {
         Self { front, inbox, bound, waiting, ending, unsettled, came: 0, served: 0, over: 0 }
     }
 
-    /// The calls from outside that occupy queue room. A call taken from the ring has none until it
-    /// is settled.
+    /// Returns the number of calls from outside that occupy queue room. A call taken from the ring
+    /// has none until it is settled.
     fn outside(&self) -> usize {
         let unsettled = |call: &CallRef<Call>| self.unsettled.iter().any(|other| number(other) == number(call));
         self.waiting.iter().chain(&self.ending).filter(|call| !call.header.is_nested() && !unsettled(call)).count()

@@ -58,7 +58,8 @@ struct Item {
     number: u32,
     priority: Priority,
     expires: u64,
-    /// When the item came in last. An item that came to the front came before all others.
+    /// The moment when the item came in last. An item that came to the front came before all
+    /// others.
     came: i64,
     resumed: bool,
     /// Whether the item is in its priority's lane.

@@ -2,9 +2,8 @@
 //! zone. The crate `croner` searches the next moment, and `jiff` knows the time zones.
 
 use super::{
-    Plan, expression,
-    interval::{NextTick, TickSource},
-    occurrences,
+    Plan, expression, occurrences,
+    ticks::{NextTick, TickSource},
 };
 use crate::{executor::Executor, task::TaskSet, time::clock, typed::Call};
 use jiff::{Timestamp, Zoned, tz::TimeZone};

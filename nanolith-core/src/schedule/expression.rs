@@ -7,7 +7,7 @@ use super::occurrences::matches_day;
 use jiff::civil::Date;
 use std::{error::Error, fmt};
 
-/// Why a text is not a cron expression.
+/// The reason why a text is not a cron expression.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ExpressionError(String);
 

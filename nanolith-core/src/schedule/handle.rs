@@ -1,8 +1,8 @@
 //! [`Schedule`]: the handle of a started schedule, which cancels, pauses and observes it.
 
 use super::{
-    driver::{Ends, ScheduleControl, with_state},
-    interval::ScheduleEnd,
+    schedule_shared::{Ends, ScheduleControl, with_state},
+    ticks::ScheduleEnd,
 };
 use crate::{
     context::wait::{self, Sealed, Wait},
@@ -50,7 +50,7 @@ pub struct ScheduleInfo {
     pub errors: u64,
     /// Whether the schedule is paused: see [`Schedule::pause`].
     pub is_paused: bool,
-    /// Why no more runs start; `None` while some may. Runs in progress continue.
+    /// The reason why no more runs start; `None` while some may. Runs in progress continue.
     pub end: Option<ScheduleEnd>,
 }
 
@@ -63,7 +63,7 @@ impl Schedule {
     /// calls a [`CancelToken`](crate::sync::CancelToken). A second call of this method does
     /// nothing.
     pub fn cancel(&self) {
-        self.inner.clone().update(&mut |state| state.beats.stop(ScheduleEnd::Cancelled));
+        self.inner.clone().update(&mut |state| state.ticks.stop(ScheduleEnd::Cancelled));
     }
 
     /// Starts no more runs until [`resume`](Schedule::resume). A paused schedule has no ticks, so
@@ -84,12 +84,12 @@ impl Schedule {
     /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
     pub fn pause(&self) {
-        self.inner.clone().update(&mut |state| state.beats.is_paused = true);
+        self.inner.clone().update(&mut |state| state.ticks.is_paused = true);
     }
 
     /// Resumes the schedule with the first tick after now.
     pub fn resume(&self) {
-        self.inner.clone().update(&mut |state| state.beats.resume(clock::instant()));
+        self.inner.clone().update(&mut |state| state.ticks.resume(clock::instant()));
     }
 
     /// Returns when the next tick is due.
@@ -99,21 +99,21 @@ impl Schedule {
     /// end of the clock.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
-        with_state(&*self.inner, |state, _| state.beats.next.due().filter(|_| !state.beats.is_paused))
+        with_state(&*self.inner, |state, _| state.ticks.next.due().filter(|_| !state.ticks.is_paused))
     }
 
     /// Returns the state of the schedule.
     #[must_use]
     pub fn info(&self) -> ScheduleInfo {
         with_state(&*self.inner, |state, _| {
-            let beats = &state.beats;
+            let ticks = &state.ticks;
             ScheduleInfo {
-                runs: beats.runs,
-                in_progress: beats.running,
-                missed: beats.skipped,
+                runs: ticks.runs,
+                in_progress: ticks.running,
+                missed: ticks.skipped,
                 errors: state.errors,
-                is_paused: beats.is_paused,
-                end: beats.end,
+                is_paused: ticks.is_paused,
+                end: ticks.end,
             }
         })
     }
@@ -121,7 +121,7 @@ impl Schedule {
     /// Returns whether the schedule has [ended](ScheduleInfo::end) and no run is in progress.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        with_state(&*self.inner, |state, _| state.beats.is_over())
+        with_state(&*self.inner, |state, _| state.ticks.is_over())
     }
 
     /// Waits until the schedule has ended: a future, or [`wait`](Closed::wait). The reason is in
@@ -165,7 +165,7 @@ impl Future for Closed {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.waiter.poll_until(cx.waker(), |state| state.beats.is_over())
+        self.waiter.poll_until(cx.waker(), |state| state.ticks.is_over())
     }
 }
 
@@ -182,7 +182,7 @@ impl Wait for Closed {
 impl fmt::Debug for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Closed")
-            .field("is_over", &with_state(&*self.waiter.home().0, |state, _| state.beats.is_over()))
+            .field("is_over", &with_state(&*self.waiter.home().0, |state, _| state.ticks.is_over()))
             .finish()
     }
 }

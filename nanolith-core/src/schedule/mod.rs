@@ -27,22 +27,22 @@
 
 #[cfg(feature = "cron")]
 mod cron;
-mod driver;
 #[cfg(feature = "cron")]
 mod expression;
 mod handle;
-mod interval;
 #[cfg(feature = "cron")]
 mod occurrences;
+mod schedule_shared;
+mod ticks;
 
 #[cfg(feature = "cron")]
 pub use cron::{Cron, CronError, cron};
 pub use handle::{Closed, Schedule, ScheduleInfo};
-pub use interval::{MissedTick, ScheduleEnd};
+pub use ticks::{MissedTick, ScheduleEnd};
 
 use self::{
-    driver::{Handler, Inner, Outcome, Ran, Run, Running},
-    interval::{FixedInterval, NextTick, TickSource, Ticks},
+    schedule_shared::{Handler, Outcome, Ran, Run, Running, ScheduleShared},
+    ticks::{FixedInterval, NextTick, TickSource, Ticks},
 };
 use crate::{
     error::CallError,
@@ -97,7 +97,7 @@ where
 /// A schedule that has not started. Made by [`every`], run by [`start`](Plan::start).
 #[must_use = "nothing is done until `.start()`"]
 pub struct Plan<T> {
-    beats: Ticks,
+    ticks: Ticks,
     /// Whether the period is long enough.
     is_valid: bool,
     starting: Option<Instant>,
@@ -126,7 +126,7 @@ impl<T: Send + 'static> Plan<T> {
             };
             Box::pin(run) as Running<T>
         };
-        let beats = Ticks {
+        let ticks = Ticks {
             rhythm,
             missed: MissedTick::default(),
             is_overlapping: false,
@@ -140,7 +140,7 @@ impl<T: Send + 'static> Plan<T> {
             is_put_off: false,
             is_paused: false,
         };
-        Self { beats, is_valid: true, starting: None, run: Box::new(run), handler: None }
+        Self { ticks, is_valid: true, starting: None, run: Box::new(run), handler: None }
     }
 
     /// Sets when the first run starts. A past moment counts as the start of the schedule. The
@@ -161,20 +161,20 @@ impl<T: Send + 'static> Plan<T> {
 
     /// Sets the number of runs, after which the schedule ends. The default is no limit.
     pub fn times(mut self, runs: u64) -> Self {
-        self.beats.left = Some(runs);
+        self.ticks.left = Some(runs);
         self
     }
 
     /// Sets what happens to a missed tick. The default is [`MissedTick::Skip`].
     pub fn missed(mut self, missed: MissedTick) -> Self {
-        self.beats.missed = missed;
+        self.ticks.missed = missed;
         self
     }
 
     /// Lets a run start while other runs are in progress. By default, one run is in progress at a
     /// time: a tick during the run before is missed.
     pub fn overlapping(mut self) -> Self {
-        self.beats.is_overlapping = true;
+        self.ticks.is_overlapping = true;
         self
     }
 
@@ -206,20 +206,20 @@ impl<T: Send + 'static> Plan<T> {
     /// [`BuildError`] names the `period` if it is shorter than a microsecond. The global pool may
     /// also fail to start.
     pub fn start(self) -> Result<Schedule, BuildError> {
-        let Self { beats, is_valid, starting, run, handler } = self;
+        let Self { ticks, is_valid, starting, run, handler } = self;
         if !is_valid {
             return Err(BuildError::bad("period", "must be at least a microsecond"));
         }
-        Ok(Schedule::new(Inner::start(beats, starting, run, handler, GlobalSpawner::start()?)))
+        Ok(Schedule::new(ScheduleShared::start(ticks, starting, run, handler, GlobalSpawner::start()?)))
     }
 }
 
 impl<T> fmt::Debug for Plan<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Plan")
-            .field("missed", &self.beats.missed)
-            .field("overlapping", &self.beats.is_overlapping)
-            .field("times", &self.beats.left)
+            .field("missed", &self.ticks.missed)
+            .field("overlapping", &self.ticks.is_overlapping)
+            .field("times", &self.ticks.left)
             .finish_non_exhaustive()
     }
 }

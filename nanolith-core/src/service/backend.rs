@@ -7,7 +7,7 @@ use crate::{
         backend::{Backend, Completion, ErasedCall, ExecutorId, LentPermits, PermitState, WaitAction, WouldDeadlock},
         call_ref::CallRef,
         end_batch::EndBatch,
-        offload::Work,
+        offload::OffloadedWork,
         policy::SchedulingPolicy,
         slot::EndReason,
         wait_graph::{BlockedWaiter, Needs, Node},
@@ -157,7 +157,7 @@ impl<S: TaskSet> Backend for ServiceShared<S> {
         self.overruns.remove(address);
     }
 
-    fn run_soon(self: Arc<Self>, work: Work) -> Result<(), Work> {
+    fn run_soon(self: Arc<Self>, work: OffloadedWork) -> Result<(), OffloadedWork> {
         self.leave_to_thread(work)
     }
 

@@ -8,8 +8,8 @@ use super::{
     service_thread,
     settings::Settings,
 };
-use crate::{error::CallError, pool::queue_config::queue_settings, task::TaskSet, util::unwind};
-use std::{fmt, sync::Arc, time::Duration};
+use crate::{error::CallError, macro_support::Handed, pool::queue_config::queue_settings, task::TaskSet, util::unwind};
+use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 /// The settings of a service. Made by `Counter::service(..)`, whose arguments are those of the
 /// set's `#[init]`.
@@ -319,6 +319,15 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
             let _ = tell.send(Err(LaunchError::Build(error)));
         }
         Launch::new(answer, limit, attempt)
+    }
+}
+
+// In this file, so that a compiler error names this function by the path of the type.
+impl<S: TaskSet + Handed> ServiceBuilder<S, Infallible, S> {
+    /// Creates the builder of a set without `#[init]`, from the state, for generated code.
+    #[doc(hidden)]
+    pub fn with_state(state: S) -> Self {
+        Self::from_state(state)
     }
 }
 

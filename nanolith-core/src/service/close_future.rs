@@ -1,7 +1,7 @@
 //! [`Close`]: the future that waits until a service has ended. [`CloseError`]: the error of a
 //! service that did not end in order.
 
-use super::{events::Crash, service_shared::ServiceShared, service_state::Phase, stage::Closers};
+use super::{close_watch::ClosedWaiters, events::Crash, service_shared::ServiceShared, service_state::Phase};
 use crate::{
     call::backend::{Backend, ExecutorId, WouldDeadlock},
     context::{
@@ -43,12 +43,12 @@ use std::{
 /// The future can be dropped and created again at any time.
 #[must_use = "the service is ending; await this, or wait on it, to see the end"]
 pub struct Close<S: TaskSet> {
-    waiter: Registration<Closers<S>>,
+    waiter: Registration<ClosedWaiters<S>>,
 }
 
 impl<S: TaskSet> Close<S> {
     pub(super) fn new(inner: Arc<ServiceShared<S>>) -> Self {
-        Self { waiter: Registration::new(Closers(inner)) }
+        Self { waiter: Registration::new(ClosedWaiters(inner)) }
     }
 
     pub(super) fn host(&self) -> ExecutorId {
@@ -109,7 +109,7 @@ impl<S: TaskSet> Wait for Close<S> {
 
 impl<S: TaskSet> fmt::Debug for Close<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Closing").finish_non_exhaustive()
+        f.debug_struct("Close").finish_non_exhaustive()
     }
 }
 

@@ -94,7 +94,7 @@ impl<S: TaskSet> Wait for CloseTimeout<S> {
 
 impl<S: TaskSet> fmt::Debug for CloseTimeout<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServiceCloseWithin").finish_non_exhaustive()
+        f.debug_struct("CloseTimeout").finish_non_exhaustive()
     }
 }
 

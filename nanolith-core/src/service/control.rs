@@ -142,7 +142,7 @@ impl<S: TaskSet> Copy for ServiceControl<'_, S> {}
 
 impl<S: TaskSet> fmt::Debug for ServiceControl<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Control").field("service", &self.inner.info()).finish()
+        f.debug_struct("ServiceControl").field("service", &self.inner.info()).finish()
     }
 }
 

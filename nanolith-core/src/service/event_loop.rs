@@ -13,7 +13,7 @@ use super::{
     service_state::{Phase, ServiceState},
 };
 use crate::{
-    call::{backend::RunResult, call_ref::CallRef, offload::Work},
+    call::{backend::RunResult, call_ref::CallRef, offload::OffloadedWork},
     metrics::ThreadRecorder,
     park::parker::ThreadParker,
     task::{Brought, CallSlot, Input, Owner, ServiceEnv, TaskSet, is_large, run_on_service},
@@ -45,7 +45,7 @@ pub(super) struct EventLoop<S: TaskSet, E, A> {
     pub(super) launch_timeout: Option<Duration>,
     /// The reason for a restart, if the state has to be replaced.
     pub(super) crash: Option<Crash>,
-    /// How long the thread spins for more work before it sleeps.
+    /// The time for which the thread spins for more work before it sleeps.
     pub(super) spin: Duration,
     /// The number of calls run since the last sleep, up to `FAST_PATH_AFTER`.
     pub(super) consecutive_calls: u32,
@@ -59,7 +59,7 @@ enum LoopStep<S: TaskSet> {
     /// Take calls from the ring.
     Serve,
     /// Run the work that the timer thread has left.
-    Tidy(Vec<Work>),
+    Tidy(Vec<OffloadedWork>),
     Again,
     Park,
     Leave,

@@ -4,7 +4,6 @@
 use super::ServiceBuilder;
 use crate::{
     context::block_on,
-    macro_support::Handed,
     task::{Context, LocalFuture, TaskSet},
 };
 use std::{
@@ -115,10 +114,9 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     }
 }
 
-impl<S: TaskSet + Handed> ServiceBuilder<S, Infallible, S> {
-    /// Creates the builder of a set without `#[init]`, from the state, for generated code.
-    #[doc(hidden)]
-    pub fn with_state(state: S) -> Self {
+impl<S: TaskSet + Send> ServiceBuilder<S, Infallible, S> {
+    /// Creates the builder of a set without `#[init]`, from the state.
+    pub(super) fn from_state(state: S) -> Self {
         Self::from_factory(state, StateFactory::Now(Box::new(|_, state| Ok(Some(state)))))
     }
 }

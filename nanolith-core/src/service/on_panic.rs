@@ -9,7 +9,7 @@ use crate::{
 };
 use std::mem;
 
-/// What a service does after one of its tasks panicked. The caller of that task receives
+/// The action of a service after a panic of one of its tasks. The caller of that task receives
 /// [`CallError::Panicked`] in each case.
 ///
 /// After a panic in a `&mut self` task the state may be partly changed. Continue only if that is

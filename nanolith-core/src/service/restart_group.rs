@@ -220,7 +220,7 @@ impl Place {
 
 impl fmt::Debug for RestartGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Group")
+        f.debug_struct("RestartGroup")
             .field("strategy", &self.shared.strategy)
             .field("members", &self.shared.running_members(|_| true).len())
             .finish()

@@ -1,6 +1,6 @@
 //! [`ServiceRef`]: a handle through which a service is used as an executor.
 
-use super::{Close, Service, ServiceInfo, service_shared::ServiceShared, stage::StageWatch};
+use super::{Close, Service, ServiceInfo, close_watch::CloseWatch, service_shared::ServiceShared};
 use crate::{
     call::backend::{Backend, ExecutorId},
     error::SubmitError,
@@ -78,9 +78,9 @@ impl<S: TaskSet> ServiceRef<S> {
         self.inner().load()
     }
 
-    /// Returns a watch over the service's stages.
-    pub(crate) fn watch(&self) -> StageWatch<S> {
-        StageWatch::new(self.inner())
+    /// Returns a watch over the close of the service.
+    pub(crate) fn watch(&self) -> CloseWatch<S> {
+        CloseWatch::new(self.inner())
     }
 
     pub(crate) fn close_if_idle(&self) -> bool {

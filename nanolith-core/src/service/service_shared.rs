@@ -14,7 +14,7 @@ use crate::{
         backend::{Backend, ExecutorId},
         call_ref::CallRef,
         end_batch::EndBatch,
-        offload::Work,
+        offload::OffloadedWork,
         overruns::Overruns,
         policy::SchedulingPolicy,
         running_call::RunningCall,
@@ -64,7 +64,7 @@ pub(super) struct ServiceShared<S: TaskSet> {
     pub(super) blocked: Mutex<Option<BlockedWaiter>>,
     /// The pending futures, as the deadlock check sees them.
     pub(super) futures: Futures,
-    /// In a simulation, the calls whose futures are pending.
+    /// The calls whose futures are pending, in a simulation.
     pub(super) suspended: Option<SuspendedCalls>,
     /// The running synchronous call.
     pub(super) running: RunningCall<CallSlot<S>>,
@@ -223,9 +223,9 @@ impl<S: TaskSet> ServiceShared<S> {
         true
     }
 
-    /// Has the service's thread run `work` between two calls. Returns `work` if the service is
-    /// over.
-    pub(super) fn leave_to_thread(&self, work: Work) -> Result<(), Work> {
+    /// Leaves `work` to the service's thread, which runs it between two calls. Returns `work` if
+    /// the service is over.
+    pub(super) fn leave_to_thread(&self, work: OffloadedWork) -> Result<(), OffloadedWork> {
         let mut core = self.lock();
         if core.phase == Phase::Over {
             return Err(work);

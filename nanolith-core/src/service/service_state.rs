@@ -3,7 +3,7 @@
 
 use super::{CloseError, events::Crash, local_tasks::required_receiver, shutdown::Ending};
 use crate::{
-    call::{call_ref::CallRef, offload::Work, policy::SchedulingPolicy},
+    call::{call_ref::CallRef, offload::OffloadedWork, policy::SchedulingPolicy},
     meta::task_info::Receiver,
     sched::{injector::Injector, lanes::Lanes},
     task::{CallSlot, TaskSet},
@@ -23,12 +23,12 @@ pub(super) struct ServiceState<S: TaskSet> {
     pub(super) yielded: Lanes<Waker>,
     /// Whether the service was terminated. Its end then waits for no call.
     pub(super) terminated: bool,
-    /// How the calls end when the service is terminated.
+    /// The way in which the calls end when the service is terminated.
     pub(super) ending: Ending,
-    /// Why the service did not end in order.
+    /// The reason why the service did not end in order.
     pub(super) error: Option<CloseError>,
     /// User code that the timer thread has left to the service's thread.
-    pub(super) leftovers: Vec<Work>,
+    pub(super) leftovers: Vec<OffloadedWork>,
     /// Callers that wait for the end.
     pub(super) close_waiters: WaiterSet,
     /// The pending request to restart.

@@ -23,7 +23,7 @@ use std::{
     task::Poll,
 };
 
-/// How a service ends the calls that it has not finished.
+/// The way in which a service ends the calls that it has not finished.
 #[derive(Clone, Debug, Default)]
 pub(super) enum Ending {
     #[default]

@@ -253,7 +253,7 @@ pub struct Report<R> {
     pub value: R,
     /// The seed.
     pub seed: u64,
-    /// How far the clock had moved when all threads had ended.
+    /// The time by which the clock had moved when all threads had ended.
     pub elapsed: Duration,
     /// The number of places that threads passed where they waited or might have been interrupted.
     pub steps: u64,

@@ -39,7 +39,7 @@ pub(crate) struct Rules {
     pub(crate) switch: f64,
     /// The maximum number of switch points.
     pub(crate) steps: u64,
-    /// How long the clock goes on after the closure has returned.
+    /// The time for which the clock goes on after the closure has returned.
     pub(crate) grace: Duration,
     /// The number of cores that the machine seems to have.
     pub(crate) cores: usize,
@@ -78,8 +78,8 @@ pub(crate) fn world() -> Option<Arc<Scheduler>> {
     here().map(|seat| seat.world)
 }
 
-/// Whether this thread belongs to a simulation whose grace period is over, so that the rest of the
-/// simulation ends.
+/// Returns whether this thread belongs to a simulation whose grace period is over, so that the rest
+/// of the simulation ends.
 pub(crate) fn is_past_grace() -> bool {
     world().is_some_and(|world| world.is_past_grace())
 }

@@ -47,7 +47,7 @@ pub(super) struct Shutdown {
     past_grace: AtomicBool,
 }
 
-/// How often the remaining threads are made to unwind before they are given up.
+/// The number of times that the remaining threads are made to unwind before they are given up.
 const ROUNDS: usize = 4;
 
 /// The functions that end an item that is left when the grace period is over.
@@ -87,7 +87,7 @@ impl Scheduler {
         end.listener.get_or_insert_with(|| make(step)).clone()
     }
 
-    /// Whether the grace period is over, so that what is left ends.
+    /// Returns whether the grace period is over, so that what is left ends.
     pub(crate) fn is_past_grace(&self) -> bool {
         // ORDERING: Relaxed, pairs with the store in `mark_past_grace`. The lock orders the turns.
         self.shutdown.past_grace.load(Ordering::Relaxed)

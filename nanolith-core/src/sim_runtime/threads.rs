@@ -49,7 +49,7 @@ impl ThreadStatus {
 pub(super) struct ThreadState {
     pub(super) name: Arc<str>,
     pub(super) standing: ThreadStatus,
-    /// What the thread is doing while it waits.
+    /// A description of the operation that the thread waits in.
     pub(super) doing: Option<String>,
     /// Whether the thread was woken while it did not wait.
     pub(super) token: bool,
@@ -61,7 +61,7 @@ pub(super) struct ThreadState {
     pub(super) unwinds: bool,
 }
 
-/// When the next alarm is due.
+/// The moment when the next alarm is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
     Never,
@@ -134,7 +134,8 @@ impl State {
         (0..self.stands.len()).filter(|id| self.stands[*id].standing == standing).collect()
     }
 
-    /// Whether the running thread is interrupted at a switch point, with this `probability`.
+    /// Returns whether the running thread is interrupted at a switch point, with this
+    /// `probability`.
     pub(super) fn is_interrupted(&mut self, probability: f64) -> bool {
         let is_anybody_ready = self.stands.iter().any(|stand| stand.standing == ThreadStatus::Ready);
         is_anybody_ready && (self.random.chance(probability) || self.steps_alone > MAX_STEPS_PER_THREAD)

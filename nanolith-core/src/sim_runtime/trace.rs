@@ -16,7 +16,8 @@ pub struct Switch {
     pub at: Duration,
     /// The name of the thread that ran before; `None` at the start.
     pub from: Option<Arc<str>>,
-    /// Why that thread went no further: it `waits`, `ended`, `gave way`, or was `interrupted`.
+    /// The reason why that thread went no further: it `waits`, `ended`, `gave way`, or was
+    /// `interrupted`.
     pub why: &'static str,
     /// The name of the thread that went on.
     pub to: Arc<str>,

@@ -23,7 +23,7 @@ impl Scheduler {
         lock(&self.state).add(name, ThreadStatus::Ready)
     }
 
-    /// Gives the first turn to the root.
+    /// Passes the first turn to the root.
     pub(super) fn begin(&self) {
         let mut state = lock(&self.state);
         state.hand_over(None, ROOT, Duration::ZERO);

@@ -78,7 +78,7 @@ impl CancelToken {
         self.stop.cancel();
     }
 
-    /// Whether the token was cancelled.
+    /// Returns whether the token was cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.stop.is_stopped()

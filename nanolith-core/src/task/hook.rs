@@ -59,7 +59,7 @@ impl CallInfo {
     }
 }
 
-/// How a task ended, for its `after_task` hook.
+/// The end of a task, for its `after_task` hook.
 ///
 /// ```
 /// # use nanolith::{prelude::*, task::{CallInfo, Outcome}};

@@ -4,6 +4,7 @@
 use super::{CallSlot, TaskSet};
 use crate::{
     call::{
+        WaitHelper,
         backend::{self, Backend, ErasedCall, ExecutorId},
         call_ref::CallRef,
         header::{StopHome, StopReason},
@@ -167,6 +168,28 @@ impl<S: TaskSet> Reply<S> {
     pub fn defer_end(&self) {
         self.slot().header.defer_end();
         self.slot().fence();
+    }
+
+    /// Sets what a thread does that blocks for the call, in place of sleeping. A second helper
+    /// replaces the first.
+    ///
+    /// ```
+    /// use nanolith::{executor::{Job, WaitHelper}, prelude::*};
+    /// use std::{sync::Arc, time::Instant};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// /// Would read the answer of a remote machine.
+    /// struct Read;
+    /// impl WaitHelper for Read {
+    ///     fn help(&self, _deadline: Option<Instant>) {}
+    /// }
+    /// let job = Job::<Geometry>::new(GeometryTask::Add { x: 4, y: 5 }, drop);
+    /// let (_task, reply) = job.split()?;
+    /// reply.help_waits(Arc::new(Read));
+    /// # Ok::<(), nanolith::executor::JobEndedError>(())
+    /// ```
+    pub fn help_waits(&self, helper: Arc<dyn WaitHelper>) {
+        self.slot().header.set_wait_helper(helper);
     }
 
     /// Returns why the task is asked to stop, if it is and the reply [defers](Self::defer_end) the

@@ -150,7 +150,7 @@ struct FinishGuard {
     slot: ShareSlot,
 }
 
-/// What an asynchronous call holds of its share's limit.
+/// The part of its share's limit that an asynchronous call holds.
 enum ShareSlot {
     /// The call began without a limit.
     None,

@@ -121,7 +121,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 #[derive(Debug)]
 #[must_use = "does nothing until awaited or waited on"]
 pub struct Sleep {
-    /// When the sleep ends; `None` for never.
+    /// The moment when the sleep ends; `None` for never.
     pub(crate) due: Option<Instant>,
     /// The clock under which the sleep was made; `None` for the system's.
     source: Option<Arc<VirtualClock>>,

@@ -136,8 +136,8 @@ pub(crate) fn start() -> io::Result<()> {
     Ok(())
 }
 
-/// If the timer has no thread, fires the alarms that are due on this thread, which is about to
-/// block. Returns when the next is due.
+/// Fires the alarms that are due on this thread, which is about to block, if the timer has no
+/// thread. Returns the moment when the next alarm is due.
 pub(crate) fn ring_without_thread() -> Option<Instant> {
     while !IS_STARTED.load(Ordering::Relaxed) {
         let due = {
@@ -346,7 +346,7 @@ mod tests {
     use super::*;
     use crate::{park::parker::ThreadParker, time::MILLISECOND};
 
-    /// This test runs in a process of its own, since a process has one timer.
+    /// A test that runs in a process of its own, since a process has one timer.
     #[test]
     fn blocking_thread_rings_due_alarms_without_a_timer_thread() {
         if IS_STARTED.load(Ordering::Relaxed) {

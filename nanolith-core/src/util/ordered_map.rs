@@ -17,7 +17,7 @@ use std::{
 pub(crate) trait NumericKey: Copy {
     fn to_number(self) -> u128;
 
-    /// The reverse of [`to_number`](Self::to_number).
+    /// Returns the key of a number: the reverse of [`to_number`](Self::to_number).
     fn from_number(number: u128) -> Self;
 }
 

@@ -47,7 +47,7 @@ impl Identity {
 }
 
 thread_local! {
-    /// This thread's panics that were not caught here yet, the latest last.
+    /// The panics of this thread that were not caught here yet, the latest last.
     static NOTES: RefCell<Vec<Note>> = const { RefCell::new(Vec::new()) };
 }
 

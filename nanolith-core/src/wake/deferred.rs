@@ -129,7 +129,7 @@ impl<'a, T> Guard<'a, T> {
     }
 }
 
-/// In debug builds, panics if this thread is within [`Deferred::with`].
+/// Panics in debug builds if this thread is within [`Deferred::with`].
 #[inline(always)]
 pub(super) fn assert_unlocked() {
     #[cfg(debug_assertions)]

@@ -19,7 +19,7 @@ const STORES: &[(&str, &str)] = &[
     ("cluster/cluster_shared.rs", "the cluster's own watch over a member"),
     ("park/condvar.rs", "the wakers of simulated threads; its users hold locks, so the baton stays where it is"),
     (
-        "pool/threads/simulated.rs",
+        "pool/threads/sim_threads.rs",
         "the wakers of simulated threads; its users hold locks, so the baton stays where it is",
     ),
 ];
@@ -32,7 +32,7 @@ const CLONES: &[(&str, &str)] = &[
     ("service/service_shared.rs", "the waker of the service's thread"),
     ("pool/worker/backend.rs", "a thread's own waker, cloned before the pool's lock"),
     ("park/condvar.rs", "the wakers of simulated threads"),
-    ("pool/threads/simulated.rs", "the wakers of simulated threads"),
+    ("pool/threads/sim_threads.rs", "the wakers of simulated threads"),
 ];
 
 #[test]
@@ -62,16 +62,16 @@ fn assert_only(allowed: &[(&str, &str)], holds: fn(&str) -> bool) {
     assert!(unused.is_empty(), "these files need no exception any more: {unused:?}");
 }
 
-/// Whether the line declares a field, a variant or a collection of wakers. A function that takes or
-/// returns a waker only passes it on.
+/// Returns whether the line declares a field, a variant or a collection of wakers. A function that
+/// takes or returns a waker only passes it on.
 fn stores_waker(line: &str) -> bool {
     let declares = line.contains("fn ") || line.starts_with("use ") || line.contains("task::");
     let types = ["<Waker>", "(Waker)", ": Waker,", ", Waker)", ", Waker>", ": AtomicWaker"];
     !declares && types.iter().any(|stored| line.contains(stored))
 }
 
-/// Whether the line clones a waker. An alarm is an argument of the timer, so its waker is cloned
-/// before the timer's lock.
+/// Returns whether the line clones a waker. An alarm is an argument of the timer, so its waker is
+/// cloned before the timer's lock.
 fn clones_waker(line: &str) -> bool {
     let clones = ["waker.clone()", "waker().clone()", "waker.cloned()"];
     !line.contains("TimerAction::Wake(") && clones.iter().any(|clone| line.contains(clone))

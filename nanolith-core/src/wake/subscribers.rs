@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Publishes events to its [`Subscription`]s.
+/// A publisher of events to its [`Subscription`]s.
 pub(crate) struct Subscribers<T>(Arc<Mutex<List<T>>>);
 
 struct List<T> {

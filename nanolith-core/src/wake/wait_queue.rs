@@ -64,7 +64,7 @@ impl<W, G> WaitQueue<W, G> {
         self.granted.len()
     }
 
-    /// Whether a new waiter would have to wait behind another waiter.
+    /// Returns whether a new waiter would have to wait behind another waiter.
     pub(crate) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }

@@ -78,7 +78,7 @@ impl<W> WaiterSet<W> {
         self.registered
     }
 
-    /// Whether there is a waiter that was not notified.
+    /// Returns whether there is a waiter that was not notified.
     pub(crate) fn has_waiting(&self) -> bool {
         self.waiting > 0
     }
@@ -107,7 +107,7 @@ impl<W> WaiterSet<W> {
         }
     }
 
-    /// Whether the waiter waits with a waker of the same task.
+    /// Returns whether the waiter waits with a waker of the same task.
     pub(crate) fn waits_with(&self, key: Option<WaiterKey>, waker: &Waker) -> bool {
         let entry = key.filter(|key| self.is_registered(*key)).map(|key| &self.entries[key.index].state);
         matches!(entry, Some(State::Waiting { waker: known, .. }) if known.will_wake(waker))

@@ -67,7 +67,7 @@ impl Function {
         }
     }
 
-    /// Whether the first parameter is a context.
+    /// Returns whether the first parameter is a context.
     pub(crate) fn takes_context(&self) -> bool {
         self.inputs().next().is_some_and(|first| is_context(&first.ty))
     }
@@ -102,7 +102,7 @@ impl Param {
         Self { name, written: written.clone(), ty: this::spelled_out(&written.ty, this) }
     }
 
-    /// Whether the argument has a name that can become a field.
+    /// Returns whether the argument has a name that can become a field.
     pub(crate) fn is_named(&self) -> bool {
         plain_name(&self.written.pat).is_some()
     }
@@ -129,7 +129,7 @@ fn plain_name(pattern: &Pat) -> Option<&Ident> {
     }
 }
 
-/// Whether a type is `&Context<..>`, by any path.
+/// Returns whether a type is `&Context<..>`, by any path.
 pub(crate) fn is_context(ty: &Type) -> bool {
     match ungrouped(ty) {
         Type::Reference(reference) if reference.mutability.is_none() => {

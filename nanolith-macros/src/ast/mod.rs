@@ -230,8 +230,8 @@ fn is_static(bound: &TypeParamBound) -> bool {
     matches!(bound, TypeParamBound::Lifetime(lifetime) if lifetime.ident == "static")
 }
 
-/// Whether a function is a task: it has a visibility, or it has `#[task]`. `#[task(skip)]` excludes
-/// it.
+/// Returns whether a function is a task: it has a visibility, or it has `#[task]`. `#[task(skip)]`
+/// excludes it.
 fn is_task(function: &Function, options: Option<&TaskOptions>) -> bool {
     match options {
         Some(options) => options.skip.is_none(),

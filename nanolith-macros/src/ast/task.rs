@@ -58,7 +58,7 @@ impl Task {
         self.name().unraw().to_string()
     }
 
-    /// Whether running the task leaves a future that the executor polls.
+    /// Returns whether running the task leaves a future that the executor polls.
     pub(crate) fn leaves_future(&self) -> bool {
         self.function.is_async() || self.options.sliced.is_some()
     }

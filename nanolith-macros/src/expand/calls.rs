@@ -84,7 +84,7 @@ fn implementation(set: &Set, of: &TokenStream, bound: &TokenStream, body: &Token
 
 fn structure(set: &Set) -> TokenStream {
     let (attrs, vis, calls, executor) = (attrs(set), set.vis(), set.calls_type(), &set.executor);
-    let doc = doc(&format!("Typed calls of the tasks of `{}`, run by `{executor}`.", set.name()));
+    let doc = doc(&format!("The typed calls of the tasks of `{}`, run by `{executor}`.", set.name()));
     let generics = with_executor(set);
     let where_clause = &generics.where_clause;
     let phantom = phantom(set).map(|phantom| quote!(set: #phantom,));
@@ -135,7 +135,7 @@ fn conditions(set: &Set, task: &Task) -> Option<TokenStream> {
 
 /// Returns a line of documentation for a method whose function has none.
 fn undocumented(set: &Set, task: &Task) -> Option<TokenStream> {
-    let doc = doc(&format!("Calls `{}::{}`.", set.name(), task.ident()));
+    let doc = doc(&format!("Returns a call of `{}::{}`.", set.name(), task.ident()));
     (!attr::are_documented(&task.function.attrs)).then_some(doc)
 }
 

@@ -108,8 +108,8 @@ pub(crate) fn init_output(set: &Set, init: &Hook) -> TokenStream {
     checked(set, &written, &quote!(#krate::__private::#call;))
 }
 
-/// Whether the type as written is the state: `Self` or `Result<Self, ..>`, and in a module `()` or
-/// `Result<(), ..>`.
+/// Returns whether the type as written is the state: `Self` or `Result<Self, ..>`, and in a module
+/// `()` or `Result<(), ..>`.
 fn is_state_or_result(set: &Set, output: &Type) -> bool {
     let is_state = |ty: &Type| text::of(ty) == text::of(set.state());
     let Type::Path(path) = ungrouped(output) else { return is_state(output) };

@@ -6,14 +6,14 @@ use syn::{Ident, Type, Visibility, spanned::Spanned};
 
 use crate::{
     ast::{Receiver, Set, Task},
-    expand::{attrs, calls_over, check, errors, hooks, id, phantom, trait_attrs},
+    expand::{attrs, calls_over, check, errors, hooks, phantom, task_info, trait_attrs},
     names,
 };
 
 /// Generates the whole `impl`.
 pub(crate) fn task_set(set: &Set) -> TokenStream {
     let (hooks, info, duplicate, errors, run, boxed) =
-        (hooks::constant(set), id::lookup(set), duplicate(set), errors::view(set), run(set), run_boxed(set));
+        (hooks::constant(set), task_info::lookup(set), duplicate(set), errors::view(set), run(set), run_boxed(set));
     implementation(set, &quote! { #hooks #info #duplicate #errors #run #boxed })
 }
 
@@ -35,7 +35,7 @@ pub(crate) fn inert(set: &Set) -> TokenStream {
 
 fn implementation(set: &Set, members: &TokenStream) -> TokenStream {
     let (attrs, krate, this, executor) = (trait_attrs(set), set.krate(), set.this(), &set.executor);
-    let (types, shared, constants, calls) = (types(set), shared(set), id::constants(set), calls(set));
+    let (types, shared, constants, calls) = (types(set), shared(set), task_info::constants(set), calls(set));
     let generics = set.generics();
     let (impl_generics, _, where_clause) = generics.split_for_impl();
     let (visible, types) = match witness(set) {
@@ -185,7 +185,8 @@ fn boxed_arm(set: &Set, task: &Task) -> TokenStream {
     }
 }
 
-/// Whether the arguments may be large: at least one type's name is not in the list of small types.
+/// Returns whether the arguments may be large: at least one type's name is not in the list of small
+/// types.
 fn may_be_large(task: &Task) -> bool {
     task.params.iter().any(|param| !is_small(&param.ty))
 }

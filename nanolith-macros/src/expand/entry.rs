@@ -43,7 +43,7 @@ fn tasks(set: &Set) -> TokenStream {
     let (vis, krate) = (set.vis(), set.krate());
     let pool = quote!(#krate::pool::GlobalPool);
     let (calls, construct) = (calls_over(set, &pool), dispatch::construct_calls(set, &quote!(executor: #pool)));
-    let doc = doc(&format!("The typed calls of `{}`, run by the global pool.", set.name()));
+    let doc = doc(&format!("Returns the typed calls of `{}`, run by the global pool.", set.name()));
     quote! {
         #doc
         #[must_use]
@@ -56,7 +56,7 @@ fn tasks(set: &Set) -> TokenStream {
 fn on(set: &Set) -> TokenStream {
     let (vis, krate, this, executor) = (set.vis(), set.krate(), set.this_here(), &set.executor);
     let calls = calls_over(set, &quote!(#executor));
-    let doc = doc(&format!("The typed calls of `{}`, run by `executor`: a pool, or another.", set.name()));
+    let doc = doc(&format!("Returns the typed calls of `{}`, run by `executor`: a pool, or another.", set.name()));
     quote! {
         #doc
         #[must_use]
@@ -72,7 +72,7 @@ fn on(set: &Set) -> TokenStream {
 /// Generates `shared`, for a set with `#[define(shared)]`.
 fn shared(set: &Set) -> Option<TokenStream> {
     let (vis, krate) = (set.vis(), set.krate());
-    let doc = doc("A state to share between the tasks of a pool: `.on(&pool)` gives the typed calls.");
+    let doc = doc("Returns a state to share between the tasks of a pool. Its `.on(&pool)` returns the typed calls.");
     (set.is_shared() && !set.is_module()).then(|| {
         quote! {
             #doc

@@ -50,8 +50,8 @@ fn results(set: &Set) -> Vec<(Vec<Attribute>, Type)> {
     results
 }
 
-/// Whether the type is a macro call or a path that may name a `Result`. Other types of the standard
-/// library are excluded.
+/// Returns whether the type is a macro call or a path that may name a `Result`. Other types of the
+/// standard library are excluded.
 fn may_be_result(ty: &Type) -> bool {
     match ungrouped(ty) {
         Type::Path(path) => path.path.segments.last().is_some_and(|last| {

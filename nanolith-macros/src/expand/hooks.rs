@@ -83,7 +83,7 @@ fn on_close(set: &Set, hook: &Hook) -> TokenStream {
 /// Generates `service`. It takes the arguments of `#[init]`, or the state, or nothing.
 pub(crate) fn service(set: &Set) -> TokenStream {
     let (vis, krate, this) = (set.vis(), set.krate(), set.this_here());
-    let doc = doc(&format!("A service of `{}`, to be launched.", set.name()));
+    let doc = doc(&format!("Returns the builder of a service of `{}`.", set.name()));
     let infallible =
         |args: &TokenStream| quote!(#krate::service::ServiceBuilder<#this, ::core::convert::Infallible, #args>);
     match set.start() {
@@ -157,8 +157,11 @@ fn service_of_init(set: &Set, init: &Hook) -> TokenStream {
 fn signature_of_service(set: &Set, init: &Hook) -> TokenStream {
     let (vis, krate, this) = (set.vis(), set.krate(), set.this_here());
     let attrs = attr::for_methods(&init.function.attrs);
-    let doc =
-        doc(&format!("A service of `{}`, to be launched; it starts with `{}`.", set.name(), init.function.sig.ident));
+    let doc = doc(&format!(
+        "Returns the builder of a service of `{}`, which starts with `{}`.",
+        set.name(),
+        init.function.sig.ident
+    ));
     let doc = (!attr::are_documented(&init.function.attrs)).then_some(doc);
     let params = init.params.iter().map(|param| {
         let (name, ty) = (&param.name, &param.ty);

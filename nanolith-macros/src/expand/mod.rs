@@ -11,11 +11,11 @@ mod dispatch;
 mod entry;
 mod errors;
 mod hooks;
-mod id;
 mod messages;
 mod once;
 mod output;
 mod task;
+mod task_info;
 mod type_names;
 mod wire;
 

@@ -11,7 +11,7 @@ use crate::{
 
 pub(crate) fn enumeration(set: &Set) -> TokenStream {
     let (attrs, vis, name, derives) = (attrs(set), set.vis(), set.output_type(), wire::derives(set));
-    let doc = doc(&format!("What the tasks of `{}` give.", set.name()));
+    let doc = doc(&format!("The outputs of the tasks of `{}`.", set.name()));
     let generics = set.generics();
     let where_clause = &generics.where_clause;
     let variants = set.tasks.iter().filter(|task| task.sound).map(|task| variant(set, task));
@@ -33,7 +33,7 @@ pub(crate) fn enumeration(set: &Set) -> TokenStream {
 
 fn variant(set: &Set, task: &Task) -> TokenStream {
     let (cfgs, variant, output) = (task.cfgs(), &task.variant, &task.output);
-    let doc = doc(&format!("What `{}::{}` gives.", set.name(), task.ident()));
+    let doc = doc(&format!("The output of `{}::{}`.", set.name(), task.ident()));
     quote! {
         #doc
         #(#cfgs)*

@@ -36,7 +36,7 @@ pub(crate) fn enumeration(set: &Set) -> TokenStream {
 
 fn variant(set: &Set, task: &Task) -> TokenStream {
     let (cfgs, variant, names, types) = (task.cfgs(), &task.variant, task.names(), task.types());
-    let own_doc = doc(&format!("`{}::{}`.", set.name(), task.ident()));
+    let own_doc = doc(&format!("The task `{}::{}`.", set.name(), task.ident()));
     let skip = task.hook.and_then(|_| wire::skip(set));
     let docs = names.iter().map(|name| doc(&format!("The argument `{name}`.")));
     // A task without arguments is a unit variant, so that a user can write it with or without `{}`.

@@ -35,7 +35,7 @@ impl Origin {
     }
 }
 
-/// Whether the name is of a standard library type that is `Send` if its parameters are.
+/// Returns whether the name is of a standard library type that is `Send` if its parameters are.
 pub(super) fn is_known(name: &str) -> bool {
     MOVES.contains(&name)
 }
@@ -82,7 +82,7 @@ const MOVES: [&str; 37] = [
     "BTreeSet",
 ];
 
-/// Other names in the types of the standard library. No set has such a name.
+/// The other names in the types of the standard library. No set has such a name.
 const STANDARD: [&str; 43] = [
     "rc",
     "cell",

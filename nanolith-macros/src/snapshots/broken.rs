@@ -21,7 +21,7 @@ mod only_one_define_block_for_Broken {
 /// The tasks of `Broken`, their arguments as fields.
 #[allow(dead_code, deprecated, non_snake_case, private_interfaces)]
 pub enum BrokenTask {
-    /// `Broken::add`.
+    /// The task `Broken::add`.
     Add {
         /// The argument `x`.
         x: i64,
@@ -38,10 +38,10 @@ impl ::core::fmt::Debug for BrokenTask {
         )
     }
 }
-/// What the tasks of `Broken` give.
+/// The outputs of the tasks of `Broken`.
 #[allow(dead_code, deprecated, private_interfaces)]
 pub enum BrokenOutput {
-    /// What `Broken::add` gives.
+    /// The output of `Broken::add`.
     Add(i64),
 }
 #[automatically_derived]
@@ -55,7 +55,7 @@ impl ::core::fmt::Debug for BrokenOutput {
         )
     }
 }
-/// Typed calls of the tasks of `Broken`, run by `E`.
+/// The typed calls of the tasks of `Broken`, run by `E`.
 pub struct BrokenCalls<E> {
     executor: E,
 }
@@ -84,7 +84,7 @@ impl<E> BrokenCalls<E>
 where
     E: ::nanolith::Executor<Broken>,
 {
-    /// Calls `Broken::greet`.
+    /// Returns a call of `Broken::greet`.
     #[track_caller]
     pub fn greet(
         &self,
@@ -92,7 +92,7 @@ where
     ) -> ::nanolith::Call<'_, Broken, E, String> {
         ::core::unimplemented!()
     }
-    /// Calls `Broken::add`.
+    /// Returns a call of `Broken::add`.
     #[track_caller]
     pub fn add(&self, x: i64) -> ::nanolith::Call<'_, Broken, E, i64> {
         ::core::unimplemented!()
@@ -132,7 +132,7 @@ impl ::nanolith::TaskSet for Broken {
 }
 #[allow(clippy::self_named_constructors)]
 impl Broken {
-    /// The typed calls of `Broken`, run by the global pool.
+    /// Returns the typed calls of `Broken`, run by the global pool.
     #[must_use]
     pub fn tasks() -> &'static BrokenCalls<::nanolith::pool::GlobalPool> {
         const {
@@ -141,7 +141,7 @@ impl Broken {
             }
         }
     }
-    /// The typed calls of `Broken`, run by `executor`: a pool, or another.
+    /// Returns the typed calls of `Broken`, run by `executor`: a pool, or another.
     #[must_use]
     pub fn on<E>(executor: &E) -> BrokenCalls<E>
     where

@@ -30,14 +30,14 @@ mod only_one_define_block_for_Counter {
 /// The tasks of `Counter`, their arguments as fields.
 #[allow(dead_code, deprecated, non_snake_case, private_interfaces)]
 pub enum CounterTask {
-    /// `Counter::bump`.
+    /// The task `Counter::bump`.
     Bump {
         /// The argument `by`.
         by: i64,
     },
-    /// `Counter::slow`.
+    /// The task `Counter::slow`.
     Slow,
-    /// `Counter::total`.
+    /// The task `Counter::total`.
     Total,
 }
 #[automatically_derived]
@@ -53,14 +53,14 @@ impl ::core::fmt::Debug for CounterTask {
         )
     }
 }
-/// What the tasks of `Counter` give.
+/// The outputs of the tasks of `Counter`.
 #[allow(dead_code, deprecated, private_interfaces)]
 pub enum CounterOutput {
-    /// What `Counter::bump` gives.
+    /// The output of `Counter::bump`.
     Bump(i64),
-    /// What `Counter::slow` gives.
+    /// The output of `Counter::slow`.
     Slow(i64),
-    /// What `Counter::total` gives.
+    /// The output of `Counter::total`.
     Total(i64),
 }
 #[automatically_derived]
@@ -76,7 +76,7 @@ impl ::core::fmt::Debug for CounterOutput {
         )
     }
 }
-/// Typed calls of the tasks of `Counter`, run by `E`.
+/// The typed calls of the tasks of `Counter`, run by `E`.
 pub struct CounterCalls<E> {
     executor: E,
 }
@@ -105,7 +105,7 @@ impl<E> CounterCalls<E>
 where
     E: ::nanolith::Executor<Counter>,
 {
-    /// Calls `Counter::bump`.
+    /// Returns a call of `Counter::bump`.
     #[track_caller]
     pub fn bump(&self, by: i64) -> ::nanolith::Call<'_, Counter, E, i64>
     where
@@ -120,7 +120,7 @@ where
             },
         )
     }
-    /// Calls `Counter::slow`.
+    /// Returns a call of `Counter::slow`.
     #[track_caller]
     pub fn slow(&self) -> ::nanolith::Call<'_, Counter, E, i64>
     where
@@ -135,7 +135,7 @@ where
             },
         )
     }
-    /// Calls `Counter::total`.
+    /// Returns a call of `Counter::total`.
     #[track_caller]
     pub(crate) fn total(&self) -> ::nanolith::Call<'_, Counter, E, i64>
     where
@@ -271,7 +271,7 @@ impl ::nanolith::TaskSet for Counter {
 }
 #[allow(clippy::self_named_constructors)]
 impl Counter {
-    /// The typed calls of `Counter`, run by the global pool.
+    /// Returns the typed calls of `Counter`, run by the global pool.
     #[must_use]
     pub fn tasks() -> &'static CounterCalls<::nanolith::pool::GlobalPool> {
         const {
@@ -280,7 +280,7 @@ impl Counter {
             }
         }
     }
-    /// The typed calls of `Counter`, run by `executor`: a pool, or another.
+    /// Returns the typed calls of `Counter`, run by `executor`: a pool, or another.
     #[must_use]
     pub fn on<E>(executor: &E) -> CounterCalls<E>
     where
@@ -288,7 +288,7 @@ impl Counter {
     {
         <Self as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(executor))
     }
-    /// A service of `Counter`, to be launched; it starts with `start`.
+    /// Returns the builder of a service of `Counter`, which starts with `start`.
     #[allow(deprecated, clippy::used_underscore_binding)]
     pub fn service(
         first: i64,

@@ -38,13 +38,13 @@ where
     T: Clone + Send,
     T: 'static,
 {
-    /// `Stack::twice`.
+    /// The task `Stack::twice`.
     #[cfg(unix)]
     Double {
         /// The argument `item`.
         item: T,
     },
-    /// `Stack::items`.
+    /// The task `Stack::items`.
     Items,
     #[doc(hidden)]
     __Never(::core::convert::Infallible, ::core::marker::PhantomData<(fn() -> T,)>),
@@ -67,17 +67,17 @@ where
         )
     }
 }
-/// What the tasks of `Stack` give.
+/// The outputs of the tasks of `Stack`.
 #[allow(dead_code, deprecated, private_interfaces)]
 pub enum PileOutput<T, const N: usize>
 where
     T: Clone + Send,
     T: 'static,
 {
-    /// What `Stack::twice` gives.
+    /// The output of `Stack::twice`.
     #[cfg(unix)]
     Double(Option<(T, Stack<T, N>)>),
-    /// What `Stack::items` gives.
+    /// The output of `Stack::items`.
     Items(Vec<T>),
     #[doc(hidden)]
     __Never(::core::convert::Infallible, ::core::marker::PhantomData<(fn() -> T,)>),
@@ -100,7 +100,7 @@ where
         )
     }
 }
-/// Typed calls of the tasks of `Stack`, run by `E`.
+/// The typed calls of the tasks of `Stack`, run by `E`.
 pub struct PileCalls<E, T, const N: usize>
 where
     T: Clone + Send,
@@ -142,7 +142,7 @@ where
     E: ::nanolith::Executor<Stack<T, N>>,
 {
     #[cfg(unix)]
-    /// Calls `Stack::twice`.
+    /// Returns a call of `Stack::twice`.
     #[track_caller]
     pub fn double(
         &self,
@@ -157,7 +157,7 @@ where
             },
         )
     }
-    /// Calls `Stack::items`.
+    /// Returns a call of `Stack::items`.
     #[track_caller]
     pub fn items(&self) -> ::nanolith::Call<'_, Stack<T, N>, E, Vec<T>>
     where
@@ -280,7 +280,7 @@ where
     T: Clone + Send,
     T: 'static,
 {
-    /// The typed calls of `Stack`, run by the global pool.
+    /// Returns the typed calls of `Stack`, run by the global pool.
     #[must_use]
     pub fn tasks() -> &'static PileCalls<::nanolith::pool::GlobalPool, T, N> {
         const {
@@ -290,7 +290,7 @@ where
             }
         }
     }
-    /// The typed calls of `Stack`, run by `executor`: a pool, or another.
+    /// Returns the typed calls of `Stack`, run by `executor`: a pool, or another.
     #[must_use]
     pub fn on<E>(executor: &E) -> PileCalls<E, T, N>
     where
@@ -298,7 +298,7 @@ where
     {
         <Self as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(executor))
     }
-    /// A service of `Stack`, to be launched.
+    /// Returns the builder of a service of `Stack`.
     pub fn service(
         state: Self,
     ) -> ::nanolith::service::ServiceBuilder<Self, ::core::convert::Infallible, Self>
@@ -307,7 +307,7 @@ where
     {
         ::nanolith::service::ServiceBuilder::with_state(state)
     }
-    /// A state to share between the tasks of a pool: `.on(&pool)` gives the typed calls.
+    /// Returns a state to share between the tasks of a pool. Its `.on(&pool)` returns the typed calls.
     pub fn shared(state: ::std::sync::Arc<Self>) -> ::nanolith::pool::SharedState<Self> {
         ::nanolith::pool::SharedState::new(state)
     }

@@ -30,26 +30,26 @@ mod only_one_define_block_for_Geometry {
 /// The tasks of `Geometry`, their arguments as fields.
 #[allow(dead_code, deprecated, non_snake_case, private_interfaces)]
 pub enum GeometryTask {
-    /// `Geometry::add`.
+    /// The task `Geometry::add`.
     Add {
         /// The argument `x`.
         x: i64,
         /// The argument `y`.
         y: i64,
     },
-    /// `Geometry::parse`.
+    /// The task `Geometry::parse`.
     Parse {
         /// The argument `text`.
         text: String,
     },
-    /// `Geometry::wait_then_add`.
+    /// The task `Geometry::wait_then_add`.
     WaitThenAdd {
         /// The argument `x`.
         x: i64,
         /// The argument `y`.
         y: i64,
     },
-    /// `Geometry::sum`.
+    /// The task `Geometry::sum`.
     Sum {
         /// The argument `of`.
         of: Vec<i64>,
@@ -69,16 +69,16 @@ impl ::core::fmt::Debug for GeometryTask {
         )
     }
 }
-/// What the tasks of `Geometry` give.
+/// The outputs of the tasks of `Geometry`.
 #[allow(dead_code, deprecated, private_interfaces)]
 pub enum GeometryOutput {
-    /// What `Geometry::add` gives.
+    /// The output of `Geometry::add`.
     Add(i64),
-    /// What `Geometry::parse` gives.
+    /// The output of `Geometry::parse`.
     Parse(Result<i64, ParseIntError>),
-    /// What `Geometry::wait_then_add` gives.
+    /// The output of `Geometry::wait_then_add`.
     WaitThenAdd(i64),
-    /// What `Geometry::sum` gives.
+    /// The output of `Geometry::sum`.
     Sum(i64),
 }
 #[automatically_derived]
@@ -95,7 +95,7 @@ impl ::core::fmt::Debug for GeometryOutput {
         )
     }
 }
-/// Typed calls of the tasks of `Geometry`, run by `E`.
+/// The typed calls of the tasks of `Geometry`, run by `E`.
 pub struct GeometryCalls<E> {
     executor: E,
 }
@@ -136,7 +136,7 @@ where
             },
         )
     }
-    /// Calls `Geometry::parse`.
+    /// Returns a call of `Geometry::parse`.
     #[track_caller]
     pub fn parse(
         &self,
@@ -151,7 +151,7 @@ where
             },
         )
     }
-    /// Calls `Geometry::wait_then_add`.
+    /// Returns a call of `Geometry::wait_then_add`.
     #[track_caller]
     pub fn wait_then_add(
         &self,
@@ -167,7 +167,7 @@ where
             },
         )
     }
-    /// Calls `Geometry::sum`.
+    /// Returns a call of `Geometry::sum`.
     #[track_caller]
     pub fn sum(&self, of: Vec<i64>) -> ::nanolith::Call<'_, Geometry, E, i64> {
         ::nanolith::Call::new(
@@ -293,7 +293,7 @@ impl ::nanolith::TaskSet for Geometry {
 }
 #[allow(clippy::self_named_constructors)]
 impl Geometry {
-    /// The typed calls of `Geometry`, run by the global pool.
+    /// Returns the typed calls of `Geometry`, run by the global pool.
     #[must_use]
     pub fn tasks() -> &'static GeometryCalls<::nanolith::pool::GlobalPool> {
         const {
@@ -302,7 +302,7 @@ impl Geometry {
             }
         }
     }
-    /// The typed calls of `Geometry`, run by `executor`: a pool, or another.
+    /// Returns the typed calls of `Geometry`, run by `executor`: a pool, or another.
     #[must_use]
     pub fn on<E>(executor: &E) -> GeometryCalls<E>
     where
@@ -310,7 +310,7 @@ impl Geometry {
     {
         <Self as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(executor))
     }
-    /// A service of `Geometry`, to be launched.
+    /// Returns the builder of a service of `Geometry`.
     pub fn service() -> ::nanolith::service::ServiceBuilder<
         Self,
         ::core::convert::Infallible,

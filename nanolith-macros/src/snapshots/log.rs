@@ -18,9 +18,9 @@ mod only_one_define_block_for_Log {
 /// The tasks of `Log`, their arguments as fields.
 #[allow(dead_code, deprecated, non_snake_case, private_interfaces)]
 pub enum LogTask {
-    /// `Log::heard`.
+    /// The task `Log::heard`.
     Heard,
-    /// `Log::on_message`.
+    /// The task `Log::on_message`.
     OnMessage {
         /// The argument `command`.
         command: Command,
@@ -38,12 +38,12 @@ impl ::core::fmt::Debug for LogTask {
         )
     }
 }
-/// What the tasks of `Log` give.
+/// The outputs of the tasks of `Log`.
 #[allow(dead_code, deprecated, private_interfaces)]
 pub enum LogOutput {
-    /// What `Log::on_message` gives.
+    /// The output of `Log::on_message`.
     OnMessage(()),
-    /// What `Log::heard` gives.
+    /// The output of `Log::heard`.
     Heard(Vec<String>),
 }
 #[automatically_derived]
@@ -58,7 +58,7 @@ impl ::core::fmt::Debug for LogOutput {
         )
     }
 }
-/// Typed calls of the tasks of `Log`, run by `E`.
+/// The typed calls of the tasks of `Log`, run by `E`.
 pub struct LogCalls<E> {
     executor: E,
 }
@@ -87,7 +87,7 @@ impl<E> LogCalls<E>
 where
     E: ::nanolith::Executor<Log>,
 {
-    /// Calls `Log::heard`.
+    /// Returns a call of `Log::heard`.
     #[track_caller]
     pub fn heard(&self) -> ::nanolith::Call<'_, Log, E, Vec<String>>
     where
@@ -211,7 +211,7 @@ impl ::nanolith::task::HasOutbox for Log {
 }
 #[allow(clippy::self_named_constructors)]
 impl Log {
-    /// The typed calls of `Log`, run by the global pool.
+    /// Returns the typed calls of `Log`, run by the global pool.
     #[must_use]
     pub fn tasks() -> &'static LogCalls<::nanolith::pool::GlobalPool> {
         const {
@@ -220,7 +220,7 @@ impl Log {
             }
         }
     }
-    /// The typed calls of `Log`, run by `executor`: a pool, or another.
+    /// Returns the typed calls of `Log`, run by `executor`: a pool, or another.
     #[must_use]
     pub fn on<E>(executor: &E) -> LogCalls<E>
     where
@@ -228,7 +228,7 @@ impl Log {
     {
         <Self as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(executor))
     }
-    /// A service of `Log`, to be launched.
+    /// Returns the builder of a service of `Log`.
     pub fn service(
         state: Self,
     ) -> ::nanolith::service::ServiceBuilder<Self, ::core::convert::Infallible, Self> {

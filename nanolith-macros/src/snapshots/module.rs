@@ -12,7 +12,7 @@ pub mod geometry {
     /// The tasks of `geometry`, their arguments as fields.
     #[allow(dead_code, deprecated, non_snake_case, private_interfaces)]
     pub enum Task {
-        /// `geometry::move_by`.
+        /// The task `geometry::move_by`.
         MoveBy {
             /// The argument `point`.
             point: Point,
@@ -31,10 +31,10 @@ pub mod geometry {
             )
         }
     }
-    /// What the tasks of `geometry` give.
+    /// The outputs of the tasks of `geometry`.
     #[allow(dead_code, deprecated, private_interfaces)]
     pub enum Output {
-        /// What `geometry::move_by` gives.
+        /// The output of `geometry::move_by`.
         MoveBy(Point),
     }
     #[automatically_derived]
@@ -48,7 +48,7 @@ pub mod geometry {
             )
         }
     }
-    /// Typed calls of the tasks of `geometry`, run by `E`.
+    /// The typed calls of the tasks of `geometry`, run by `E`.
     pub struct Calls<E> {
         executor: E,
     }
@@ -77,7 +77,7 @@ pub mod geometry {
     where
         E: ::nanolith::Executor<Tasks>,
     {
-        /// Calls `geometry::move_by`.
+        /// Returns a call of `geometry::move_by`.
         #[track_caller]
         pub fn move_by(
             &self,
@@ -169,7 +169,7 @@ pub mod geometry {
             Calls { executor }
         }
     }
-    /// The typed calls of `geometry`, run by the global pool.
+    /// Returns the typed calls of `geometry`, run by the global pool.
     #[must_use]
     pub fn tasks() -> &'static Calls<::nanolith::pool::GlobalPool> {
         const {
@@ -178,7 +178,7 @@ pub mod geometry {
             }
         }
     }
-    /// The typed calls of `geometry`, run by `executor`: a pool, or another.
+    /// Returns the typed calls of `geometry`, run by `executor`: a pool, or another.
     #[must_use]
     pub fn on<E>(executor: &E) -> Calls<E>
     where
@@ -186,7 +186,7 @@ pub mod geometry {
     {
         <Tasks as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(executor))
     }
-    /// A service of `geometry`, to be launched.
+    /// Returns the builder of a service of `geometry`.
     pub fn service() -> ::nanolith::service::ServiceBuilder<
         Tasks,
         ::core::convert::Infallible,

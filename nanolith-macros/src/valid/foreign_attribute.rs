@@ -26,7 +26,7 @@ pub(super) fn check(set: &Set, mistakes: &mut Mistakes) {
     }
 }
 
-/// Whether an attribute replaces the function that it is on.
+/// Returns whether an attribute replaces the function that it is on.
 pub(crate) fn takes_function(attribute: &Attribute) -> bool {
     foreign(attribute).is_some()
 }

@@ -35,8 +35,8 @@ fn refuse_hidden(task: &Task, mistakes: &mut Mistakes) {
     }
 }
 
-/// Whether two tasks clash. Two functions under a `cfg` each do not, since their conditions may
-/// exclude each other.
+/// Returns whether two tasks clash. Two functions under a `cfg` each do not, since their conditions
+/// may exclude each other.
 fn clash(earlier: &Task, task: &Task) -> bool {
     earlier.variant == task.variant && (earlier.cfgs().is_empty() || task.cfgs().is_empty())
 }

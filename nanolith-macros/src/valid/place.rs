@@ -71,7 +71,7 @@ fn check_type(this: &Type, mistakes: &mut Mistakes) {
     }
 }
 
-/// Whether only the last segment of the path has generic arguments.
+/// Returns whether only the last segment of the path has generic arguments.
 fn is_plain_path(this: &Type) -> bool {
     let Type::Path(path) = this else { return false };
     let mut segments = path.path.segments.iter().rev().skip(1);

@@ -184,8 +184,8 @@ fn check_sliced(task: &Task, mistakes: &mut Mistakes) {
     }
 }
 
-/// Whether the compiler refuses a function of this signature too. A second error from the compiler
-/// would repeat this one.
+/// Returns whether the compiler refuses a function of this signature too. A second error from the
+/// compiler would repeat this one.
 pub(crate) fn is_refused_by_the_compiler(sig: &Signature) -> bool {
     let output = match &sig.output {
         ReturnType::Type(_, ty) => ty::finding(ty),
@@ -199,7 +199,7 @@ pub(crate) fn is_refused_by_the_compiler(sig: &Signature) -> bool {
     sig.variadic.is_some() || borrows_from_nothing(sig) || arguments.chain(output).any(refused)
 }
 
-/// Whether the output borrows, and the parameters have no borrow or several borrows for it.
+/// Returns whether the output borrows, and the parameters have no borrow or several borrows for it.
 fn borrows_from_nothing(sig: &Signature) -> bool {
     let borrows = |ty: &Type| matches!(ty::finding(ty), Some(Finding::Borrow(_) | Finding::BorrowInside(_)));
     let ReturnType::Type(_, output) = &sig.output else { return false };
@@ -211,7 +211,7 @@ fn borrows_from_nothing(sig: &Signature) -> bool {
     borrows(output) && !receiver && sig.generics.lifetimes().next().is_none() && sources.count() != 1
 }
 
-/// Whether a task can neither take nor return a value of this type.
+/// Returns whether a task can neither take nor return a value of this type.
 pub(crate) fn is_refused(ty: &Type) -> bool {
     ty::finding(ty).is_some()
 }

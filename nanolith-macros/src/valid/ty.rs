@@ -94,7 +94,7 @@ fn owner_of(ty: &Type) -> String {
     advice::for_borrow_inside(ty).unwrap_or_else(|| general.to_owned())
 }
 
-/// Whether the type contains a `&Self` or a `&mut Self`.
+/// Returns whether the type contains a `&Self` or a `&mut Self`.
 fn borrows_state(ty: &Type) -> bool {
     struct State(bool);
     impl<'ast> Visit<'ast> for State {
@@ -174,8 +174,8 @@ impl Search {
 /// The types of guards that a lock returns. The thread that locked has to drop them.
 const GUARDS: [&str; 6] = ["MutexGuard", "MappedMutexGuard", "RwLockReadGuard", "RwLockWriteGuard", "Ref", "RefMut"];
 
-/// Whether a path leaves a lifetime out. That is not visible, except for standard library types
-/// that are known to have one.
+/// Returns whether a path leaves a lifetime out. That is not visible, except for standard library
+/// types that are known to have one.
 fn leaves_lifetime_out(segment: &PathSegment) -> bool {
     let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return false };
     let has_lifetime = segment.ident == "Cow" || GUARDS.iter().any(|guard| segment.ident == guard);

@@ -82,12 +82,14 @@ fn flags() -> RecvFlags {
 
 /// Limits this process as its parent asks.
 pub(super) fn apply_limits(hello: &Hello) -> io::Result<()> {
-    let limit = |resource, most: u64| setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) });
+    let limit =
+        |resource, soft: u64, hard: u64| setrlimit(resource, Rlimit { current: Some(soft), maximum: Some(hard) });
     if let Some(bytes) = hello.memory {
-        limit(Resource::Data, bytes)?;
+        limit(Resource::Data, bytes, bytes)?;
     }
     if let Some(seconds) = hello.cpu_seconds {
-        limit(Resource::Cpu, seconds)?;
+        // At the soft limit the system sends `SIGXCPU`, at the hard one `SIGKILL`.
+        limit(Resource::Cpu, seconds, seconds.saturating_add(1))?;
     }
     if let Some(increment) = hello.nice {
         nice(increment)?;

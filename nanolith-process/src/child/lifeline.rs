@@ -1,8 +1,8 @@
 //! The lifeline: a pipe on which one thread of the child blocks. Its end is the end of the parent,
-//! and ends this process, whatever the task does. It also brings requests to stop a call.
+//! and ends this process, whatever the task does. It also brings requests about calls.
 
-use super::runner::Stops;
-use crate::wire::{STOP_LEN, stopped_call};
+use super::calls::Calls;
+use crate::wire::{REQUEST_LEN, Request};
 use rustix::process::{Signal, getpid, kill_process, kill_process_group};
 use std::{
     fs::File,
@@ -14,12 +14,16 @@ use std::{
 };
 
 /// Starts the thread that watches the lifeline.
-pub(super) fn watch(lifeline: OwnedFd, stops: Arc<Stops>) -> io::Result<()> {
+pub(super) fn watch(lifeline: OwnedFd, calls: Arc<Calls>) -> io::Result<()> {
     let mut lifeline = File::from(lifeline);
     let watch = move || {
-        let mut request = [0; STOP_LEN];
+        let mut request = [0; REQUEST_LEN];
         while lifeline.read_exact(&mut request).is_ok() {
-            stops.stop(stopped_call(request));
+            match Request::from_bytes(request) {
+                Some(Request::Stop(call)) => calls.stop(call),
+                Some(Request::Revoke(last)) => calls.revoke(last),
+                None => {}
+            }
         }
         die_with_parent()
     };

@@ -1,6 +1,7 @@
 //! The child's side: takes over the socket that came as standard input, and runs the calls that
 //! arrive, one at a time, on this thread.
 
+mod calls;
 mod connection;
 mod lifeline;
 mod runner;
@@ -9,14 +10,16 @@ pub(crate) use runner::Runner;
 
 use crate::{
     served::ServedSet,
-    wire::{self, CallHead, Fill, FrameReader, Kind, Ready},
+    wire::{self, CallHead, Fill, Frame, FrameReader, Hello, Kind, Ready},
 };
+use calls::Calls;
 use connection::Greeting;
 use std::{
     error::Error,
     io::{self, Write},
     os::unix::net::UnixStream,
     process,
+    sync::Arc,
 };
 
 /// Serves calls until the parent asks this process to end. Then it exits with code 0.
@@ -33,36 +36,58 @@ pub(crate) fn serve(sets: &[ServedSet], nonce: u64, on_start: Option<fn()>) -> !
     process::exit(1)
 }
 
-fn run(mut socket: &UnixStream, sets: &[ServedSet], nonce: u64, on_start: Option<fn()>) -> Result<(), Box<dyn Error>> {
+fn run(socket: &UnixStream, sets: &[ServedSet], nonce: u64, on_start: Option<fn()>) -> Result<(), Box<dyn Error>> {
     let Greeting { lifeline, hello } = connection::receive_greeting(socket, nonce)?;
     connection::apply_limits(&hello)?;
-    let runner = Runner::new(hello.max_message);
-    lifeline::watch(lifeline, runner.stops())?;
+    let calls = Arc::new(Calls::new(socket.try_clone()?));
+    lifeline::watch(lifeline, calls.clone())?;
     on_start.into_iter().for_each(|hook| hook());
+    calls.answer(&ready(sets, &hello)?)?;
 
-    let mut answer = wire::start_frame();
-    let ready = Ready { sets: sets.iter().map(|set| (set.identifier.to_owned(), set.fingerprint)).collect() };
-    wire::encode(&ready, &mut answer, hello.max_message)?;
-    wire::finish_frame(&mut answer, Kind::READY, 0);
-    socket.write_all(&answer)?;
-
+    let mut server = Server { sets, calls, runner: Runner::new(hello.max_message), answer: wire::start_frame() };
     let mut reader = FrameReader::new(hello.max_message);
-    while matches!(reader.fill(socket), Ok(Fill::Some)) {
+    while matches!(reader.fill(socket, true), Ok(Fill::Some)) {
         while let Some(frame) = reader.next()? {
             if frame.kind == Kind::END {
                 return Ok(());
             }
-            let (head, task) = CallHead::split(frame.body()).ok_or("a call has no head")?;
-            let set = sets.get(usize::from(head.set)).ok_or("a call is of a set that is not served")?;
-            runner.begin(frame.id);
-            answer.truncate(wire::HEAD);
-            let kind = (set.run)(&runner, head, task, &mut answer);
-            runner.end();
-            wire::finish_frame(&mut answer, kind, frame.id);
-            if socket.write_all(&answer).is_err() {
-                lifeline::die_with_parent();
-            }
+            server.run(&frame)?;
         }
     }
     lifeline::die_with_parent()
+}
+
+/// Returns the frame that says what this process serves.
+fn ready(sets: &[ServedSet], hello: &Hello) -> Result<Vec<u8>, Box<dyn Error>> {
+    let ready = Ready { sets: sets.iter().map(|set| (set.identifier.to_owned(), set.fingerprint)).collect() };
+    let mut frame = wire::start_frame();
+    wire::encode(&ready, &mut frame, hello.max_message)?;
+    wire::finish_frame(&mut frame, Kind::READY, 0);
+    Ok(frame)
+}
+
+/// What runs the calls.
+struct Server<'a> {
+    sets: &'a [ServedSet],
+    calls: Arc<Calls>,
+    runner: Runner,
+    /// The memory of the answers.
+    answer: Vec<u8>,
+}
+
+impl Server<'_> {
+    /// Runs a call and answers it, unless it was given back.
+    fn run(&mut self, frame: &Frame) -> Result<(), Box<dyn Error>> {
+        let Some(token) = self.calls.begin(frame.id) else { return Ok(()) };
+        self.runner.set_token(token);
+        let (head, task) = CallHead::split(frame.body()).ok_or("a call has no head")?;
+        let set = self.sets.get(usize::from(head.set)).ok_or("a call is of a set that is not served")?;
+        self.answer.truncate(wire::HEAD);
+        let kind = (set.run)(&self.runner, head, task, &mut self.answer);
+        wire::finish_frame(&mut self.answer, kind, frame.id);
+        if self.calls.answer(&self.answer).is_err() {
+            lifeline::die_with_parent();
+        }
+        Ok(())
+    }
 }

@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-/// Where the standard output of a child goes.
+/// Where the standard output of a child goes: see [`ProcessPoolBuilder::stdout`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Stdout {
     /// To the standard output of this process.
@@ -52,19 +52,9 @@ pub(super) struct Config {
     pub(super) pass_stderr: bool,
 }
 
-/// The settings of a [`ProcessPool`]. Made by [`ProcessPool::builder`].
-///
-/// A child is the same program, started again with the same user and, unless it is changed, the same
-/// environment. The settings are enforced by the parent, unless their text names the system.
-#[must_use = "settings do nothing until `build`"]
-pub struct ProcessPoolBuilder {
-    config: Config,
-    queue: JobQueueBuilder,
-}
-
-impl ProcessPoolBuilder {
-    pub(super) fn new() -> Self {
-        let config = Config {
+impl Default for Config {
+    fn default() -> Self {
+        Self {
             name: "children".into(),
             min_children: 0,
             max_children: thread::available_parallelism().map_or(1, usize::from),
@@ -84,8 +74,55 @@ impl ProcessPoolBuilder {
             env: Vec::new(),
             stdout: Stdout::Inherit,
             pass_stderr: true,
-        };
-        Self { config, queue: JobQueue::builder() }
+        }
+    }
+}
+
+/// The settings of a [`ProcessPool`]. Made by [`ProcessPool::builder`].
+///
+/// A child is the same program, started again with the same user and, unless it is changed, the same
+/// environment. The settings are enforced by the parent, unless their text names the system.
+///
+/// ```standalone_crate
+/// use nanolith::{prelude::*, time::SECOND};
+/// use nanolith_process::{ProcessPool, Stdout};
+///
+/// pub struct Shell;
+///
+/// #[define(wire)]
+/// impl Shell {
+///     pub fn variable(name: String) -> Option<String> { std::env::var(name).ok() }
+/// }
+///
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     nanolith_process::init().serve::<(Shell,)>();
+///     let children = ProcessPool::builder()
+///         .name("shell")
+///         .max_children(2)
+///         .task_timeout(10 * SECOND) // then the task is asked to stop
+///         .grace(SECOND) // then its child is killed
+///         .recycle_after(1000)
+///         .max_queue(100)
+///         .max_message(1 << 20)
+///         .env_clear()
+///         .env("COLOUR", "blue")
+///         .stdout(Stdout::Null)
+///         .build()?;
+///     let shell = Shell::on(&children);
+///     assert_eq!(shell.variable("COLOUR".into()).wait()?.as_deref(), Some("blue"));
+///     assert_eq!(shell.variable("HOME".into()).wait()?, None);
+///     Ok(())
+/// }
+/// ```
+#[must_use = "settings do nothing until `build`"]
+pub struct ProcessPoolBuilder {
+    config: Config,
+    queue: JobQueueBuilder,
+}
+
+impl ProcessPoolBuilder {
+    pub(super) fn new() -> Self {
+        Self { config: Config::default(), queue: JobQueue::builder() }
     }
 
     /// Sets the name of the pool and of its thread. The default is `children`.
@@ -271,6 +308,11 @@ impl ProcessPoolBuilder {
     }
 
     /// Creates the pool, and starts `min_children`.
+    ///
+    /// ```
+    /// let error = nanolith_process::ProcessPool::builder().max_children(0).build().unwrap_err();
+    /// assert_eq!(error.to_string(), "the setting `max_children` must be at least 1");
+    /// ```
     ///
     /// # Errors
     ///

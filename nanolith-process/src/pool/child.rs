@@ -1,26 +1,25 @@
-//! [`Child`]: a child process as its parent sees it: the socket, the lifeline, the call that it runs,
-//! and its end.
+//! [`Child`]: a child process as its parent sees it: the socket, the lifeline, and its end.
 
 use super::{
-    running_task::{RunningTask, Started},
+    link::{ChildEvent, Link},
+    running_task::Started,
     stderr::StderrTail,
 };
-use crate::{
-    exit::KillReason,
-    wire::{self, Fill, Frame, FrameReader, Kind},
+use crate::wire::{self, Fill, FrameReader, Kind, Request};
+use rustix::{
+    net::{SendFlags, send},
+    process::{Pid, Signal, kill_process_group},
 };
-use rustix::process::{Pid, Signal, kill_process_group};
 use std::{
     fs::File,
-    io::{self, Write},
+    io::Write,
     net::Shutdown,
     os::{fd::OwnedFd, unix::net::UnixStream},
     process::{self, ExitStatus},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
 };
 
 /// A child process.
@@ -29,80 +28,17 @@ pub(super) struct Child {
     pub(super) pid: u32,
     pub(super) socket: UnixStream,
     lifeline: File,
+    /// Locked by the thread that reads from the socket, before `link`.
+    reader: Mutex<FrameReader>,
     link: Mutex<Link>,
     /// `None` once it is reaped: from then on its id may name another process.
     process: Mutex<Option<process::Child>>,
     /// Becomes readable when the process has ended: another process may hold the socket open. `None`
     /// where the system has no such descriptor.
     pub(super) exit: Option<OwnedFd>,
-    pub(super) stderr: Mutex<StderrTail>,
+    stderr: Mutex<StderrTail>,
     /// When the pool's thread looks at the child next, in nanoseconds of the pool's clock.
     due: AtomicU64,
-}
-
-/// The state of a child, under its lock.
-pub(super) struct Link {
-    reader: FrameReader,
-    /// Bytes that the socket did not take yet.
-    unsent: Vec<u8>,
-    pub(super) stage: Stage,
-    /// The number of the latest call that was sent, or was to be sent.
-    pub(super) last_call: u64,
-    /// Whether the process has ended, so that it runs no further call.
-    pub(super) is_dead: bool,
-    /// Whether the child has answered a call.
-    pub(super) has_answered: bool,
-    /// The number of calls after which the child is replaced.
-    pub(super) calls_left: u64,
-    /// Why the child is to be reported as broken, rather than by its exit.
-    pub(super) fault: Option<Fault>,
-}
-
-/// Why a child is at fault.
-#[derive(Debug)]
-pub(super) enum Fault {
-    Malformed(String),
-    NotReady,
-    Unfit(String),
-}
-
-/// What a child does.
-pub(super) enum Stage {
-    /// It has not answered yet.
-    Starting {
-        since: Instant,
-    },
-    Idle {
-        since: Instant,
-    },
-    Busy(Box<Running>),
-    /// It was asked to end, or killed while it ran no call.
-    Ending,
-}
-
-/// The call that a child runs.
-pub(super) struct Running {
-    pub(super) call: u64,
-    pub(super) task: Box<dyn RunningTask>,
-    /// The frame, until the child has certainly read it.
-    pub(super) frame: Vec<u8>,
-    pub(super) set: u16,
-    pub(super) moves: u32,
-    pub(super) since: Instant,
-    /// When the pool's limit for a task ends.
-    pub(super) limit: Option<Instant>,
-    /// Why and until when the task is asked to stop.
-    pub(super) stop: Option<(KillReason, Instant)>,
-    /// When the child was killed for it.
-    pub(super) killed: Option<Instant>,
-}
-
-/// What a read of the socket gave.
-pub(super) struct Received {
-    pub(super) frames: Vec<Frame>,
-    pub(super) end: Option<End>,
-    /// Whether more may be there: not all was read, and what was read is no fault.
-    pub(super) has_more: bool,
 }
 
 /// How a connection ended.
@@ -114,6 +50,16 @@ pub(super) enum End {
     Unread,
 }
 
+/// What a read of the socket gave.
+pub(super) struct Received {
+    pub(super) events: Vec<ChildEvent>,
+    /// Whether the child has lost its last call by this.
+    pub(super) is_idle: bool,
+    pub(super) end: Option<End>,
+    /// Whether more may be there: not all was read, and what was read is no fault.
+    pub(super) has_more: bool,
+}
+
 impl Child {
     pub(super) fn new(
         id: u64,
@@ -121,24 +67,15 @@ impl Child {
         (socket, lifeline): (UnixStream, File),
         stderr: StderrTail,
         max_message: usize,
-        calls_left: u64,
+        link: Link,
     ) -> Self {
-        let link = Link {
-            reader: FrameReader::new(max_message),
-            unsent: Vec::new(),
-            stage: Stage::Starting { since: Instant::now() },
-            last_call: 0,
-            is_dead: false,
-            has_answered: false,
-            calls_left,
-            fault: None,
-        };
         Self {
             id,
             pid: process.id(),
             exit: exit_descriptor(process.id()),
             socket,
             lifeline,
+            reader: Mutex::new(FrameReader::new(max_message)),
             link: Mutex::new(link),
             process: Mutex::new(Some(process)),
             stderr: Mutex::new(stderr),
@@ -152,6 +89,15 @@ impl Child {
 
     pub(super) fn stderr(&self) -> MutexGuard<'_, StderrTail> {
         self.stderr.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the reader, unless another thread reads.
+    pub(super) fn try_reader(&self) -> Option<MutexGuard<'_, FrameReader>> {
+        match self.reader.try_lock() {
+            Ok(reader) => Some(reader),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     // ORDERING: SeqCst, see `PoolShared::look_at`.
@@ -171,25 +117,24 @@ impl Child {
         self.due.store(u64::MAX, Ordering::SeqCst);
     }
 
-    /// Sends a call to an idle child. Returns whether bytes are left for a moment at which the
-    /// socket takes them.
+    /// Sends a call. Returns its number, and whether the pool's thread must be told to watch the
+    /// socket.
     ///
     /// # Errors
     ///
-    /// Returns the call if the child died or was killed since it was taken from the idle ones.
-    pub(super) fn send(&self, started: Started, call: u64, limit: Option<Instant>) -> Result<bool, Started> {
+    /// Returns the call if the child died or was killed since it was chosen, or if the call would go
+    /// ahead of the end of others and that is no longer so.
+    pub(super) fn send(&self, mut started: Started, is_ahead: bool) -> Result<(u64, bool), Started> {
         let mut link = self.link();
-        link.last_call = call;
-        if link.is_dead || !matches!(link.stage, Stage::Idle { .. }) {
+        if !link.takes_call(is_ahead) {
             return Err(started);
         }
-        let Started { frame, set, task, moves } = started;
-        let sent = write(&self.socket, &frame);
-        link.unsent.extend_from_slice(&frame[sent..]);
-        let since = Instant::now();
-        let running = Running { call, task, frame, set, moves, since, limit, stop: None, killed: None };
-        link.stage = Stage::Busy(Box::new(running));
-        Ok(!link.unsent.is_empty())
+        let call = link.next_call();
+        started.address(call);
+        let sent = if link.unsent.is_empty() { write(&self.socket, &started.frame) } else { 0 };
+        link.unsent.extend_from_slice(&started.frame[sent..]);
+        link.add(started, call);
+        Ok((call, !link.is_watched || !link.unsent.is_empty()))
     }
 
     /// Sends more of what is left. Returns whether bytes are left still.
@@ -200,36 +145,41 @@ impl Child {
         !link.unsent.is_empty()
     }
 
-    /// Reads once from the socket.
-    pub(super) fn receive(&self) -> Received {
-        let mut link = self.link();
-        let (end, mut has_more) = match link.reader.fill(&self.socket) {
+    /// Reads once from the socket, and waits for bytes if `waits`.
+    pub(super) fn receive(&self, reader: &mut FrameReader, waits: bool) -> Received {
+        let (end, mut has_more) = match reader.fill(&self.socket, waits) {
             Ok(Fill::Some) => (None, true),
             Ok(Fill::Nothing) => (None, false),
             Ok(Fill::End) => (Some(End::Closed), false),
             Err(_) => (Some(End::Unread), false), // `ECONNRESET`, which Linux reports for unread bytes
         };
-        let mut frames = Vec::new();
+        let (mut events, mut link) = (Vec::new(), self.link());
         loop {
-            match link.reader.next() {
-                Ok(Some(frame)) => frames.push(frame),
+            let event = match reader.next() {
+                Ok(Some(frame)) => link.accept(frame),
                 Ok(None) => break,
-                Err(error) => {
-                    link.fault = Some(Fault::Malformed(error.to_string()));
-                    drop(link);
-                    self.kill();
-                    has_more = false;
-                    break;
-                }
+                Err(error) => ChildEvent::Malformed(error.to_string()),
+            };
+            let is_last = matches!(event, ChildEvent::Malformed(_));
+            events.push(event);
+            if is_last {
+                has_more = false; // what follows means nothing
+                break;
             }
         }
-        Received { frames, end, has_more }
+        let loses_call = |event: &ChildEvent| match event {
+            ChildEvent::Answer(..) => true,
+            ChildEvent::Revoked(calls) => !calls.is_empty(),
+            ChildEvent::Ready(_) | ChildEvent::Malformed(_) => false,
+        };
+        let is_idle = events.iter().any(loses_call) && link.is_idle();
+        Received { events, is_idle, end, has_more }
     }
 
-    /// Asks the task of a call to stop.
-    pub(super) fn ask_to_stop(&self, call: u64) {
+    /// Sends a request over the lifeline.
+    pub(super) fn request(&self, request: Request) {
         // A pipe that is full has requests enough.
-        let _ = (&self.lifeline).write(&wire::stop_request(call));
+        let _ = (&self.lifeline).write(&request.to_bytes());
     }
 
     /// Asks an idle child to end.
@@ -270,14 +220,6 @@ impl Child {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes what the child did at its end, why it is at fault, and whether it had not read all that
-    /// was sent.
-    pub(super) fn take_end(&self, end: End) -> (Stage, Option<Fault>, bool) {
-        let mut link = self.link();
-        let stage = std::mem::replace(&mut link.stage, Stage::Ending);
-        (stage, link.fault.take(), end == End::Unread || !link.unsent.is_empty())
-    }
-
     /// Returns the resident memory in bytes.
     pub(super) fn resident_memory(&self) -> Option<u64> {
         let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.pid)).ok()?;
@@ -307,12 +249,12 @@ fn exit_descriptor(_: u32) -> Option<OwnedFd> {
 
 /// Writes as much as the socket takes. Returns the number of bytes. The end of the connection shows
 /// in the next read.
-fn write(mut socket: &UnixStream, bytes: &[u8]) -> usize {
+fn write(socket: &UnixStream, bytes: &[u8]) -> usize {
     let mut sent = 0;
     while sent < bytes.len() {
-        match socket.write(&bytes[sent..]) {
+        match send(socket, &bytes[sent..], SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
             Ok(count) => sent += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(rustix::io::Errno::INTR) => {}
             Err(_) => break,
         }
     }

@@ -1,17 +1,24 @@
 //! What a pool does when a child answers, breaks the protocol, or dies.
 
 use super::{
-    child::{Child, End, Fault, Running, Stage},
-    pool_shared::{PoolShared, finish},
-    running_task::{Answer, Started},
+    child::{Child, End, Received},
+    link::{ChildEvent, Fault, Running, Stage},
+    poller::Interest,
+    pool_shared::{PoolShared, finish, socket_token},
+    running_task::Answer,
 };
 use crate::{
     exit::{ChildCrash, Kill, KillReason},
     served,
-    wire::{self, Frame, Kind, Ready},
+    wire::{self, Frame, Ready, Request},
 };
 use nanolith::executor::StopReason;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+};
 use std::{
+    net::Shutdown,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -20,18 +27,15 @@ use std::{
 const MAX_MOVES: u32 = 3;
 
 impl Running {
-    /// Asks the task to stop, and returns when to kill the child. Without a grace period it kills the
-    /// child at once.
-    pub(super) fn stop(&mut self, child: &Child, reason: KillReason, grace: Duration) -> Option<Instant> {
+    /// Asks the task to stop, until the grace period ends. Without one it kills the child at once.
+    pub(super) fn stop(&mut self, child: &Child, reason: KillReason, grace: Duration) {
         let now = Instant::now();
-        let kill_at = now.checked_add(grace);
-        self.stop = Some((reason, kill_at.unwrap_or(now)));
+        self.stop = Some((reason, now.checked_add(grace).unwrap_or(now)));
         if grace.is_zero() {
             self.kill(child, now);
-            return None;
+        } else {
+            child.request(Request::Stop(self.call));
         }
-        child.ask_to_stop(self.call);
-        kill_at
     }
 
     pub(super) fn kill(&mut self, child: &Child, now: Instant) {
@@ -39,21 +43,28 @@ impl Running {
         child.kill();
     }
 
-    /// Returns how the call ends if its task has answered.
-    fn answer(&self, frame: Frame) -> Answer {
-        match self.stop {
+    /// Ends the call after its task has answered.
+    fn end_with(self, frame: Frame) {
+        let answer = match self.stop {
             None => Answer::Frame(frame),
             Some((KillReason::Cancelled, _)) => Answer::Stopped(StopReason::Cancelled),
             Some(_) => Answer::Stopped(StopReason::TimedOut),
+        };
+        if let Some(task) = self.task {
+            finish(task, answer);
         }
     }
 }
 
 impl PoolShared {
+    /// Reads what a child has sent, unless another thread reads it.
     pub(super) fn on_readable(self: &Arc<Self>, child: &Arc<Child>) {
-        let received = child.receive();
-        received.frames.into_iter().for_each(|frame| self.on_frame(child, frame));
-        if let Some(end) = received.end {
+        let Some(mut reader) = child.try_reader() else { return };
+        let received = child.receive(&mut reader, false);
+        drop(reader);
+        let end = received.end;
+        self.on_received(child, received);
+        if let Some(end) = end {
             self.on_end(child, end);
         }
     }
@@ -61,56 +72,112 @@ impl PoolShared {
     /// Ends a child whose process has ended, after what it has sent.
     pub(super) fn on_exit(self: &Arc<Self>, child: &Arc<Child>) {
         child.link().is_dead = true;
-        loop {
-            let received = child.receive();
-            received.frames.into_iter().for_each(|frame| self.on_frame(child, frame));
-            if !received.has_more {
-                return self.on_end(child, received.end.unwrap_or(End::Closed));
+        // Another process may hold the socket open. A thread that waits for bytes finds its end now.
+        let _ = child.socket.shutdown(Shutdown::Read);
+        while let Some(mut reader) = child.try_reader() {
+            let received = child.receive(&mut reader, false);
+            drop(reader);
+            let (has_more, end) = (received.has_more, received.end);
+            self.on_received(child, received);
+            if !has_more {
+                self.on_end(child, end.unwrap_or(End::Closed));
+                return;
             }
         }
     }
 
-    fn on_frame(self: &Arc<Self>, child: &Arc<Child>, frame: Frame) {
-        let mut link = child.link();
-        match &link.stage {
-            Stage::Starting { .. } if frame.kind == Kind::READY => {
-                if let Err(why) = check(&frame) {
-                    link.fault = Some(Fault::Unfit(why));
-                    child.kill();
-                    return;
-                }
-                link.stage = Stage::Idle { since: Instant::now() };
-                drop(link);
-                self.children().on_ready();
-                self.free(child);
+    /// Reads from a child until a call that it runs is answered, for the thread that blocks for the
+    /// call. The pool's thread does not read meanwhile.
+    pub(super) fn read_for(self: &Arc<Self>, child: &Arc<Child>, call: u64, deadline: Option<Instant>) {
+        while let Some(mut reader) = child.try_reader() {
+            // The answer is still to come as long as the call is the first, since the reader is ours.
+            // A call that was sent ahead may end without an answer, so its thread sleeps.
+            if !self.unwatch(child, call) || !is_readable(child, deadline) {
+                break;
             }
-            Stage::Busy(running) if running.call == frame.id && matches!(frame.kind, Kind::OUTPUT | Kind::FAILED) => {
-                let Stage::Busy(running) = std::mem::replace(&mut link.stage, Stage::Idle { since: Instant::now() })
-                else {
-                    unreachable!("it was just seen to be busy");
-                };
-                link.calls_left -= 1;
-                let calls_left = link.calls_left;
-                let is_dead = link.is_dead;
-                let is_first = !std::mem::replace(&mut link.has_answered, true);
-                drop(link);
-                if is_first {
-                    self.children().on_first_answer();
-                }
-                if running.killed.is_some() || is_dead || calls_left == 0 || self.is_too_large(child) {
-                    self.children().figures.recycled += u64::from(running.killed.is_none() && !is_dead);
-                    self.end(child);
-                } else {
-                    self.free(child);
-                }
-                let answer = running.answer(frame);
-                finish(running.task, answer);
-            }
-            _ => {
-                link.fault = Some(Fault::Malformed("an answer that was not asked for".into()));
-                child.kill();
+            let received = child.receive(&mut reader, true);
+            drop(reader);
+            let has_ended = received.end.is_some();
+            self.on_received(child, received);
+            if has_ended {
+                break; // the pool's thread does the rest
             }
         }
+        let is_unwatched = {
+            let link = child.link();
+            !link.is_watched && !link.is_idle()
+        };
+        if is_unwatched {
+            self.watch(child);
+        }
+    }
+
+    /// Keeps the pool's thread from reading, if the child runs this call. Returns whether it does.
+    fn unwatch(&self, child: &Child, call: u64) -> bool {
+        let mut link = child.link();
+        if link.first().is_none_or(|running| running.call != call) {
+            return false;
+        }
+        if std::mem::replace(&mut link.is_watched, false) {
+            let interest = if link.unsent.is_empty() { Interest::End } else { Interest::Write };
+            let _ = self.poller.modify(&child.socket, socket_token(child.id), interest);
+        }
+        true
+    }
+
+    fn on_received(self: &Arc<Self>, child: &Arc<Child>, received: Received) {
+        let (mut answers, mut has_news) = (Vec::new(), false);
+        for event in received.events {
+            has_news = true;
+            match event {
+                ChildEvent::Ready(frame) => self.on_first_frame(child, &frame),
+                ChildEvent::Answer(running, frame) => {
+                    if !std::mem::replace(&mut child.link().has_answered, true) {
+                        self.children().on_first_answer();
+                    }
+                    answers.push((running, frame));
+                }
+                ChildEvent::Revoked(calls) => self.return_calls(calls),
+                ChildEvent::Malformed(what) => {
+                    child.link().fault = Some(Fault::Malformed(what));
+                    child.kill();
+                }
+            }
+        }
+        if received.is_idle {
+            self.on_idle(child);
+        } else if has_news {
+            self.look_at(child);
+            self.dispatch();
+        }
+        answers.into_iter().for_each(|(running, frame)| running.end_with(frame));
+    }
+
+    fn on_first_frame(self: &Arc<Self>, child: &Arc<Child>, frame: &Frame) {
+        let mut link = child.link();
+        if let Err(why) = check(frame) {
+            link.fault = Some(Fault::Unfit(why));
+            child.kill();
+            return;
+        }
+        (link.stage, link.since) = (Stage::Serving, Instant::now());
+        drop(link);
+        self.children().on_ready();
+        self.free(child);
+    }
+
+    /// Gives the next call to a child that has answered its last one, or replaces the child.
+    fn on_idle(self: &Arc<Self>, child: &Arc<Child>) {
+        let (stage, is_dead) = {
+            let link = child.link();
+            (link.stage, link.is_dead)
+        };
+        if stage == Stage::Serving && !is_dead && !self.is_too_large(child) {
+            self.free(child);
+            return;
+        }
+        self.children().figures.recycled += u64::from(!is_dead);
+        self.end(child);
     }
 
     fn is_too_large(&self, child: &Child) -> bool {
@@ -127,48 +194,80 @@ impl PoolShared {
             self.poller.remove(&*stderr);
             stderr.text()
         };
-        let has_answered = child.link().has_answered;
-        let (stage, fault, is_unread) = child.take_end(end);
+        let remains = child.link().take_remains(end == End::Unread);
         let crash = ChildCrash::exited(child.pid, status, stderr);
-        let crash = match fault {
+        let crash = match remains.fault {
             None => crash,
             Some(Fault::Malformed(what)) => crash.malformed(what),
             Some(Fault::NotReady) => crash.not_ready(self.config.start_timeout),
             Some(Fault::Unfit(why)) => crash.unfit(why),
         };
-        self.children().remove(child.id, matches!(stage, Stage::Starting { .. }));
-        match stage {
-            Stage::Starting { .. } => self.on_start_failure(crash),
-            Stage::Idle { .. } => {
+        self.children().remove(child.id, remains.stage == Stage::Starting);
+        let is_idle = remains.begun.is_none() && remains.unread.is_none() && remains.ahead.is_empty();
+        match remains.stage {
+            Stage::Starting => self.on_start_failure(crash.clone()),
+            Stage::Serving | Stage::Retiring if is_idle => {
                 self.children().figures.crashed += 1;
-                if !has_answered {
-                    self.on_start_failure(crash); // else one that dies at once is started for ever
+                if !remains.has_answered {
+                    self.on_start_failure(crash.clone()); // else one that dies at once is started for ever
                 }
             }
-            Stage::Ending => {}
-            Stage::Busy(running) => self.on_lost_call(*running, child, crash, is_unread),
+            _ => {}
         }
+        self.return_calls(remains.ahead);
+        self.on_unread_call(remains.unread, &crash);
+        self.on_lost_call(remains.begun, child, crash);
         self.report_free_slots();
         self.dispatch();
     }
 
-    /// Ends the call of a child that died, or lets another child run it.
-    fn on_lost_call(self: &Arc<Self>, running: Running, child: &Child, crash: ChildCrash, is_unread: bool) {
-        let Running { task, frame, set, moves, since, stop, killed, .. } = running;
+    /// Lets other children run calls that a child has not begun.
+    fn return_calls(self: &Arc<Self>, calls: Vec<Running>) {
+        calls.into_iter().rev().filter_map(Running::into_started).for_each(|call| self.give_back(call));
+    }
+
+    /// Lets another child run the call that its child had not read. A call that comes back too often
+    /// ends.
+    fn on_unread_call(self: &Arc<Self>, call: Option<Running>, crash: &ChildCrash) {
+        let Some(mut running) = call else { return };
+        running.moves += 1;
+        if running.moves <= MAX_MOVES {
+            self.return_calls(vec![running]);
+        } else {
+            running.task.into_iter().for_each(|task| finish(task, Answer::Crashed(crash.clone())));
+        }
+    }
+
+    /// Ends the call that a child had begun.
+    fn on_lost_call(&self, call: Option<Running>, child: &Child, crash: ChildCrash) {
+        let Some(Running { task, since, stop, killed, .. }) = call else { return };
         let answer = match (killed, stop) {
             (Some(at), Some((reason, _))) => {
                 self.children().figures.killed += 1;
                 Answer::Killed(Kill::new(child.pid, reason, at.duration_since(since)))
-            }
-            _ if is_unread && moves < MAX_MOVES => {
-                return self.give_back(Started { frame, set, task, moves: moves + 1 });
             }
             _ => {
                 self.children().figures.crashed += 1;
                 Answer::Crashed(crash)
             }
         };
-        finish(task, answer);
+        if let Some(task) = task {
+            finish(task, answer);
+        }
+    }
+}
+
+/// Waits until the socket can be read, or until the deadline. Without a deadline, the read waits.
+fn is_readable(child: &Child, deadline: Option<Instant>) -> bool {
+    let Some(deadline) = deadline else { return true };
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let limit = Timespec::try_from(left).ok();
+        match poll(&mut [PollFd::new(&child.socket, PollFlags::IN)], limit.as_ref()) {
+            Ok(0) => return false,
+            Err(Errno::INTR) => {}
+            _ => return true,
+        }
     }
 }
 

@@ -1,12 +1,15 @@
 //! Tests of the races between the thread that sends a call and the thread of the pool.
 
 use super::{
-    child::{Child, Stage},
+    builder::Config,
+    child::Child,
     children::Children,
+    link::{ChildEvent, Link, Stage},
     running_task::{Answer, RunningTask, Started},
     stderr::StderrTail,
 };
-use nanolith::executor::StopReason;
+use crate::wire::{self, Frame, Kind};
+use nanolith::executor::{StopReason, WaitHelper};
 use rustix::pipe::pipe;
 use std::{
     fs::{self, File},
@@ -27,6 +30,8 @@ impl RunningTask for Ignored {
         None
     }
 
+    fn help_waits(&self, _: Arc<dyn WaitHelper>) {}
+
     fn deadline(&self) -> Option<Instant> {
         None
     }
@@ -39,11 +44,12 @@ fn child(id: u64) -> (Child, UnixStream) {
     let (stderr, _) = pipe().expect("a pipe");
     let (_, lifeline) = pipe().expect("a pipe");
     let stderr = StderrTail::new(File::from(stderr), false);
-    (Child::new(id, process, (ours, File::from(lifeline)), stderr, 1024, 1), theirs)
+    let link = Link::new(&Config::default());
+    (Child::new(id, process, (ours, File::from(lifeline)), stderr, 1024, link), theirs)
 }
 
 fn started() -> Started {
-    Started { frame: vec![0; 20], set: 0, task: Box::new(Ignored), moves: 0 }
+    Started { frame: vec![0; 40], set: 0, left: None, task: Box::new(Ignored), moves: 0 }
 }
 
 fn is_process(pid: u32) -> bool {
@@ -53,12 +59,63 @@ fn is_process(pid: u32) -> bool {
 #[test]
 fn dead_child_gives_the_call_back() {
     let (child, _theirs) = child(1);
-    child.link().stage = Stage::Idle { since: Instant::now() };
-    assert!(matches!(child.send(started(), 1, None), Ok(false)));
+    child.link().stage = Stage::Serving;
+    assert!(matches!(child.send(started(), false), Ok((1, _))));
     child.link().stage = Stage::Ending; // the pool's thread saw its end
-    assert!(child.send(started(), 2, None).is_err());
-    assert!(matches!(child.link().stage, Stage::Ending));
-    assert_eq!(child.link().last_call, 2, "a request to stop the call is not kept for later");
+    assert!(child.send(started(), false).is_err());
+    child.link().stage = Stage::Serving;
+    child.link().is_dead = true; // its process has ended, and its socket has not
+    assert!(child.send(started(), false).is_err());
+}
+
+#[test]
+fn call_goes_ahead_of_a_short_call_only() {
+    let (child, _theirs) = child(1);
+    child.link().stage = Stage::Serving;
+    assert!(child.send(started(), true).is_err(), "the child is idle");
+    assert!(child.send(started(), false).is_ok());
+    assert!(child.send(started(), true).is_err(), "the child is not known to run short calls");
+}
+
+#[test]
+fn call_sent_after_the_request_is_not_given_back() {
+    let (child, _theirs) = child(1);
+    let mut link = child.link();
+    link.stage = Stage::Serving;
+    for _ in 0..3 {
+        let call = link.next_call();
+        link.add(started(), call);
+    }
+    assert_eq!(link.revoke(), 3);
+    for call in 1..=3 {
+        assert!(matches!(link.accept(frame(Kind::OUTPUT, call)), ChildEvent::Answer(..)));
+    }
+    let call = link.next_call();
+    link.add(started(), call);
+    // The child had begun its last call when it read the request.
+    assert!(matches!(link.accept(frame(Kind::REVOKED, 4)), ChildEvent::Revoked(back) if back.is_empty()));
+    assert!(matches!(link.accept(frame(Kind::OUTPUT, 4)), ChildEvent::Answer(..)));
+}
+
+#[test]
+fn calls_that_have_not_begun_are_given_back() {
+    let (child, _theirs) = child(1);
+    let mut link = child.link();
+    link.stage = Stage::Serving;
+    for _ in 0..4 {
+        let call = link.next_call();
+        link.add(started(), call);
+    }
+    link.revoke();
+    let ChildEvent::Revoked(back) = link.accept(frame(Kind::REVOKED, 2)) else { panic!("it was asked for") };
+    assert_eq!(back.iter().map(|running| running.call).collect::<Vec<_>>(), [2, 3, 4]);
+    assert!(matches!(link.accept(frame(Kind::REVOKED, 2)), ChildEvent::Malformed(_)), "it was asked for once");
+}
+
+fn frame(kind: u8, call: u64) -> Frame {
+    let mut bytes = wire::start_frame();
+    wire::finish_frame(&mut bytes, kind, call);
+    Frame::whole(&bytes).expect("it is a frame")
 }
 
 #[test]

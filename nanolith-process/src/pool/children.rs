@@ -146,8 +146,9 @@ impl Children {
         !self.returned.is_empty()
     }
 
+    /// Puts a call before all that wait.
     pub(super) fn return_call(&mut self, started: Started) {
-        self.returned.push_back(started);
+        self.returned.push_front(started);
     }
 
     // ----- the end

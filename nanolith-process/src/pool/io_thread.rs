@@ -2,17 +2,21 @@
 //! kills them.
 
 use super::{
-    child::{Child, Stage},
+    child::Child,
+    link::{Fault, Link, Stage},
     poller::{Interest, Ready},
-    pool_shared::{NO_CHILD, PoolShared, child_of, exit_token, kill_reason, socket_token, stderr_token},
+    pool_shared::{PoolShared, child_of, exit_token, finish, kill_reason, socket_token, stderr_token},
     running_task::{Answer, Outgoing},
     spawn,
 };
-use crate::exit::{ChildCrash, KillReason};
+use crate::{
+    exit::{ChildCrash, KillReason},
+    wire::Request,
+};
 use std::{
     io,
     sync::{Arc, PoisonError, atomic::Ordering},
-    task::Waker,
+    task::{Context, Waker},
     time::{Duration, Instant},
 };
 
@@ -56,9 +60,11 @@ impl PoolShared {
 
     /// Asks a child to end that runs no call and is not among the idle ones.
     pub(super) fn end(&self, child: &Child) {
-        child.link().stage = Stage::Ending;
+        let mut link = child.link();
+        (link.stage, link.since) = (Stage::Ending, Instant::now());
+        drop(link);
         child.ask_to_end();
-        self.look_at(child, Instant::now().checked_add(END_LIMIT));
+        self.look_at(child);
     }
 
     // ----- starting
@@ -84,7 +90,7 @@ impl PoolShared {
         if let Some(exit) = &child.exit {
             self.poller.add(exit, exit_token(id), Interest::Read)?;
         }
-        self.look_at(&child, Instant::now().checked_add(self.config.start_timeout));
+        self.look_at(&child);
         self.children().add(child);
         Ok(())
     }
@@ -101,7 +107,7 @@ impl PoolShared {
         let returned = self.children().take_all_returned();
         let queued = std::iter::from_fn(|| self.queue.take()).filter_map(Outgoing::start);
         for started in returned.into_iter().chain(queued) {
-            super::pool_shared::finish(started.task, Answer::NotStarted(crash.clone()));
+            finish(started.task, Answer::NotStarted(crash.clone()));
         }
     }
 
@@ -121,7 +127,9 @@ impl PoolShared {
             return;
         }
         if ready.write && !child.flush() {
-            let _ = self.poller.modify(&child.socket, ready.token, Interest::Read);
+            let link = child.link();
+            let interest = if link.is_watched { Interest::Read } else { Interest::End };
+            let _ = self.poller.modify(&child.socket, ready.token, interest);
         }
         if ready.read {
             self.on_readable(&child);
@@ -131,28 +139,35 @@ impl PoolShared {
     /// Looks at the calls that are asked to stop.
     fn on_stops(self: &Arc<Self>) {
         let stops = std::mem::take(&mut *self.stops.lock().unwrap_or_else(PoisonError::into_inner));
-        if stops.iter().any(|(id, _)| *id == NO_CHILD) {
+        if stops.iter().any(|stop| stop.is_returned()) {
             self.stop_returned();
         }
-        for (id, call) in stops {
-            let Some(child) = self.children().get(id) else { continue };
-            let mut link = child.link();
-            if link.last_call < call {
+        for stop in stops {
+            let Some((child, call)) = stop.place() else { continue };
+            let Some(call) = call else {
                 // The thread that sends the call is not there yet.
-                drop(link);
-                self.stops.lock().unwrap_or_else(PoisonError::into_inner).push((id, call));
+                self.stops.lock().unwrap_or_else(PoisonError::into_inner).push(stop);
                 self.poller.notify();
                 continue;
-            }
-            let Stage::Busy(running) = &mut link.stage else { continue };
-            if running.call != call || running.stop.is_some() {
-                continue;
-            }
+            };
+            let mut link = child.link();
+            let Some((running, has_begun)) = link.call(call) else { continue };
+            let Some(task) = &mut running.task else { continue };
             // A wait for a stop may be woken without one.
-            let Some(reason) = self.poll_stop(&mut *running.task, id, call) else { continue };
-            let due = running.stop(&child, kill_reason(reason), self.config.grace);
-            drop(link);
-            self.look_at(&child, due);
+            let waker = Waker::from(stop.clone());
+            let Some(reason) = task.poll_stop(&mut Context::from_waker(&waker)) else { continue };
+            if has_begun {
+                if running.stop.is_none() {
+                    running.stop(&child, kill_reason(reason), self.config.grace);
+                }
+                drop(link);
+            } else {
+                let task = running.task.take();
+                drop(link);
+                child.request(Request::Stop(call));
+                task.into_iter().for_each(|task| finish(task, Answer::Stopped(reason)));
+            }
+            self.look_at(&child);
         }
     }
 
@@ -178,51 +193,59 @@ impl PoolShared {
         let due = self.children().all().into_iter().filter(|child| child.due() <= nanos);
         for child in due.collect::<Vec<_>>() {
             child.clear_due();
-            let next = self.on_due(&child, now);
-            self.look_at(&child, next);
+            self.on_due(&child, now);
+            self.look_at(&child);
         }
     }
 
-    /// Does what is due, and returns when to look again.
-    fn on_due(&self, child: &Arc<Child>, now: Instant) -> Option<Instant> {
+    /// Returns when something may be due for a child.
+    pub(super) fn next_due(&self, link: &Link) -> Option<Instant> {
+        match link.stage {
+            Stage::Starting => link.since.checked_add(self.config.start_timeout),
+            Stage::Serving | Stage::Retiring => match link.first() {
+                None => link.since.checked_add(self.config.idle_timeout),
+                Some(running) => match running.stop {
+                    Some((_, kill_at)) => Some(kill_at).filter(|_| running.killed.is_none()),
+                    None => link.task_limit().into_iter().chain(link.revoke_at()).min(),
+                },
+            },
+            Stage::Ending => link.since.checked_add(END_LIMIT),
+        }
+    }
+
+    /// Does what is due.
+    fn on_due(&self, child: &Arc<Child>, now: Instant) {
         let mut link = child.link();
-        match &mut link.stage {
-            Stage::Starting { since } => {
-                let end = since.checked_add(self.config.start_timeout)?;
-                if now < end {
-                    return Some(end);
-                }
-                link.fault = Some(super::child::Fault::NotReady);
+        if self.next_due(&link).is_none_or(|due| now < due) {
+            return;
+        }
+        match link.stage {
+            Stage::Starting => {
+                link.fault = Some(Fault::NotReady);
+                link.since = now; // it is killed again if it is still there
                 child.kill();
-                None
             }
-            Stage::Idle { since } => {
-                let end = since.checked_add(self.config.idle_timeout)?;
+            Stage::Ending => {
+                link.since = now;
+                child.kill();
+            }
+            Stage::Serving | Stage::Retiring if link.is_idle() => {
+                link.since = now;
                 drop(link);
-                if now < end {
-                    return Some(end);
-                }
                 let mut children = self.children();
                 if children.len() > self.config.min_children && children.remove_idle(child.id) {
                     drop(children);
                     self.end(child);
-                    return now.checked_add(END_LIMIT);
                 }
-                now.checked_add(self.config.idle_timeout)
             }
-            Stage::Busy(running) => match (running.stop, running.limit) {
-                (Some((_, kill_at)), _) if now < kill_at => Some(kill_at),
-                (Some(_), _) => {
-                    running.kill(child, now);
-                    None
+            Stage::Serving | Stage::Retiring => {
+                let is_late = link.task_limit().is_some_and(|limit| limit <= now);
+                let Some(running) = link.running() else { return };
+                match running.stop {
+                    Some(_) => running.kill(child, now),
+                    None if is_late => running.stop(child, KillReason::TaskTimeout, self.config.grace),
+                    None => child.request(Request::Revoke(link.revoke())),
                 }
-                (None, Some(limit)) if now < limit => Some(limit),
-                (None, Some(_)) => running.stop(child, KillReason::TaskTimeout, self.config.grace),
-                (None, None) => None,
-            },
-            Stage::Ending => {
-                child.kill();
-                None
             }
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! - `builder`: the settings. `pool_shared`: the data, and the way of a call to an idle child.
 //! - `io_thread`: the pool's thread. `child_events`: what it does when a child answers or dies.
-//! - `children`, `child`: which children there are, and one of them. `spawn`: the start of a child.
+//! - `children`, `child`: which children there are, and one of them. `link`: the calls that it has.
+//! - `spawn`: the start of a child.
 //! - `running_task`: a call with its types erased. `stderr`, `poller`: what their names say.
 
 mod builder;
@@ -13,6 +14,7 @@ mod child_tests;
 mod children;
 mod closed;
 mod io_thread;
+mod link;
 mod poller;
 mod pool_shared;
 mod running_task;

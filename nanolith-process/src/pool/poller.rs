@@ -15,6 +15,10 @@ use std::{io, time::Duration};
 /// What a descriptor is watched for. Its end is always watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Interest {
+    /// Its end alone.
+    End,
+    /// Its end, and that it takes bytes.
+    Write,
     Read,
     ReadWrite,
 }
@@ -22,6 +26,8 @@ pub(super) enum Interest {
 impl Interest {
     fn flags(self) -> EventFlags {
         match self {
+            Self::End => EventFlags::empty(),
+            Self::Write => EventFlags::OUT,
             Self::Read => EventFlags::IN,
             Self::ReadWrite => EventFlags::IN | EventFlags::OUT,
         }

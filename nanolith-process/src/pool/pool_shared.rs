@@ -3,13 +3,14 @@
 
 use super::{
     builder::Config,
-    child::{Child, Stage},
+    child::Child,
     children::Children,
+    link::Stage,
     poller::{Interest, Poller},
     running_task::{Answer, Outgoing, RunningTask, Started},
 };
 use crate::{build_error::BuildError, exit::KillReason};
-use nanolith::executor::{JobQueue, StopReason};
+use nanolith::executor::{JobQueue, StopReason, WaitHelper};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -30,9 +31,8 @@ pub(super) struct PoolShared {
     start: Instant,
     /// When the pool's thread wakes by itself, in nanoseconds of the pool's clock.
     pub(super) next_look: AtomicU64,
-    /// The calls that are asked to stop, with their children.
-    pub(super) stops: Mutex<Vec<(u64, u64)>>,
-    last_call: AtomicU64,
+    /// The calls that are asked to stop.
+    pub(super) stops: Mutex<Vec<Arc<SentCall>>>,
     pub(super) is_closing: AtomicBool,
 }
 
@@ -50,7 +50,6 @@ impl PoolShared {
             start: Instant::now(),
             next_look: AtomicU64::new(0),
             stops: Mutex::default(),
-            last_call: AtomicU64::new(0),
             is_closing: AtomicBool::new(false),
         });
         let run = shared.clone();
@@ -73,9 +72,9 @@ impl PoolShared {
         Duration::from_nanos(due).saturating_sub(self.start.elapsed())
     }
 
-    /// Makes the pool's thread look at the child at `due` or before.
-    pub(super) fn look_at(&self, child: &Child, due: Option<Instant>) {
-        let Some(due) = due.map(|due| self.nanos(due)) else { return };
+    /// Makes the pool's thread look at the child when something may be due.
+    pub(super) fn look_at(&self, child: &Child) {
+        let Some(due) = self.next_due(&child.link()).map(|due| self.nanos(due)) else { return };
         child.look_by(due);
         // ORDERING: SeqCst, pairs with the store before the thread reads the moments of all children:
         // the thread sees this moment, or this sees the thread's.
@@ -91,31 +90,47 @@ impl PoolShared {
         !self.queue.is_empty() || self.children().has_returned()
     }
 
-    /// Sends calls to idle children until one of the two runs out.
+    /// Sends calls to children until one of the two runs out: to idle children, or, if no more can
+    /// start, ahead of the end of short calls.
     pub(super) fn dispatch(self: &Arc<Self>) {
         loop {
-            let Some(child) = self.children().take_idle() else {
-                let may_grow = self.children().len() < self.config.max_children;
-                if may_grow && self.has_work() {
-                    self.poller.notify(); // the pool's thread starts children
-                }
-                return;
-            };
-            match self.next_call() {
-                Some(started) => self.send(&child, started),
-                None => {
-                    self.children().put_idle(child);
-                    if !self.has_work() {
-                        // ORDERING: Acquire, pairs with the Release in `close`. If the pool's thread saw
-                        // that the pool closes, and missed the child, the lock makes this see it too.
-                        if self.is_closing.load(Ordering::Acquire) {
-                            self.poller.notify(); // the pool's thread ends the child
+            let idle = self.children().take_idle();
+            if let Some(child) = idle {
+                match self.next_call() {
+                    Some(started) => self.send(&child, started, false),
+                    None => {
+                        self.children().put_idle(child);
+                        if !self.has_work() {
+                            // ORDERING: Acquire, pairs with the Release in `close`. If the pool's thread saw
+                            // that the pool closes, and missed the child, the lock makes this see it too.
+                            if self.is_closing.load(Ordering::Acquire) {
+                                self.poller.notify(); // the pool's thread ends the child
+                            }
+                            return;
                         }
-                        return;
                     }
                 }
+                continue;
             }
+            if !self.has_work() {
+                return;
+            }
+            if self.children().len() < self.config.max_children {
+                self.poller.notify(); // the pool's thread starts children
+                return;
+            }
+            let Some(child) = self.child_with_room() else { return };
+            let Some(started) = self.next_call() else { return };
+            self.send(&child, started, true);
         }
+    }
+
+    /// Returns the child to which most calls may be sent ahead.
+    fn child_with_room(&self) -> Option<Arc<Child>> {
+        let children = self.children().all();
+        let room = |child: &Arc<Child>| child.link().room_ahead();
+        let rooms = children.into_iter().map(|child| (room(&child), child));
+        rooms.max_by_key(|(room, _)| *room).filter(|(room, _)| *room > 0).map(|(_, child)| child)
     }
 
     fn next_call(&self) -> Option<Started> {
@@ -131,38 +146,42 @@ impl PoolShared {
         }
     }
 
-    fn send(self: &Arc<Self>, child: &Arc<Child>, mut started: Started) {
-        // ORDERING: Relaxed, the number publishes nothing but itself.
-        let call = self.last_call.fetch_add(1, Ordering::Relaxed) + 1;
+    /// Sends a call to a child that is idle, or ahead of the end of those that it has.
+    fn send(self: &Arc<Self>, child: &Arc<Child>, mut started: Started, is_ahead: bool) {
         let now = Instant::now();
-        let limit = self.config.task_timeout.and_then(|limit| now.checked_add(limit));
+        let limit = self.config.task_timeout.and_then(|limit| now.checked_add(limit)).filter(|_| !is_ahead);
         let end = [limit, started.task.deadline()].into_iter().flatten().min();
-        started.address(call, end.map(|end| end.saturating_duration_since(now)));
-        if let Some(reason) = self.poll_stop(&mut *started.task, child.id, call) {
-            child.link().last_call = call; // else the pool's thread would wait for it
-            self.children().put_idle(child.clone());
+        started.left = end.map(|end| end.saturating_duration_since(now));
+        let sent = SentCall::new(self, child);
+        started.task.help_waits(sent.clone());
+        let stop = started.task.poll_stop(&mut Context::from_waker(&Waker::from(sent.clone())));
+        if let Some(reason) = stop {
+            sent.set(SentCall::NEVER);
+            if !is_ahead {
+                self.children().put_idle(child.clone());
+            }
             finish(started.task, Answer::Stopped(reason));
             return;
         }
-        match child.send(started, call, limit) {
-            Ok(false) => {}
-            Ok(true) => {
-                let _ = self.poller.modify(&child.socket, socket_token(child.id), Interest::ReadWrite);
+        match child.send(started, is_ahead) {
+            Ok((call, needs_watch)) => {
+                sent.set(call);
+                if needs_watch {
+                    self.watch(child);
+                }
+                self.look_at(child);
             }
-            Err(started) => return self.give_back(started),
+            Err(started) => {
+                sent.set(SentCall::NEVER);
+                self.give_back(started);
+            }
         }
-        self.look_at(child, limit);
-    }
-
-    /// Returns why the task of a call is asked to stop. Otherwise the pool's thread looks when it is.
-    pub(super) fn poll_stop(self: &Arc<Self>, task: &mut dyn RunningTask, child: u64, call: u64) -> Option<StopReason> {
-        let waker = Waker::from(Arc::new(StopWaker { pool: Arc::downgrade(self), child, call }));
-        task.poll_stop(&mut Context::from_waker(&waker))
     }
 
     /// Lets another child run a call that no child has read, if the pool still runs calls.
     pub(super) fn give_back(self: &Arc<Self>, mut started: Started) {
-        let stop = self.poll_stop(&mut *started.task, NO_CHILD, 0);
+        let waker = Waker::from(SentCall::returned(self));
+        let stop = started.task.poll_stop(&mut Context::from_waker(&waker));
         let answer = {
             let mut children = self.children();
             match (&children.failed, stop) {
@@ -178,16 +197,25 @@ impl PoolShared {
     /// Ends the calls without a child that are asked to stop.
     pub(super) fn stop_returned(self: &Arc<Self>) {
         let returned = self.children().take_all_returned();
-        returned.into_iter().for_each(|started| self.give_back(started));
+        returned.into_iter().rev().for_each(|started| self.give_back(started)); // each becomes the first
         self.dispatch();
+    }
+
+    /// Makes the pool's thread read from a child, and send what is left to send.
+    pub(super) fn watch(&self, child: &Child) {
+        let mut link = child.link();
+        link.is_watched = true;
+        let interest = if link.unsent.is_empty() { Interest::Read } else { Interest::ReadWrite };
+        // It fails for a child that has ended, of which nothing more is read.
+        let _ = self.poller.modify(&child.socket, socket_token(child.id), interest);
     }
 
     /// Makes a child available that runs no call.
     pub(super) fn free(self: &Arc<Self>, child: &Arc<Child>) {
-        self.look_at(child, Instant::now().checked_add(self.config.idle_timeout));
+        self.look_at(child);
         self.children().put_idle(child.clone());
-        self.dispatch();
         self.report_free_slots();
+        self.dispatch();
     }
 
     /// Tells the queue how many calls could start at once.
@@ -218,17 +246,18 @@ impl PoolShared {
         returned.into_iter().for_each(|started| finish(started.task, Answer::Stopped(StopReason::Cancelled)));
         for child in children {
             let mut link = child.link();
-            match &mut link.stage {
-                Stage::Busy(running) => {
-                    let now = Instant::now();
+            let now = Instant::now();
+            match link.running() {
+                Some(running) => {
                     running.stop = Some((KillReason::Terminated, now));
                     running.kill(&child, now);
                 }
-                Stage::Idle { .. } => {
-                    link.stage = Stage::Ending;
+                None => {
+                    if link.stage != Stage::Starting {
+                        link.stage = Stage::Ending;
+                    }
                     child.kill();
                 }
-                Stage::Starting { .. } | Stage::Ending => child.kill(),
             }
         }
     }
@@ -247,25 +276,73 @@ pub(super) fn kill_reason(reason: StopReason) -> KillReason {
     }
 }
 
-/// The number of no child, for a call that waits for another one.
-pub(super) const NO_CHILD: u64 = 0;
-
-/// Tells the pool's thread that a call is asked to stop.
-struct StopWaker {
+/// A call that is sent to a child. It wakes the pool's thread when the call is asked to stop, and
+/// lets a thread that blocks for the call read the answer.
+pub(super) struct SentCall {
     pool: Weak<PoolShared>,
-    child: u64,
-    call: u64,
+    child: Weak<Child>,
+    /// The number of the call at its child, or one of the values below.
+    call: AtomicU64,
 }
 
-impl Wake for StopWaker {
+impl SentCall {
+    /// The call is not sent yet.
+    const NOT_YET: u64 = 0;
+    /// The call goes to another child, or has ended.
+    const NEVER: u64 = u64::MAX;
+    /// The call waits for another child.
+    const RETURNED: u64 = u64::MAX - 1;
+
+    fn new(pool: &Arc<PoolShared>, child: &Arc<Child>) -> Arc<Self> {
+        let (pool, child) = (Arc::downgrade(pool), Arc::downgrade(child));
+        Arc::new(Self { pool, child, call: AtomicU64::new(Self::NOT_YET) })
+    }
+
+    /// Creates one for a call whose child died.
+    fn returned(pool: &Arc<PoolShared>) -> Arc<Self> {
+        let (pool, child) = (Arc::downgrade(pool), Weak::new());
+        Arc::new(Self { pool, child, call: AtomicU64::new(Self::RETURNED) })
+    }
+
+    /// Returns whether the call waits for another child.
+    pub(super) fn is_returned(&self) -> bool {
+        self.call.load(Ordering::Relaxed) == Self::RETURNED
+    }
+
+    // ORDERING: Relaxed. A reader that finds no number looks again, or sleeps. The child's lock
+    // publishes what belongs to the number.
+    fn set(&self, call: u64) {
+        self.call.store(call, Ordering::Relaxed);
+    }
+
+    /// Returns the child and the number of the call there. The number is `None` until it is sent.
+    pub(super) fn place(&self) -> Option<(Arc<Child>, Option<u64>)> {
+        let child = self.child.upgrade()?;
+        match self.call.load(Ordering::Relaxed) {
+            Self::NEVER => None,
+            Self::NOT_YET => Some((child, None)),
+            call => Some((child, Some(call))),
+        }
+    }
+}
+
+impl Wake for SentCall {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
         let Some(pool) = self.pool.upgrade() else { return };
-        pool.stops.lock().unwrap_or_else(PoisonError::into_inner).push((self.child, self.call));
+        pool.stops.lock().unwrap_or_else(PoisonError::into_inner).push(self.clone());
         pool.poller.notify();
+    }
+}
+
+impl WaitHelper for SentCall {
+    fn help(&self, deadline: Option<Instant>) {
+        if let (Some(pool), Some((child, Some(call)))) = (self.pool.upgrade(), self.place()) {
+            pool.read_for(&child, call, deadline);
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
 use nanolith::{
     CallError, TaskSet,
     call::Panic,
-    executor::{Job, QueuedJob, RunGuard, StopReason, StopSignal},
+    executor::{Job, QueuedJob, RunGuard, StopReason, StopSignal, WaitHelper},
     task::Reply,
 };
 use std::{
@@ -31,6 +31,8 @@ pub(super) struct Outgoing {
 pub(super) struct Started {
     pub(super) frame: Vec<u8>,
     pub(super) set: u16,
+    /// How long the call may still take.
+    pub(super) left: Option<Duration>,
     pub(super) task: Box<dyn RunningTask>,
     /// How many children died before they had read the call.
     pub(super) moves: u32,
@@ -58,13 +60,13 @@ fn start<S: ProcessSet>(job: QueuedJob<Outgoing>) -> Option<Started> {
     let Outgoing { frame, set, .. } = job.item;
     drop(job.task); // it is in the frame
     let task = Box::new(TypedTask { reply: job.reply, stop, guard: job.guard });
-    Some(Started { frame, set, task, moves: 0 })
+    Some(Started { frame, set, left: None, task, moves: 0 })
 }
 
 impl Started {
     /// Fills in the heads of the frame.
-    pub(super) fn address(&mut self, call: u64, left: Option<Duration>) {
-        let head = CallHead { set: self.set, left };
+    pub(super) fn address(&mut self, call: u64) {
+        let head = CallHead { set: self.set, left: self.left };
         self.frame[HEAD..HEAD + CALL_HEAD].copy_from_slice(&head.to_bytes());
         wire::finish_frame(&mut self.frame, Kind::CALL, call);
     }
@@ -87,6 +89,9 @@ pub(super) trait RunningTask: Send {
 
     /// Returns why the task is asked to stop. Otherwise `cx` is woken when it is.
     fn poll_stop(&mut self, cx: &mut Context<'_>) -> Option<StopReason>;
+
+    /// Sets what a thread does that blocks for the call.
+    fn help_waits(&self, helper: Arc<dyn WaitHelper>);
 
     /// Returns the moment at which the call times out.
     fn deadline(&self) -> Option<Instant>;
@@ -121,6 +126,10 @@ impl<S: ProcessSet> RunningTask for TypedTask<S> {
     fn poll_stop(&mut self, cx: &mut Context<'_>) -> Option<StopReason> {
         let is_asked = Pin::new(&mut self.stop).poll(cx).is_ready();
         is_asked.then(|| self.reply.stop_reason().unwrap_or(StopReason::Cancelled))
+    }
+
+    fn help_waits(&self, helper: Arc<dyn WaitHelper>) {
+        self.reply.help_waits(helper);
     }
 
     fn deadline(&self) -> Option<Instant> {

@@ -3,6 +3,7 @@
 use super::{
     builder::{Config, Stdout},
     child::Child,
+    link::Link,
     stderr::StderrTail,
 };
 use crate::{
@@ -31,7 +32,6 @@ use std::{
 /// Starts a child. Its first frame says when it serves.
 pub(super) fn spawn(config: &Config, id: u64) -> io::Result<Child> {
     let (ours, theirs) = UnixStream::pair()?;
-    ours.set_nonblocking(true)?;
     let (lifeline_read, lifeline_write) = pipe_with(PipeFlags::CLOEXEC)?;
     ioctl_fionbio(&lifeline_write, true)?;
     let nonce = fastrand::u64(..);
@@ -47,8 +47,8 @@ pub(super) fn spawn(config: &Config, id: u64) -> io::Result<Child> {
     drop(command); // and the child's ends of the socket and the pipe with it
 
     let stderr = StderrTail::new(File::from(stderr), config.pass_stderr);
-    let calls_left = config.recycle_after.map_or(u64::MAX, |calls| calls + fastrand::u64(..=calls / 10));
-    let child = Child::new(id, process, (ours, File::from(lifeline_write)), stderr, config.max_message, calls_left);
+    let link = Link::new(config);
+    let child = Child::new(id, process, (ours, File::from(lifeline_write)), stderr, config.max_message, link);
     // From here on an error drops the child, which ends the process.
     match send_hello(&child.socket, &hello(config, nonce)?, &lifeline_read) {
         // The child has died already. The end of the socket leads to its exit status.

@@ -2,7 +2,12 @@
 //! with the bytes that have arrived.
 
 use crate::exit::MessageError;
-use rustix::{buffer::spare_capacity, fd::AsFd, io::Errno};
+use rustix::{
+    buffer::spare_capacity,
+    fd::AsFd,
+    io::Errno,
+    net::{RecvFlags, recv},
+};
 use std::io;
 
 /// The length of a frame's head.
@@ -59,7 +64,7 @@ impl Frame {
 pub(crate) enum Fill {
     /// Some bytes have arrived.
     Some,
-    /// None have arrived yet, on a socket that does not block.
+    /// None have arrived yet.
     Nothing,
     /// The other end is closed.
     End,
@@ -97,12 +102,13 @@ impl FrameReader {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// Reads once.
-    pub(crate) fn fill(&mut self, socket: impl AsFd) -> io::Result<Fill> {
+    /// Reads once. Waits for bytes if `waits`.
+    pub(crate) fn fill(&mut self, socket: impl AsFd, waits: bool) -> io::Result<Fill> {
+        let flags = if waits { RecvFlags::empty() } else { RecvFlags::DONTWAIT };
         self.make_room();
         loop {
-            match rustix::io::read(&socket, spare_capacity(&mut self.buffer)) {
-                Ok(0) => return Ok(Fill::End),
+            match recv(&socket, spare_capacity(&mut self.buffer), flags) {
+                Ok((_, 0)) => return Ok(Fill::End),
                 Ok(_) => return Ok(Fill::Some),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return Ok(Fill::Nothing),
@@ -160,7 +166,7 @@ mod tests {
         let (mut reader, mut found) = (FrameReader::new(max), Vec::new());
         for piece in bytes.chunks(piece) {
             write.write_all(piece).expect("it is written");
-            assert_eq!(reader.fill(&read).expect("it is read"), Fill::Some);
+            assert_eq!(reader.fill(&read, true).expect("it is read"), Fill::Some);
             while let Some(frame) = reader.next()? {
                 found.push((frame.id, frame.body().len()));
             }
@@ -189,7 +195,7 @@ mod tests {
         let (mut write, read) = UnixStream::pair().expect("a pair of sockets");
         let mut reader = FrameReader::new(usize::MAX);
         write.write_all(&u32::MAX.to_le_bytes()).expect("it is written");
-        reader.fill(&read).expect("it is read");
+        reader.fill(&read, true).expect("it is read");
         assert!(reader.next().expect("it may come").is_none());
         assert!(reader.buffer.capacity() < 100_000);
     }
@@ -198,6 +204,6 @@ mod tests {
     fn closed_socket_is_the_end() {
         let (write, read) = UnixStream::pair().expect("a pair of sockets");
         drop(write);
-        assert_eq!(FrameReader::new(100).fill(&read).expect("it is read"), Fill::End);
+        assert_eq!(FrameReader::new(100).fill(&read, true).expect("it is read"), Fill::End);
     }
 }

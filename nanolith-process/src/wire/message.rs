@@ -17,9 +17,12 @@ impl Kind {
     pub(crate) const OUTPUT: u8 = 4;
     /// A call that ended without an output: [`Failure`].
     pub(crate) const FAILED: u8 = 5;
+    /// The child will not begin its calls from this one on, up to the last that was sent before the
+    /// request to give them back.
+    pub(crate) const REVOKED: u8 = 6;
     /// The parent's last frame, which is empty: the child ends in order. A socket that closes without
     /// it is the end of the parent.
-    pub(crate) const END: u8 = 6;
+    pub(crate) const END: u8 = 7;
 }
 
 /// What a child learns before it serves.
@@ -89,15 +92,38 @@ impl CallHead {
     }
 }
 
-/// The length of a request to stop a call, which goes through the lifeline.
-pub(crate) const STOP_LEN: usize = 8;
+/// The length of a [`Request`].
+pub(crate) const REQUEST_LEN: usize = 9;
 
-pub(crate) fn stop_request(call: u64) -> [u8; STOP_LEN] {
-    call.to_le_bytes()
+/// A request that goes through the lifeline, so that a child that runs a task reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// The task of this call is to stop. A call that has not begun ends at its start.
+    Stop(u64),
+    /// The calls up to this one that have not begun are to be given back: see [`Kind::REVOKED`].
+    Revoke(u64),
 }
 
-pub(crate) fn stopped_call(request: [u8; STOP_LEN]) -> u64 {
-    u64::from_le_bytes(request)
+impl Request {
+    pub(crate) fn to_bytes(self) -> [u8; REQUEST_LEN] {
+        let (kind, call) = match self {
+            Self::Stop(call) => (1, call),
+            Self::Revoke(call) => (2, call),
+        };
+        let mut bytes = [kind; REQUEST_LEN];
+        bytes[1..].copy_from_slice(&call.to_le_bytes());
+        bytes
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; REQUEST_LEN]) -> Option<Self> {
+        let [kind, call @ ..] = bytes;
+        let call = u64::from_le_bytes(call);
+        match kind {
+            1 => Some(Self::Stop(call)),
+            2 => Some(Self::Revoke(call)),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -113,5 +139,13 @@ mod tests {
             assert_eq!(CallHead::split(&body), Some((head, &[9][..])));
         }
         assert_eq!(CallHead::split(&[0; CALL_HEAD - 1]), None);
+    }
+
+    #[test]
+    fn requests_survive() {
+        for request in [Request::Stop(7), Request::Revoke(u64::MAX)] {
+            assert_eq!(Request::from_bytes(request.to_bytes()), Some(request));
+        }
+        assert_eq!(Request::from_bytes([0; REQUEST_LEN]), None);
     }
 }

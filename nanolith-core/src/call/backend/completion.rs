@@ -7,7 +7,7 @@ use crate::{call::header::Header, meta::task_info::TaskInfo};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Completion {
     pub(crate) task: &'static TaskInfo,
-    /// How long the call ran, in nanoseconds, where the share needs it.
+    /// The time that the call ran, in nanoseconds, where the share needs it.
     pub(crate) ran: u64,
     pub(crate) share: u32,
     /// Whether the call holds a slot of that share.

@@ -70,11 +70,11 @@ pub(crate) struct Runs {
     pub(crate) queued: RunQueued,
 }
 
-/// Runs a claimed call for the given executor, from the given moment on. `None` is the executor
-/// whose thread this is.
+/// A function that runs a claimed call for the given executor, from the given moment on. `None` is
+/// the executor whose thread this is.
 pub(crate) type RunClaimed = fn(CallRef<dyn ErasedCall>, Option<Arc<dyn Backend>>, u64) -> RunResult;
 
-/// Claims a call and runs it. Gives the call back if another claim or end was first.
+/// A function that claims a call and runs it. Returns the call if another claim or end was first.
 pub(crate) type RunQueued = fn(CallRef<dyn ErasedCall>, u64) -> Result<RunResult, CallRef<dyn ErasedCall>>;
 
 impl CallRef<dyn ErasedCall> {

@@ -169,7 +169,7 @@ pub(crate) trait Backend: Send + Sync {
 
     /// Runs `work`, which may block, on a thread of this executor as soon as one is free. Returns
     /// `work` as an error if no thread is left.
-    fn run_soon(self: Arc<Self>, work: Work) -> Result<(), Work> {
+    fn run_soon(self: Arc<Self>, work: OffloadedWork) -> Result<(), OffloadedWork> {
         Err(work)
     }
 
@@ -239,14 +239,14 @@ pub(crate) trait Backend: Send + Sync {
     fn schedule(self: Arc<Self>, expires: u64, work: async_task::Runnable);
 }
 
-/// Code to run once.
-pub(crate) type Work = Box<dyn FnOnce() + Send>;
+/// Code that another thread runs once, such as a destructor that may block.
+pub(crate) type OffloadedWork = Box<dyn FnOnce() + Send>;
 
 /// The error of a wait that would never end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WouldDeadlock;
 
-/// What a task's thread does about a queued call that it waits for.
+/// The action of a task's thread when it waits for a queued call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WaitAction {
     /// Wait: another thread runs the call.

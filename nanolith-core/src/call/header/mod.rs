@@ -25,6 +25,7 @@ use super::{
     call_ref::CallRef,
     cancel_tree::CancelNode,
     wait_graph::WaitTarget,
+    wait_helper::WaitHelper,
 };
 use crate::{
     error::{Cause, ParentCall, wait_cycle::WaitCycle},
@@ -116,6 +117,8 @@ struct Extra {
     /// Whether only the executor's reply ends the call, and the request to stop that it got: see
     /// [`Header::defers`].
     deferred: AtomicU8,
+    /// What a thread that blocks for the call does meanwhile.
+    helper: Mutex<Option<Arc<dyn WaitHelper>>>,
     alive: Mutex<Option<KeepAlive>>,
     /// The call as which this call continues.
     delegate: Mutex<Option<CallRef<dyn ErasedCall>>>,

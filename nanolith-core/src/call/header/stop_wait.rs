@@ -2,12 +2,12 @@
 //! the call (it becomes more urgent) and a probe of the deadlock check also wake it, to check
 //! again.
 
-use super::Header;
+use super::{Header, lock};
 use crate::{
-    call::{backend::ErasedCall, call_ref::CallRef, end_batch::EndBatch, slot::EndReason},
+    call::{backend::ErasedCall, call_ref::CallRef, end_batch::EndBatch, slot::EndReason, wait_helper::WaitHelper},
     wake::{AfterUnlock, Registration, WaiterHome, WaiterSet},
 };
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, atomic::Ordering};
 
 impl Header {
     /// Creates a wait for the moment at which the call is asked to stop. A poll registers it, and
@@ -75,6 +75,17 @@ impl Header {
             Ok(_) => true,
             Err(earlier) => earlier != NOT_DEFERRED,
         }
+    }
+
+    /// Sets what a thread that blocks for the call does meanwhile.
+    pub(crate) fn set_wait_helper(&self, helper: Arc<dyn WaitHelper>) {
+        let before = lock(&self.cold().helper).replace(helper);
+        drop(before);
+    }
+
+    #[inline]
+    pub(crate) fn wait_helper(&self) -> Option<Arc<dyn WaitHelper>> {
+        lock(&self.cold.get()?.helper).clone()
     }
 
     pub(crate) fn stop_reason(&self) -> Option<StopReason> {

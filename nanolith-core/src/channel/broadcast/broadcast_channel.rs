@@ -27,7 +27,7 @@ use std::{
 pub(crate) struct BroadcastChannel<T> {
     core: Deferred<LogState<T>, Arc<Block<T>>>,
     policy: LagPolicy,
-    /// The same flag as in the state, readable without the lock.
+    /// The state's flag, readable without the lock.
     pub(super) wanted: Arc<SenderWaiting>,
 }
 

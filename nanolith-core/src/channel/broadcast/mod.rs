@@ -40,7 +40,7 @@ pub(crate) use receiver::{Received, Receiver};
 use crate::util::ordered_map::NumericKey;
 use std::num::NonZero;
 
-/// What happens when a receiver falls behind.
+/// The behavior when a receiver falls behind.
 ///
 /// ```
 /// use nanolith::{messenger::{LagPolicy, Messenger, RecvError}, prelude::*};

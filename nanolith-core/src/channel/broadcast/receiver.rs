@@ -31,7 +31,7 @@ pub(crate) struct Receiver<T> {
     sleeps: bool,
 }
 
-/// If at least this many messages arrived since the last wait, the receiver expects more. Then it
+/// The least number of messages since the last wait at which the receiver expects more. Then it
 /// rests before it looks, because a switch between receiver and sender for each message costs more
 /// than the rest.
 const PUBLISH_EVERY: u64 = 16;

@@ -298,7 +298,7 @@ impl fmt::Display for EndpointId {
 pub struct MessengerInfo {
     /// The messenger's name.
     pub name: Arc<str>,
-    /// What happens when a receiver falls behind.
+    /// The behavior when a receiver falls behind.
     pub on_lag: LagPolicy,
     /// The number of endpoints: each [`Messenger`], and one for each place that the messenger is
     /// attached to.

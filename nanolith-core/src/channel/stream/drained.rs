@@ -89,6 +89,6 @@ impl<T> Wait for Drained<T> {
 
 impl<T> fmt::Debug for Drained<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Finished").finish_non_exhaustive()
+        f.debug_struct("Drained").finish_non_exhaustive()
     }
 }

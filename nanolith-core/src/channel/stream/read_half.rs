@@ -17,7 +17,7 @@ use std::{
 pub(super) struct ReadHalf<T> {
     consumer: Consumer<T>,
     link: Arc<Link>,
-    /// What is left of a value that was taken and given back. It is read before all other values.
+    /// The rest of a value that was taken and put back. It is read before all other values.
     rest: Option<T>,
     taken: u64,
     patience: WaitBackoff,
@@ -124,7 +124,7 @@ impl<T> ReadHalf<T> {
         }
     }
 
-    /// Gives back what is left of a value that was just taken.
+    /// Puts back the rest of a value that was just taken.
     pub(super) fn give_back(&mut self, rest: T) {
         self.rest = Some(rest);
     }

@@ -85,5 +85,5 @@ fn give_way(limit: Duration, seen: impl Fn() -> bool) -> bool {
 /// The time by which a short sleep exceeds the requested duration.
 const SLEEP_OVERSHOOT: Duration = Duration::from_micros(60);
 
-/// How long the thread yields its core to other threads.
+/// The time for which the thread yields its core to other threads.
 const YIELD_FIRST: Duration = Duration::from_micros(20);

@@ -25,7 +25,8 @@ pub(crate) fn enter_blocking(target: Option<ExecutorId>) -> Result<BlockingGuard
     })
 }
 
-/// Whether this thread's wait on `target`, its own executor, must end: [`Backend::take_stranded`].
+/// Returns whether this thread's wait on `target`, its own executor, must end:
+/// [`Backend::take_stranded`].
 pub(crate) fn is_stranded(target: Option<ExecutorId>) -> bool {
     target.is_some() && current_executor() == target && current_backend().is_some_and(|host| host.take_stranded())
 }
@@ -38,7 +39,7 @@ pub(crate) fn during_block_on<R>(f: impl FnOnce() -> R) -> R {
     })
 }
 
-/// Whether this crate's blocking wait polls on this thread.
+/// Returns whether this crate's blocking wait polls on this thread.
 pub(crate) fn is_blocking() -> bool {
     THREAD.with(|thread| thread.waiting.get())
 }
@@ -87,7 +88,7 @@ pub(super) struct ReturnedSlot {
 }
 
 impl ReturnedSlot {
-    /// Gives back the share's slot of the running task, if the task holds one.
+    /// Returns the share's slot of the running task to the share, if the task holds one.
     pub(super) fn of(thread: &ThreadContext) -> Option<Self> {
         if !SOME_SHARE_IS_LIMITED.load(Ordering::Relaxed) {
             return None;

@@ -3,7 +3,7 @@
 use super::{THREAD, executor::host, running_task::look};
 use crate::meta::{task_info::TaskInfo, thread_kind::ThreadKind};
 
-/// Where the calling code runs, returned by [`current`].
+/// The place where the calling code runs, returned by [`current`].
 ///
 /// ```
 /// use nanolith::task::{ThreadKind, current};

@@ -78,7 +78,7 @@ pub(crate) fn mark_driver_thread() {
     DRIVES.set(true);
 }
 
-/// Whether this thread has ever driven an executor.
+/// Returns whether this thread has ever driven an executor.
 pub(crate) fn is_driver_thread() -> bool {
     DRIVES.get()
 }
@@ -111,7 +111,7 @@ pub(crate) fn note_shutdown() {
     ANY_SHUTDOWN.store(true, Ordering::Relaxed);
 }
 
-/// Whether the executor of this thread asks its tasks to stop.
+/// Returns whether the executor of this thread asks its tasks to stop.
 #[inline]
 pub(crate) fn is_shutting_down() -> bool {
     ANY_SHUTDOWN.load(Ordering::Relaxed) && current_backend().is_some_and(|host| host.is_stopping())

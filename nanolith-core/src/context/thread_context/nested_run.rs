@@ -11,13 +11,14 @@ use crate::{
 /// The maximum number of claimed calls nested on a stack of unknown size.
 const MAX_INLINE_DEPTH: u32 = 64;
 
-/// Whether a worker of `host` is on this stack, and may run on top a call that it waits for.
+/// Returns whether a worker of `host` is on this stack, and may run on top a call that it waits
+/// for.
 pub(crate) fn can_run_inline(host: Option<ExecutorId>) -> bool {
     THREAD.with(|thread| thread.runner.get() && host.is_some() && thread.id.get() == host) && !at_max_depth()
 }
 
-/// Whether no other claimed call should run on this stack: it is almost full or, where its size is
-/// unknown, has the maximum number of calls on it.
+/// Returns whether no other claimed call should run on this stack: it is almost full or, where its
+/// size is unknown, has the maximum number of calls on it.
 pub(crate) fn at_max_depth() -> bool {
     stack::is_low().unwrap_or_else(|| THREAD.with(|thread| thread.depth.get() >= MAX_INLINE_DEPTH))
 }

@@ -78,7 +78,7 @@ fn settle(thread: &ThreadContext) {
     }
 }
 
-/// Whether a poll on this thread blocks the thread if it is pending.
+/// Returns whether a poll on this thread blocks the thread if it is pending.
 pub(crate) fn poll_blocks_thread() -> bool {
     THREAD.with(|thread| thread.waiting.get() || in_sync_task(thread))
 }
@@ -95,7 +95,7 @@ pub(super) struct PollLoan {
 }
 
 impl ThreadContext {
-    /// Whether pending handles of the running task have lent its permit.
+    /// Returns whether pending handles of the running task have lent its permit.
     pub(super) fn has_lent(&self) -> bool {
         let lent = self.lent.take();
         let has_lent = lent.is_some();

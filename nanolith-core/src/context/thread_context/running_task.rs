@@ -86,14 +86,14 @@ pub(crate) fn running_task() -> Option<&'static TaskInfo> {
     THREAD.with(|thread| look(thread, |call| call.header().task()))
 }
 
-/// Whether the running task or a caller of it is `task`.
+/// Returns whether the running task or a caller of it is `task`.
 pub(crate) fn is_within_task(task: &TaskInfo) -> bool {
     let lineage = origin().parents;
     let mut callers = lineage.iter().flat_map(|trace| trace.callers());
     callers.any(|caller| caller.task.identifier() == task.identifier())
 }
 
-/// Whether the call of the running task came through this layer.
+/// Returns whether the call of the running task came through this layer.
 pub(crate) fn is_within_layer(layer: LayerId) -> bool {
     THREAD.with(|thread| look(thread, |call| call.header().has_passed(layer))).unwrap_or(false)
 }
@@ -149,12 +149,12 @@ pub(crate) fn stop_wait() -> Option<Registration<StopHome<CallRef<dyn ErasedCall
     THREAD.with(|thread| look(thread, wait))
 }
 
-/// Whether the running task should yield to other tasks. `None` if no task runs.
+/// Returns whether the running task should yield to other tasks. `None` if no task runs.
 pub(crate) fn should_yield() -> Option<bool> {
     THREAD.with(|thread| look(thread, |call| call.is_asked_to_stop() || should_give_way(thread, call.header())))
 }
 
-/// Whether a call that runs on a thread of this executor should yield.
+/// Returns whether a call that runs on a thread of this executor should yield.
 pub(crate) fn should_yield_for(meta: &Header) -> bool {
     THREAD.with(|thread| should_give_way(thread, meta))
 }
@@ -193,7 +193,8 @@ pub(crate) fn count_wait() -> Option<bool> {
     in_async_task(Header::count_wait)
 }
 
-/// Whether this poll of the running asynchronous task is a probe, for what the task waits for.
+/// Returns whether this poll of the running asynchronous task is a probe, for what the task waits
+/// for.
 pub(crate) fn is_probed() -> bool {
     in_async_task(Header::is_probed) == Some(true)
 }

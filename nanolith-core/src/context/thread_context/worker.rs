@@ -40,7 +40,7 @@ fn take_permit(thread: &ThreadContext) -> Option<Permit> {
     }
 }
 
-/// Whether a worker is on the stack of this thread.
+/// Returns whether a worker is on the stack of this thread.
 pub(crate) fn holds_permit() -> bool {
     THREAD.with(|thread| thread.runner.get())
 }

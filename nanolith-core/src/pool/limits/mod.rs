@@ -143,7 +143,7 @@ impl PoolState {
         wakes
     }
 
-    /// The part of [`PoolState::leave`] that concerns the limit of the call's task.
+    /// Does the part of [`PoolState::leave`] that concerns the limit of the call's task.
     pub(super) fn leave_kind(&mut self, call: &dyn ErasedCall) {
         let task = call.header().task();
         if let Some(kind) = self.limits.kinds.get(task) {

@@ -26,7 +26,7 @@ use std::{sync::Arc, time::Duration};
 pub(super) struct ShareAdmission {
     pub(super) inner: Arc<PoolShared>,
     pub(super) number: ShareId,
-    /// This ring stays empty, since calls of a share do not use the fast path.
+    /// A ring that stays empty, since calls of a share do not use the fast path.
     inbox: Arc<Ring<PoolItem>>,
 }
 
@@ -154,7 +154,7 @@ impl Backend for ShareAdmission {
         self.inner.on_raised(call);
     }
 
-    fn run_soon(self: Arc<Self>, work: offload::Work) -> Result<(), offload::Work> {
+    fn run_soon(self: Arc<Self>, work: offload::OffloadedWork) -> Result<(), offload::OffloadedWork> {
         self.inner.clone().run_soon(work)
     }
 

@@ -3,5 +3,5 @@
 pub(super) mod broadcast;
 pub(super) mod rayon_threads;
 pub(super) mod roster;
-pub(super) mod simulated;
+pub(super) mod sim_threads;
 pub(super) mod spare_threads;

@@ -3,7 +3,7 @@
 use super::{
     broadcast::{BroadcastShared, ThreadKey},
     roster::{Present, Roster},
-    simulated::{self, SimThreads},
+    sim_threads::{self, SimThreads},
 };
 use crate::{
     call::{
@@ -39,12 +39,12 @@ pub(in crate::pool) enum Threads {
 pub(in crate::pool) fn build(inner: &Arc<PoolShared>, threads: usize) -> Result<Threads, BuildError> {
     let config = inner.config.clone();
     if let Some(world) = &inner.world {
-        let crew = SimThreads::new(world.clone(), threads);
+        let sim_threads = SimThreads::new(world.clone(), threads);
         for number in 0..threads {
-            let serves = crew.service();
+            let serves = sim_threads.service();
             spawn_alone(inner, config.thread_name(number), move || serves.serve(number))?;
         }
-        return Ok(Threads::Simulated(Arc::new(crew)));
+        return Ok(Threads::Simulated(Arc::new(sim_threads)));
     }
     build_named(inner, threads, inner.config.stack_size, move |number| config.thread_name(number))
         .map(|rayon| Threads::Rayon(Arc::new(rayon)))
@@ -53,8 +53,8 @@ pub(in crate::pool) fn build(inner: &Arc<PoolShared>, threads: usize) -> Result<
 
 /// Drops the jobs that were sent to the threads of a simulation, which have ended with it.
 pub(in crate::pool) fn abandon(threads: &Threads) {
-    if let Threads::Simulated(crew) = threads {
-        crew.abandon();
+    if let Threads::Simulated(threads) = threads {
+        threads.abandon();
     }
 }
 
@@ -204,9 +204,9 @@ pub(in crate::pool) fn send(inner: &Arc<PoolShared>, generation: u64) {
     let threads = inner.rayon().clone();
     match threads {
         Some(Threads::Rayon(rayon)) => spawn(&rayon, RayonJob::Begin(inner.clone(), generation)),
-        Some(Threads::Simulated(crew)) => {
+        Some(Threads::Simulated(threads)) => {
             let pool = inner.clone();
-            SimThreads::send(&crew, move || pool.begin_on_rayon(generation, Some(0)));
+            SimThreads::send(&threads, move || pool.begin_on_rayon(generation, Some(0)));
         }
         None => {}
     }
@@ -217,25 +217,25 @@ pub(in crate::pool) fn run_on_spare(inner: &Arc<PoolShared>, call: CallRef<dyn E
     let (threads, pool) = (inner.rayon().clone(), inner.clone());
     match threads {
         Some(Threads::Rayon(rayon)) => rayon.spawn(move || pool.run_on_spare(call)),
-        Some(Threads::Simulated(crew)) => SimThreads::send(&crew, move || pool.run_on_spare(call)),
+        Some(Threads::Simulated(threads)) => SimThreads::send(&threads, move || pool.run_on_spare(call)),
         None => {}
     }
 }
 
 /// Returns the number of this thread in its rayon pool.
 pub(in crate::pool) fn thread_number() -> Option<usize> {
-    simulated::number().or_else(rayon::current_thread_index)
+    sim_threads::number().or_else(rayon::current_thread_index)
 }
 
 /// Returns the number of threads.
 pub(in crate::pool) fn count(threads: &Threads) -> usize {
     match threads {
         Threads::Rayon(rayon) => rayon.current_num_threads(),
-        Threads::Simulated(crew) => crew.threads(),
+        Threads::Simulated(threads) => threads.threads(),
     }
 }
 
-/// Has every thread run `roll` when the thread is idle.
+/// Runs `roll` on every thread when the thread is idle.
 pub(in crate::pool) fn broadcast(
     threads: &Threads,
     inner: &Arc<PoolShared>,
@@ -250,9 +250,9 @@ pub(in crate::pool) fn broadcast(
                 let _ = &keep; // a replaced rayon pool lives until then
             });
         }
-        Threads::Simulated(crew) => {
+        Threads::Simulated(threads) => {
             let (pool, roll) = (Arc::downgrade(inner), Arc::downgrade(roll));
-            crew.call_all(move |number| {
+            threads.call_all(move |number| {
                 if let (Some(pool), Some(roll)) = (pool.upgrade(), roll.upgrade()) {
                     pool.run_if_pending(&roll, ThreadKey::Rayon(generation, number));
                 }

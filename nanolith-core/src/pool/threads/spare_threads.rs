@@ -24,7 +24,7 @@ use std::{
 /// A job for a spare thread.
 pub(in crate::pool) enum SpareJob {
     /// Claims a permit and runs a worker.
-    Work(Arc<PoolShared>),
+    RunWorker(Arc<PoolShared>),
     /// Runs a claimed call for its waiter.
     RunCall(Arc<PoolShared>, CallRef<dyn ErasedCall>),
     /// Runs the closure of a broadcast on the spare thread of this number.
@@ -34,13 +34,13 @@ pub(in crate::pool) enum SpareJob {
 impl SpareJob {
     fn pool(&self) -> &Arc<PoolShared> {
         match self {
-            Self::Work(pool) | Self::RunCall(pool, _) | Self::Broadcast(pool, ..) => pool,
+            Self::RunWorker(pool) | Self::RunCall(pool, _) | Self::Broadcast(pool, ..) => pool,
         }
     }
 
     fn run(self) {
         match self {
-            Self::Work(pool) => pool.begin_spare(),
+            Self::RunWorker(pool) => pool.begin_spare(),
             Self::RunCall(pool, call) => pool.run_on_spare(call),
             Self::Broadcast(pool, roll, number) => pool.run_if_pending(&roll, ThreadKey::Spare(number)),
         }
@@ -85,7 +85,7 @@ pub(in crate::pool) struct SpareThreads {
     state: Mutex<State>,
     called: Condvar,
     max: AtomicUsize,
-    /// How long a thread stays without work.
+    /// The time for which a thread stays without work.
     idle: Duration,
 }
 
@@ -120,7 +120,7 @@ impl SpareThreads {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives `errand` to an idle thread or to a new one. Returns `errand` as the error if the
+    /// Sends `errand` to an idle thread or to a new one. Returns `errand` as the error if the
     /// maximum number of threads is reached, or if the system provides no more threads.
     pub(in crate::pool) fn send(self: &Arc<Self>, errand: SpareJob) -> Result<(), SpareJob> {
         let mut state = self.lock();
@@ -153,7 +153,7 @@ impl SpareThreads {
         started.or_else(|_| take(&errand).map_or(Ok(()), Err))
     }
 
-    /// Gives every thread a job of its own. Returns the numbers of the threads.
+    /// Sends every thread a job of its own. Returns the numbers of the threads.
     pub(in crate::pool) fn run_on_each(&self, errand: impl Fn(usize) -> SpareJob) -> Vec<usize> {
         let mut state = self.lock();
         let here = state.alive.clone();

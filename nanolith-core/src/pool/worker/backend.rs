@@ -7,7 +7,7 @@ use crate::{
         backend::{Backend, Completion, ErasedCall, ExecutorId, LentPermits, PermitState, WaitAction, WouldDeadlock},
         call_ref::CallRef,
         end_batch::EndBatch,
-        offload::{self, Work as Deferred},
+        offload::{self, OffloadedWork},
         policy::SchedulingPolicy,
         slot::EndReason,
         wait_graph::{Needs, Node},
@@ -206,7 +206,7 @@ impl Backend for PoolShared {
         self.release(core, wakes);
     }
 
-    fn run_soon(self: Arc<Self>, work: Deferred) -> Result<(), Deferred> {
+    fn run_soon(self: Arc<Self>, work: OffloadedWork) -> Result<(), OffloadedWork> {
         // ORDERING: Relaxed, also below: the increment and the load in `may_retire` are under the
         // lock, and the other loads are figures.
         {

@@ -33,8 +33,8 @@ const SCALE_UP_BACKLOG: usize = 128;
 /// The counts of a worker on the ring that are not in the pool's figures yet.
 struct BatchStats {
     calls: u64,
-    /// When the last [`CLOCK_EVERY`] calls began. `on_top` is the number of nested runs of this
-    /// thread at that time.
+    /// The moment when the last [`CLOCK_EVERY`] calls began. `on_top` is the number of nested runs
+    /// of this thread at that time.
     began: u64,
     /// The start of the time that `ThreadRecorder::end_grain` records next.
     seen_from: u64,

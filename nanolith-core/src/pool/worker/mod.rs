@@ -11,7 +11,7 @@ use super::{
     pool_item::{OtherItem, PoolItem},
     pool_shared::PoolShared,
     pool_state::PoolState,
-    shutdown::AtWork,
+    suspended_calls::ListedCall,
     threads::broadcast::BroadcastRun,
 };
 use crate::{
@@ -28,7 +28,7 @@ use crate::{
 };
 use std::sync::{Arc, MutexGuard};
 
-/// What a worker did last.
+/// The last action of a worker.
 enum Last {
     Nothing,
     Call {
@@ -48,7 +48,7 @@ enum Last {
     Served,
 }
 
-/// What a worker does next.
+/// The next action of a worker.
 enum Next {
     Run(PoolItem),
     /// Run a call with a task limit or a share.
@@ -167,8 +167,8 @@ impl PoolShared {
     }
 
     /// Lists a call of a simulation while a thread runs it.
-    fn list_at_work(&self, call: &CallRef<dyn ErasedCall>) -> Option<AtWork<'_>> {
-        self.world.as_ref().map(|_| AtWork::begin(&self.at_work, self.id(), call))
+    fn list_at_work(&self, call: &CallRef<dyn ErasedCall>) -> Option<ListedCall<'_>> {
+        self.world.as_ref().map(|_| ListedCall::begin(&self.at_work, self.id(), call))
     }
 
     /// Flushes the measurements, unless more calls wait. So the metrics of an empty pool are

@@ -46,7 +46,7 @@ pub(crate) struct BoundedQueue<T> {
     /// [`crate::sched::injector`].
     ring_consumers: usize,
     line: WaitQueue,
-    /// How often the queue became empty. `drained` holds the waits for that.
+    /// The number of times that the queue became empty. `drained` holds the waits for that.
     empty_count: u64,
     pub(crate) drained: WaiterSet,
 }

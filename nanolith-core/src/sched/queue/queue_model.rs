@@ -137,7 +137,7 @@ impl Model {
         self.calls.iter().filter(|call| call.life != Life::Over && call.inside == inside).count()
     }
 
-    /// The waiters with a grant.
+    /// Returns the number of waiters with a grant.
     fn granted(&self) -> usize {
         self.line.iter().filter(|(_, woken)| woken.is()).count()
     }
@@ -242,7 +242,7 @@ impl Model {
         }
     }
 
-    /// Gives the call a second entry. It still counts as one call.
+    /// Adds a second entry of the call. It still counts as one call.
     fn raise(&mut self, nth: usize) {
         if let Some(number) = self.nth(Life::Queued, nth) {
             self.queue.push_raised(Priority::Immediate, 0, number);

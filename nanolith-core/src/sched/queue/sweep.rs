@@ -4,7 +4,7 @@
 use super::BoundedQueue;
 use crate::wake::WakeList;
 
-/// How an entry that is out of date counts.
+/// The way in which an entry that is out of date counts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stale {
     /// The entry's call was run ahead of its turn, and is still counted.

@@ -175,7 +175,7 @@ impl Semaphore {
         self.core.with(SemaphoreState::close);
     }
 
-    /// Whether the semaphore was closed.
+    /// Returns whether the semaphore was closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.core.with(|core, _| core.is_closed())
@@ -199,12 +199,12 @@ impl fmt::Debug for Semaphore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let look = |core: &mut SemaphoreState, _: &mut _| (core.available(), core.waiting(), core.is_closed());
         let (available, waiting, closed) = self.core.with(look);
-        let mut debug = f.debug_struct("Permits");
+        let mut debug = f.debug_struct("Semaphore");
         debug.field("available", &available).field("waiting", &waiting).field("closed", &closed).finish()
     }
 }
 
-/// Permits that were taken. Dropping the value gives them back.
+/// A number of permits that were taken. Dropping the value returns them to the semaphore.
 ///
 /// The value borrows nothing, so it can move into a task or over a port, together with the work
 /// that needs it.
@@ -230,7 +230,7 @@ impl Permit {
         self.count
     }
 
-    /// Never gives the permits back: the semaphore has fewer permits from now on, until
+    /// Drops the value and keeps its permits. The semaphore has fewer permits from now on, until
     /// [`Semaphore::add_permits`] makes others.
     ///
     /// ```

@@ -42,7 +42,7 @@ pub struct Handle<S: TaskSet, T> {
     slot: CallRef<CallSlot<S>>,
     host: Option<ExecutorId>,
     extract: fn(S::Output) -> Option<T>,
-    /// What a drop of the handle does.
+    /// The effect of a drop of the handle.
     on_drop: OnDrop,
     /// Whether a thread counts this handle as pending, and has lent its slot for that reason.
     counted: thread_context::PendingPoll,

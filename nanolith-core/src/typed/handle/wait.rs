@@ -141,6 +141,10 @@ impl<S: TaskSet, T> Handle<S, T> {
     #[inline(always)]
     fn spin_for_result(&mut self, deadline: Option<Instant>) -> Option<Result<T, CallError>> {
         if !self.slot.is_over() {
+            if let Some(helper) = self.slot.header.wait_helper() {
+                block_on::block_in_place(|| helper.help(deadline));
+                return self.ready();
+            }
             match thread_context::current_executor() {
                 None => self.look_on(deadline),
                 here if here == self.host => CallSlot::overtake_here(&self.slot, here),

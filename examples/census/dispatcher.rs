@@ -1,4 +1,4 @@
-//! [`Desk`]: sends the files of the walk to the pool, and their counts to the ledger.
+//! [`Dispatcher`]: sends the files of the walk to the executor, and their counts to the ledger.
 
 use crate::{
     count::{Census, CensusCalls, Count},
@@ -6,26 +6,26 @@ use crate::{
     ledger::{Ledger, Unreadable},
     shared::{bar::Bar, text::bytes},
 };
-use nanolith::prelude::*;
-use std::{collections::VecDeque, io, mem, path::PathBuf, time::Duration};
+use nanolith::{Executor, prelude::*};
+use std::{collections::VecDeque, mem, path::PathBuf, time::Duration};
 
 /// The largest number of files in progress: queued, being read, or counted and not yet in the
 /// ledger.
 const IN_FLIGHT: usize = 1_024;
 
-/// How long to wait for the oldest file before the desk checks the other files and the progress
+/// How long to wait for the oldest file before the dispatcher checks the other files and the progress
 /// bar.
 const TICK: Duration = Duration::from_millis(50);
 
 /// A file in progress.
-type Errand = (PathBuf, Handle<Census, io::Result<Count>>);
+type PendingFile = (PathBuf, Handle<Census, Result<Count, String>>);
 
-/// Sends files to the pool, and what was counted to the ledger.
-pub(crate) struct Desk {
-    census: CensusCalls<Pool>,
+/// Sends files to the executor, and what was counted to the ledger.
+pub(crate) struct Dispatcher<E> {
+    census: CensusCalls<E>,
     ledger: Service<Ledger>,
-    errands: VecDeque<Errand>,
-    /// The last call of the ledger, which runs while the desk waits for the next file.
+    pending: VecDeque<PendingFile>,
+    /// The last call of the ledger, which runs while the dispatcher waits for the next file.
     entry: Option<Handle<Ledger, ()>>,
     bar: Bar,
     counted: Progress,
@@ -38,12 +38,12 @@ struct Progress {
     bytes: u64,
 }
 
-impl Desk {
-    pub(crate) fn new(pool: &Pool, ledger: &Service<Ledger>) -> Self {
+impl<E: Executor<Census> + Clone> Dispatcher<E> {
+    pub(crate) fn new(executor: &E, ledger: &Service<Ledger>) -> Self {
         Self {
-            census: Census::on(pool),
+            census: Census::on(executor),
             ledger: ledger.clone(),
-            errands: VecDeque::with_capacity(IN_FLIGHT),
+            pending: VecDeque::with_capacity(IN_FLIGHT),
             entry: None,
             bar: Bar::new(),
             counted: Progress::default(),
@@ -52,11 +52,11 @@ impl Desk {
 
     /// Submits a file to be counted. Waits while too many files are in progress.
     pub(crate) fn count(&mut self, path: PathBuf, links: Links) -> Result<(), CallError> {
-        while self.errands.len() >= IN_FLIGHT {
+        while self.pending.len() >= IN_FLIGHT {
             self.settle()?;
         }
-        let handle = self.census.count(path.clone(), links).submit().cancel_on_drop();
-        self.errands.push_back((path, handle));
+        let handle = self.census.count(path.clone().into(), links).submit().cancel_on_drop();
+        self.pending.push_back((path, handle));
         self.show();
         Ok(())
     }
@@ -69,20 +69,20 @@ impl Desk {
 
     /// Waits for each file that is still in progress.
     pub(crate) fn finish(mut self) -> Result<(), CallError> {
-        while !self.errands.is_empty() {
+        while !self.pending.is_empty() {
             self.settle()?;
         }
         self.follow(None)
     }
 
     /// Waits a while for the oldest file. If that takes longer, for example for a large file, takes
-    /// the other finished files, so that the pool does not run out of work.
+    /// the other finished files, so that the executor does not run out of work.
     fn settle(&mut self) -> Result<(), CallError> {
-        let Some((path, handle)) = self.errands.pop_front() else { return Ok(()) };
+        let Some((path, handle)) = self.pending.pop_front() else { return Ok(()) };
         match handle.wait_timeout(TICK) {
             Ok(outcome) => self.record(path, outcome)?,
             Err(handle) => {
-                self.errands.push_front((path, handle));
+                self.pending.push_front((path, handle));
                 self.take_finished()?;
             }
         }
@@ -91,17 +91,17 @@ impl Desk {
     }
 
     fn take_finished(&mut self) -> Result<(), CallError> {
-        for (path, handle) in mem::take(&mut self.errands) {
+        for (path, handle) in mem::take(&mut self.pending) {
             match handle.try_wait() {
                 Ok(outcome) => self.record(path, outcome)?,
-                Err(handle) => self.errands.push_back((path, handle)),
+                Err(handle) => self.pending.push_back((path, handle)),
             }
         }
         Ok(())
     }
 
     /// Records the result of a file in the ledger.
-    fn record(&mut self, path: PathBuf, outcome: Result<io::Result<Count>, CallError>) -> Result<(), CallError> {
+    fn record(&mut self, path: PathBuf, outcome: Result<Result<Count, String>, CallError>) -> Result<(), CallError> {
         self.counted.files += 1;
         match outcome {
             Ok(Ok(count)) => {
@@ -109,7 +109,7 @@ impl Desk {
                 let entry = self.ledger.record(path, count).submit();
                 self.follow(Some(entry))
             }
-            Ok(Err(error)) => self.reject(path, error.to_string()),
+            Ok(Err(reason)) => self.reject(path, reason),
             Err(error) => self.reject(path, error.to_string()),
         }
     }
@@ -120,9 +120,9 @@ impl Desk {
     }
 
     fn show(&mut self) {
-        let Self { bar, errands, counted, .. } = self;
-        let found = counted.files + errands.len() as u64;
-        bar.show(counted.files, found, || match errands.front() {
+        let Self { bar, pending, counted, .. } = self;
+        let found = counted.files + pending.len() as u64;
+        bar.show(counted.files, found, || match pending.front() {
             Some(oldest) => format!("{}{}", bytes(counted.bytes), large(oldest)),
             None => bytes(counted.bytes),
         });
@@ -130,7 +130,7 @@ impl Desk {
 }
 
 /// Returns the progress of a large file, with its name.
-fn large((path, handle): &Errand) -> String {
+fn large((path, handle): &PendingFile) -> String {
     match (path.file_name(), handle.progress().latest()) {
         (Some(name), Some(progress)) => {
             format!(", {}: {} of {}", name.to_string_lossy(), bytes(progress.done), bytes(progress.total))

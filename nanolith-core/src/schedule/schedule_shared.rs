@@ -1,7 +1,7 @@
-//! [`Inner`]: a started schedule. It arms a timer for each tick, makes calls on the global pool,
-//! and passes their outcomes to the program's handler.
+//! [`ScheduleShared`]: a started schedule. It arms a timer for each tick, makes calls on the global
+//! pool, and passes their outcomes to the program's handler.
 
-use super::interval::{ScheduleEnd, Ticks};
+use super::ticks::{ScheduleEnd, Ticks};
 use crate::{
     error::CallError,
     pool::GlobalSpawner,
@@ -49,7 +49,7 @@ pub(super) trait ScheduleControl: Send + Sync {
     fn look(&self, look: &mut dyn FnMut(&mut State, &mut AfterUnlock));
 }
 
-pub(super) struct Inner<T> {
+pub(super) struct ScheduleShared<T> {
     state: Deferred<State>,
     run: Box<Run<T>>,
     /// `None` if there is no handler of outcomes.
@@ -60,9 +60,9 @@ pub(super) struct Inner<T> {
 }
 
 pub(super) struct State {
-    pub(super) beats: Ticks,
+    pub(super) ticks: Ticks,
     pub(super) errors: u64,
-    /// Whether [`catch_up`](Inner::catch_up) is already spawned.
+    /// Whether [`catch_up`](ScheduleShared::catch_up) is already spawned.
     catches_up: bool,
     armed: Option<(Instant, timer::Key)>,
     /// The waiters for the end of the schedule.
@@ -75,16 +75,16 @@ struct OutcomeQueue<T> {
     unheard: VecDeque<Outcome<T>>,
 }
 
-impl<T: Send + 'static> Inner<T> {
+impl<T: Send + 'static> ScheduleShared<T> {
     pub(super) fn start(
-        mut beats: Ticks,
+        mut ticks: Ticks,
         starting: Option<Instant>,
         run: Box<Run<T>>,
         handler: Option<Box<Handler<T>>>,
         chores: GlobalSpawner,
     ) -> Arc<Self> {
-        beats.begin(clock::instant(), starting);
-        let state = State { beats, errors: 0, catches_up: false, armed: None, waiting: WaiterSet::new() };
+        ticks.begin(clock::instant(), starting);
+        let state = State { ticks, errors: 0, catches_up: false, armed: None, waiting: WaiterSet::new() };
         let this = Arc::new(Self {
             state: Deferred::new(state),
             run,
@@ -93,13 +93,13 @@ impl<T: Send + 'static> Inner<T> {
             chores,
             source: clock::source(),
         });
-        this.go_on(|state| state.beats.ring(clock::instant()));
+        this.go_on(|state| state.ticks.ring(clock::instant()));
         if let Some(world) = sim_runtime::world() {
             let schedule = Arc::downgrade(&this);
             world.at_end(move || {
                 schedule.upgrade().iter().for_each(|schedule| {
                     schedule.go_on(|state| {
-                        state.beats.stop(ScheduleEnd::Closed);
+                        state.ticks.stop(ScheduleEnd::Closed);
                         0
                     });
                 });
@@ -115,10 +115,10 @@ impl<T: Send + 'static> Inner<T> {
         let (begin, catch_up, unused, wakes) = self.state.with(|state, after| {
             let begin = change(state);
             let unused = self.rearm(state);
-            if state.beats.is_over() {
+            if state.ticks.is_over() {
                 state.waiting.notify_all(after);
             }
-            let catch_up = state.beats.is_behind() && !mem::replace(&mut state.catches_up, true);
+            let catch_up = state.ticks.is_behind() && !mem::replace(&mut state.catches_up, true);
             (begin, catch_up, unused, after.take_wakes())
         });
         unused.into_iter().for_each(timer::disarm);
@@ -134,13 +134,13 @@ impl<T: Send + 'static> Inner<T> {
     fn catch_up(self: &Arc<Self>) {
         self.go_on(|state| {
             state.catches_up = false;
-            state.beats.ring(clock::instant())
+            state.ticks.ring(clock::instant())
         });
     }
 
     /// Arms the timer for the next tick. Returns the key of an alarm that is no longer needed.
     fn rearm(self: &Arc<Self>, state: &mut State) -> Option<timer::Key> {
-        let due = state.beats.next.due().filter(|_| !state.beats.is_paused);
+        let due = state.ticks.next.due().filter(|_| !state.ticks.is_paused);
         if state.armed.map(|(at, _)| at) == due {
             return None;
         }
@@ -159,7 +159,7 @@ impl<T: Send + 'static> Inner<T> {
             if state.armed.is_some_and(|(at, _)| at <= clock::instant()) {
                 state.armed = None;
             }
-            state.beats.ring(clock::instant())
+            state.ticks.ring(clock::instant())
         });
     }
 
@@ -219,7 +219,7 @@ impl<T: Send + 'static> Inner<T> {
 
 /// A run in progress. Its drop ends the run, also when its future is dropped with its simulation.
 struct CurrentRun<T: Send + 'static> {
-    schedule: Arc<Inner<T>>,
+    schedule: Arc<ScheduleShared<T>>,
     /// Whether the executor of its call accepts no more calls.
     is_closed: bool,
 }
@@ -228,18 +228,18 @@ impl<T: Send + 'static> Drop for CurrentRun<T> {
     fn drop(&mut self) {
         self.schedule.go_on(|state| {
             if self.is_closed {
-                state.beats.stop(ScheduleEnd::Closed);
+                state.ticks.stop(ScheduleEnd::Closed);
             }
-            state.beats.over(clock::instant())
+            state.ticks.over(clock::instant())
         });
     }
 }
 
-impl<T: Send + 'static> ScheduleControl for Inner<T> {
+impl<T: Send + 'static> ScheduleControl for ScheduleShared<T> {
     fn update(self: Arc<Self>, change: &mut dyn FnMut(&mut State)) {
         self.go_on(|state| {
             change(state);
-            state.beats.ring(clock::instant())
+            state.ticks.ring(clock::instant())
         });
     }
 

@@ -1,4 +1,5 @@
-//! [`Desk`]: an executor whose jobs the test ends by hand, and [`Work`], a set with calls on it.
+//! [`ManualExecutor`]: an executor whose jobs the test ends by hand, and [`Work`], a set with calls
+//! on it.
 
 use nanolith::{
     Executor,
@@ -36,21 +37,21 @@ impl Work {
 
 /// An executor that accepts a number of jobs, and runs none of them.
 #[derive(Clone, Default)]
-pub struct Desk(Arc<Mutex<Papers>>);
+pub struct ManualExecutor(Arc<Mutex<ManualState>>);
 
 #[derive(Default)]
-struct Papers {
+struct ManualState {
     jobs: VecDeque<Job<Work>>,
     waiting: Vec<Waker>,
     most: Option<usize>,
     closed: bool,
 }
 
-impl Desk {
+impl ManualExecutor {
     pub(crate) fn with_room_for(jobs: usize) -> Self {
-        let desk = Self::default();
-        desk.set_room(jobs);
-        desk
+        let executor = Self::default();
+        executor.set_room(jobs);
+        executor
     }
 
     pub(crate) fn set_room(&self, jobs: usize) {
@@ -71,15 +72,15 @@ impl Desk {
 
     /// Returns the number of held jobs whose calls are not over.
     pub(crate) fn len(&self) -> usize {
-        let mut papers = self.0.lock().unwrap();
-        papers.jobs.retain(|job| !job.is_over());
-        papers.jobs.len()
+        let mut state = self.0.lock().unwrap();
+        state.jobs.retain(|job| !job.is_over());
+        state.jobs.len()
     }
 
     /// Starts the oldest job.
     #[track_caller]
     pub(crate) fn begin(&self) -> (WorkTask, Reply<Work>) {
-        let job = self.take().unwrap_or_else(|| panic!("no job lies here: {}", Location::caller()));
+        let job = self.take().unwrap_or_else(|| panic!("no job is held: {}", Location::caller()));
         job.split().expect("it is not over")
     }
 
@@ -108,21 +109,21 @@ impl Desk {
     }
 
     fn put(&self, job: Job<Work>) -> Result<(), SubmitError<Job<Work>>> {
-        let mut papers = self.0.lock().unwrap();
-        if papers.closed {
+        let mut state = self.0.lock().unwrap();
+        if state.closed {
             let error = job.closed();
             return Err(SubmitError::new(job, error));
         }
-        if papers.most.is_some_and(|most| papers.jobs.len() >= most) {
+        if state.most.is_some_and(|most| state.jobs.len() >= most) {
             let error = job.full();
             return Err(SubmitError::new(job, error));
         }
-        papers.jobs.push_back(job);
+        state.jobs.push_back(job);
         Ok(())
     }
 }
 
-impl Executor<Work> for Desk {
+impl Executor<Work> for ManualExecutor {
     fn try_execute(&self, job: Job<Work>) -> Result<(), SubmitError<Job<Work>>> {
         self.len();
         self.put(job)

@@ -13,10 +13,11 @@ use std::{
     task::Waker,
 };
 
+/// A function that one of the threads runs.
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A function that each of the threads runs once.
-type Call = Arc<dyn Fn(usize) + Send + Sync>;
+/// A function that each of the threads runs once, with its number.
+type BroadcastFn = Arc<dyn Fn(usize) + Send + Sync>;
 
 per_thread! {
     static NUMBER: Cell<Option<usize>> = Cell::new(None);
@@ -28,7 +29,7 @@ pub(in crate::pool) fn number() -> Option<usize> {
 }
 
 /// The state that the threads share.
-pub(in crate::pool) struct Shared {
+pub(in crate::pool) struct SimThreadsShared {
     world: Arc<Scheduler>,
     state: Mutex<State>,
 }
@@ -37,7 +38,7 @@ pub(in crate::pool) struct Shared {
 struct State {
     jobs: VecDeque<Job>,
     /// All functions that every thread was to run since the start.
-    calls: Vec<Call>,
+    calls: Vec<BroadcastFn>,
     idle: Vec<Waker>,
     /// Whether no job will be sent any more.
     over: bool,
@@ -45,20 +46,20 @@ struct State {
 
 /// The threads of a simulated pool. When this is dropped, they end after the jobs that were sent.
 pub(in crate::pool) struct SimThreads {
-    shared: Arc<Shared>,
+    shared: Arc<SimThreadsShared>,
     threads: usize,
 }
 
 impl SimThreads {
     pub(in crate::pool) fn new(world: Arc<Scheduler>, threads: usize) -> Self {
-        Self { shared: Arc::new(Shared { world, state: Mutex::default() }), threads }
+        Self { shared: Arc::new(SimThreadsShared { world, state: Mutex::default() }), threads }
     }
 
     pub(in crate::pool) fn threads(&self) -> usize {
         self.threads
     }
 
-    /// Has every thread run `call` with its number when the thread is idle.
+    /// Runs `call` on every thread, with its number, when the thread is idle.
     pub(in crate::pool) fn call_all(&self, call: impl Fn(usize) + Send + Sync + 'static) {
         let idle = {
             let mut state = self.shared.lock();
@@ -69,7 +70,7 @@ impl SimThreads {
     }
 
     /// Returns the state that one more thread serves.
-    pub(in crate::pool) fn service(&self) -> Arc<Shared> {
+    pub(in crate::pool) fn service(&self) -> Arc<SimThreadsShared> {
         self.shared.clone()
     }
 
@@ -83,10 +84,10 @@ impl SimThreads {
         calls.into_iter().for_each(|call| unwind::ignore_panics(|| drop(call)));
     }
 
-    /// Has one of the threads run `job`: a random one of the idle threads. The threads stay until
+    /// Runs `job` on one of the threads: a random one of the idle threads. The threads stay until
     /// the job has ended.
-    pub(in crate::pool) fn send(crew: &Arc<Self>, job: impl FnOnce() + Send + 'static) {
-        let (shared, keep) = (&crew.shared, crew.clone());
+    pub(in crate::pool) fn send(threads: &Arc<Self>, job: impl FnOnce() + Send + 'static) {
+        let (shared, keep) = (&threads.shared, threads.clone());
         let job = Box::new(move || {
             job();
             drop(keep);
@@ -114,7 +115,7 @@ impl Drop for SimThreads {
     }
 }
 
-impl Shared {
+impl SimThreadsShared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

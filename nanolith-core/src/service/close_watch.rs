@@ -1,5 +1,5 @@
-//! [`StageWatch`]: watches whether a service is open, closing or ended, for its cluster. The file
-//! also has the sets of waiters for these changes.
+//! [`CloseWatch`]: watches for a cluster whether a service is open, closing or closed. The file also
+//! has the sets of waiters for these changes.
 
 use super::{
     service_shared::ServiceShared,
@@ -11,47 +11,50 @@ use crate::{
 };
 use std::{sync::Arc, task::Waker};
 
-/// The stage of a service's life, as other modules see it.
+/// A state of a service that a [`CloseWatch`] distinguishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
+pub(crate) enum CloseState {
     /// The service accepts calls.
     Open,
-    /// The service rejects calls from outside.
-    Leaving,
+    /// The service rejects calls from outside, and accepted calls finish or are ended.
+    Closing,
     /// The service has ended.
-    Over,
+    Closed,
 }
 
-/// A watch over the stages of a service. Dropping it removes its wakers.
-pub(crate) struct StageWatch<S: TaskSet> {
-    leaving: Registration<Leavers<S>>,
-    over: Registration<Closers<S>>,
+/// A watch over the close of a service. Dropping it removes its wakers.
+pub(crate) struct CloseWatch<S: TaskSet> {
+    closing: Registration<PhaseWaiters<S>>,
+    closed: Registration<ClosedWaiters<S>>,
 }
 
-impl<S: TaskSet> StageWatch<S> {
+impl<S: TaskSet> CloseWatch<S> {
     pub(super) fn new(inner: &Arc<ServiceShared<S>>) -> Self {
-        Self { leaving: Registration::new(Leavers(inner.clone())), over: Registration::new(Closers(inner.clone())) }
+        Self {
+            closing: Registration::new(PhaseWaiters(inner.clone())),
+            closed: Registration::new(ClosedWaiters(inner.clone())),
+        }
     }
 
-    /// Returns the stage of the service. Wakes `waker` when the stage changes.
-    pub(crate) fn stage(&mut self, waker: &Waker) -> Stage {
-        if self.leaving.poll_until(waker, |core| core.phase > Phase::Open).is_pending() {
-            return Stage::Open;
+    /// Returns the state of the service. Wakes `waker` at the next change.
+    pub(crate) fn state(&mut self, waker: &Waker) -> CloseState {
+        if self.closing.poll_until(waker, |core| core.phase > Phase::Open).is_pending() {
+            return CloseState::Open;
         }
-        if self.over.poll_until(waker, |core| core.phase == Phase::Over).is_pending() {
-            return Stage::Leaving;
+        if self.closed.poll_until(waker, |core| core.phase == Phase::Over).is_pending() {
+            return CloseState::Closing;
         }
-        Stage::Over
+        CloseState::Closed
     }
 }
 
 /// The home of the waiters for the end of a service.
-pub(super) struct Closers<S: TaskSet>(pub(super) Arc<ServiceShared<S>>);
+pub(super) struct ClosedWaiters<S: TaskSet>(pub(super) Arc<ServiceShared<S>>);
 
 /// The home of the waiters for the moment when a service starts to reject calls from outside.
-struct Leavers<S: TaskSet>(Arc<ServiceShared<S>>);
+struct PhaseWaiters<S: TaskSet>(Arc<ServiceShared<S>>);
 
-impl<S: TaskSet> WaiterHome for Closers<S> {
+impl<S: TaskSet> WaiterHome for ClosedWaiters<S> {
     type State = ServiceState<S>;
 
     fn with_state<R>(&self, change: impl FnOnce(&mut ServiceState<S>, &mut AfterUnlock) -> R) -> R {
@@ -63,7 +66,7 @@ impl<S: TaskSet> WaiterHome for Closers<S> {
     }
 }
 
-impl<S: TaskSet> WaiterHome for Leavers<S> {
+impl<S: TaskSet> WaiterHome for PhaseWaiters<S> {
     type State = ServiceState<S>;
 
     fn with_state<R>(&self, change: impl FnOnce(&mut ServiceState<S>, &mut AfterUnlock) -> R) -> R {

@@ -1,5 +1,5 @@
 //! [`Ticks`]: the ticks of a schedule, at a fixed interval or from a cron expression, and the rules
-//! that decide which of them start a run. Pure data, driven by [`super::driver`].
+//! that decide which of them start a run. Pure data, driven by [`super::schedule_shared`].
 //!
 //! Ticks do not drift: each tick is computed from the tick before it, not from the time at which
 //! the schedule handled that.
@@ -7,8 +7,8 @@
 use crate::time::clock;
 use std::time::{Duration, Instant};
 
-/// What a schedule does with a missed tick: one that is due while the run before is in progress, or
-/// that the clock has jumped over.
+/// The action of a schedule at a missed tick: one that is due while the run before is in progress,
+/// or that the clock has jumped over.
 ///
 /// ```
 /// use nanolith::{
@@ -40,7 +40,7 @@ pub enum MissedTick {
     Delay,
 }
 
-/// Why a schedule starts no more runs: [`ScheduleInfo::end`](super::ScheduleInfo::end).
+/// The reason why a schedule starts no more runs: [`ScheduleInfo::end`](super::ScheduleInfo::end).
 ///
 /// ```
 /// use nanolith::{prelude::*, schedule::{ScheduleEnd, every}, time::MILLISECOND};
@@ -65,7 +65,7 @@ pub enum ScheduleEnd {
     Closed,
 }
 
-/// When a schedule's next tick is due.
+/// The moment when a schedule's next tick is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NextTick {
     At(Instant),
@@ -130,7 +130,7 @@ pub(super) struct Ticks {
     /// The number of runs that have yet to start; `None` if there is no limit.
     pub(super) left: Option<u64>,
     pub(super) next: NextTick,
-    /// Why no more runs start; the first reason is kept.
+    /// The reason why no more runs start. The first reason is kept.
     pub(super) end: Option<ScheduleEnd>,
     /// The number of runs to make up for.
     pub(super) owed: u64,
@@ -186,8 +186,8 @@ impl Ticks {
         }
     }
 
-    fn skip(&mut self, beats: u64) {
-        self.skipped = self.skipped.saturating_add(beats);
+    fn skip(&mut self, ticks: u64) {
+        self.skipped = self.skipped.saturating_add(ticks);
     }
 
     /// Resumes after a pause, with the first tick after `now`.

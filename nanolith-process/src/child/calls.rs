@@ -1,0 +1,92 @@
+//! [`Calls`]: which call a child runs, and the requests of its parent about calls, which another thread
+//! brings.
+
+use crate::wire::{self, Kind};
+use nanolith::sync::CancelToken;
+use std::{
+    io::{self, Write},
+    ops::RangeInclusive,
+    os::unix::net::UnixStream,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+/// The calls of a child, and its end of the socket for writing.
+pub(super) struct Calls {
+    state: Mutex<State>,
+    socket: UnixStream,
+}
+
+#[derive(Default)]
+struct State {
+    /// The call that began last.
+    latest: u64,
+    /// Cancels that call while it runs.
+    token: Option<CancelToken>,
+    /// Calls that are to stop and have not begun.
+    stopped: Vec<u64>,
+    /// Calls that were given back.
+    revoked: Vec<RangeInclusive<u64>>,
+}
+
+impl Calls {
+    pub(super) fn new(socket: UnixStream) -> Self {
+        Self { state: Mutex::default(), socket }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a call. Returns its token, or `None` if the call was given back.
+    pub(super) fn begin(&self, call: u64) -> Option<CancelToken> {
+        let mut state = self.lock();
+        state.revoked.retain(|range| call <= *range.end());
+        if state.revoked.iter().any(|range| range.contains(&call)) {
+            return None;
+        }
+        let (token, is_stopped) = (CancelToken::new(), state.stopped.contains(&call));
+        state.stopped.retain(|stopped| call < *stopped);
+        state.latest = call;
+        state.token = Some(token.clone());
+        drop(state);
+        if is_stopped {
+            token.cancel();
+        }
+        Some(token)
+    }
+
+    /// Sends the answer of the running call.
+    pub(super) fn answer(&self, frame: &[u8]) -> io::Result<()> {
+        let mut state = self.lock();
+        state.token = None;
+        // The lock keeps the other thread's frame out of this one.
+        let sent = (&self.socket).write_all(frame);
+        drop(state);
+        sent
+    }
+
+    /// Asks the task of a call to stop.
+    pub(super) fn stop(&self, call: u64) {
+        let mut state = self.lock();
+        if state.latest < call {
+            state.stopped.push(call);
+            return;
+        }
+        let token = state.token.clone().filter(|_| state.latest == call);
+        drop(state);
+        if let Some(token) = token {
+            token.cancel();
+        }
+    }
+
+    /// Gives back the calls up to `last` that have not begun.
+    pub(super) fn revoke(&self, last: u64) {
+        let mut frame = wire::start_frame();
+        let mut state = self.lock();
+        let first = state.latest + 1;
+        state.revoked.push(first..=last);
+        wire::finish_frame(&mut frame, Kind::REVOKED, first);
+        let _ = (&self.socket).write_all(&frame); // the other thread finds the end of the connection
+        drop(state);
+    }
+}
