@@ -117,8 +117,8 @@ impl Child {
         self.due.store(u64::MAX, Ordering::SeqCst);
     }
 
-    /// Sends a call. Returns its number, and whether the pool's thread must be told to watch the
-    /// socket.
+    /// Sends a call. Returns its number, and whether the pool's thread must watch the socket from now
+    /// on.
     ///
     /// # Errors
     ///
