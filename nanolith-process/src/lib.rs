@@ -56,6 +56,10 @@
 #![warn(missing_debug_implementations)]
 #![cfg(unix)]
 
+#[cfg(fuzzing)]
+#[doc(hidden)]
+#[path = "fuzz.rs"]
+pub mod __fuzz;
 mod build_error;
 mod child;
 mod exit;

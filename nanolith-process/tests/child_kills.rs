@@ -136,8 +136,11 @@ fn source<E: Error + Clone + 'static>(error: &CallError) -> E {
 
 // ----- the load
 
+/// Makes a call, and checks how it ends.
+type Kind = fn(&LoadCalls<ProcessPool>) -> Result<(), String>;
+
 /// The kinds of calls.
-const KINDS: [fn(&LoadCalls<ProcessPool>) -> Result<(), String>; 10] = [
+const KINDS: [Kind; 10] = [
     |load| expect(load.add(4, 5).wait(), |outcome| matches!(outcome, Ok(9))),
     |load| expect(load.nap(2).wait(), |outcome| matches!(outcome, Ok(2))),
     |load| expect(pollster::block_on(async { load.add(4, 5).await }), |outcome| matches!(outcome, Ok(9))),

@@ -3,8 +3,13 @@
 #![allow(missing_docs, clippy::missing_panics_doc)] // a test's name documents it
 
 use libtest_mimic::{Arguments, Trial};
-use nanolith::{TaskSet, prelude::*, time::SECOND};
+use nanolith::{
+    TaskSet,
+    prelude::*,
+    time::{MILLISECOND, SECOND},
+};
 use nanolith_process::{ChildCrash, ProcessPool, ProcessPoolBuilder, Role, Stdout};
+use rustix::net::{RecvFlags, recv};
 use serde::Serialize;
 use std::{
     env,
@@ -19,6 +24,8 @@ use std::{
 
 /// The environment variable that names the behaviour of a child.
 const HOSTILE: &str = "HOSTILE";
+/// The environment variable that names a file of a test.
+const MARKER: &str = "HOSTILE_MARKER";
 const READY: u8 = 3;
 const OUTPUT: u8 = 4;
 const FAILED: u8 = 5;
@@ -130,10 +137,22 @@ fn misbehave(how: &str) -> io::Result<()> {
         "flood" => loop {
             parent.send(&random_bytes())?;
         },
+        "die before reading" => return die_before_reading(&mut parent),
         "die after ready" => return parent.send(&frame(READY, 0, &ready(Geometry::FINGERPRINT))),
         _ => misbehave_in_call(how, &mut parent)?,
     }
     thread::sleep(60 * SECOND); // it lives on until it is killed
+    Ok(())
+}
+
+/// The first child dies when a call has arrived, and does not read it. Later ones do not answer.
+fn die_before_reading(parent: &mut Connection) -> io::Result<()> {
+    if fs::File::create_new(env::var(MARKER).map_err(io::Error::other)?).is_ok() {
+        parent.send(&frame(READY, 0, &ready(Geometry::FINGERPRINT)))?;
+        recv(&parent.socket, &mut [0_u8; 1], RecvFlags::PEEK)?;
+        return Ok(());
+    }
+    thread::sleep(60 * SECOND);
     Ok(())
 }
 
@@ -300,6 +319,17 @@ fn child_that_dies_after_ready_is_not_started_for_ever() {
     assert_eq!(pool.info().started, 3);
 }
 
+fn call_without_a_child_times_out() {
+    let marker = env::temp_dir().join(format!("nanolith-hostile-{}", process::id()));
+    let pool = pool("die before reading", |set| set.env(MARKER, &marker));
+    let start = Instant::now();
+    let outcome = Geometry::on(&pool).add(4, 5).timeout(500 * MILLISECOND).wait();
+    assert!(matches!(outcome, Err(CallError::TimedOut(_))), "{outcome:?}");
+    assert!(start.elapsed() < 5 * SECOND, "{:?}", start.elapsed());
+    assert!(fs::remove_file(&marker).is_ok(), "the first child died with the call");
+    pool.terminate();
+}
+
 macro_rules! trials {
     ($($name:ident)*) => {
         vec![$(Trial::test(stringify!($name), || { $name(); Ok(()) })),*]
@@ -324,6 +354,7 @@ fn main() {
         second_answer_kills_the_child
         claimed_length_is_not_allocated
         child_that_dies_after_ready_is_not_started_for_ever
+        call_without_a_child_times_out
     };
     let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() }; // one measures memory
     libtest_mimic::run(&arguments, trials).exit();

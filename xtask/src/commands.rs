@@ -48,6 +48,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new("tsan", "nanolith-core's tests under ThreadSanitizer (nightly, with rust-src)", tsan),
     Command::new("stress", "services, clusters, messengers and streams for 20 s, while members are killed", stress),
     Command::new("soak", "the soak tests, for NANOLITH_SOAK seconds (60)", soak),
+    Command::new("kills", "child processes and their parent, killed at random, NANOLITH_KILLS times (100)", kills),
     Command::new("programs", "random programs over a pool against a model, NANOLITH_STEPS steps (a million)", programs),
     Command::new("sim", "random programs in the simulation, NANOLITH_SIM_SEEDS seeds of each kind (5,000)", sim),
     Command::new("msrv", "how the oldest Rust we build with is guarded", msrv),
@@ -203,6 +204,12 @@ fn soak() -> Outcome {
 /// The shorter half of the soak, for each change.
 fn stress() -> Outcome {
     cargo("test --test soak_services -- --ignored --nocapture").var("NANOLITH_SOAK", "20").run()
+}
+
+/// The short form is part of `test`.
+fn kills() -> Outcome {
+    let kills = env::var("NANOLITH_KILLS").unwrap_or_else(|_| "100".into());
+    cargo("test --release -p nanolith-process --test child_kills").var("NANOLITH_KILLS", &kills).run()
 }
 
 fn programs() -> Outcome {

@@ -222,13 +222,13 @@ impl PoolShared {
     }
 
     /// Lets other children run calls that a child has not begun.
-    fn return_calls(&self, calls: Vec<Running>) {
+    fn return_calls(self: &Arc<Self>, calls: Vec<Running>) {
         calls.into_iter().rev().filter_map(Running::into_started).for_each(|call| self.give_back(call));
     }
 
     /// Lets another child run the call that its child had not read. A call that comes back too often
     /// ends.
-    fn on_unread_call(&self, call: Option<Running>, crash: &ChildCrash) {
+    fn on_unread_call(self: &Arc<Self>, call: Option<Running>, crash: &ChildCrash) {
         let Some(mut running) = call else { return };
         running.moves += 1;
         if running.moves <= MAX_MOVES {

@@ -137,8 +137,11 @@ impl PoolShared {
     }
 
     /// Looks at the calls that are asked to stop.
-    fn on_stops(&self) {
+    fn on_stops(self: &Arc<Self>) {
         let stops = std::mem::take(&mut *self.stops.lock().unwrap_or_else(PoisonError::into_inner));
+        if stops.iter().any(|stop| stop.is_returned()) {
+            self.stop_returned();
+        }
         for stop in stops {
             let Some((child, call)) = stop.place() else { continue };
             let Some(call) = call else {

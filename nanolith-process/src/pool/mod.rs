@@ -43,6 +43,9 @@ use wait::Wait;
 /// closes: accepted calls are still run, and then the children end. When this process ends, however
 /// it does, its children are killed.
 ///
+/// A child leads a process group. The processes that its tasks started die with it, unless they have
+/// left the group.
+///
 /// See the [crate's page](crate) for an example.
 #[derive(Clone)]
 pub struct ProcessPool {

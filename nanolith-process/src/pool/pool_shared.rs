@@ -187,16 +187,26 @@ impl PoolShared {
     }
 
     /// Lets another child run a call that no child has read, if the pool still runs calls.
-    pub(super) fn give_back(&self, started: Started) {
+    pub(super) fn give_back(self: &Arc<Self>, mut started: Started) {
+        let waker = Waker::from(SentCall::returned(self));
+        let stop = started.task.poll_stop(&mut Context::from_waker(&waker));
         let answer = {
             let mut children = self.children();
-            match &children.failed {
-                Some(crash) => Answer::NotStarted(crash.clone()),
-                None if children.is_terminated => Answer::Stopped(StopReason::Cancelled),
-                None => return children.return_call(started),
+            match (&children.failed, stop) {
+                (Some(crash), _) => Answer::NotStarted(crash.clone()),
+                (None, Some(reason)) => Answer::Stopped(reason),
+                (None, None) if children.is_terminated => Answer::Stopped(StopReason::Cancelled),
+                (None, None) => return children.return_call(started),
             }
         };
         finish(started.task, answer);
+    }
+
+    /// Ends the calls without a child that are asked to stop.
+    pub(super) fn stop_returned(self: &Arc<Self>) {
+        let returned = self.children().take_all_returned();
+        returned.into_iter().rev().for_each(|started| self.give_back(started)); // each becomes the first
+        self.dispatch();
     }
 
     /// Makes the pool's thread read from a child, and send what is left to send.
@@ -288,10 +298,23 @@ impl SentCall {
     const NOT_YET: u64 = 0;
     /// The call goes to another child, or has ended.
     const NEVER: u64 = u64::MAX;
+    /// The call waits for another child.
+    const RETURNED: u64 = u64::MAX - 1;
 
     fn new(pool: &Arc<PoolShared>, child: &Arc<Child>) -> Arc<Self> {
         let (pool, child) = (Arc::downgrade(pool), Arc::downgrade(child));
         Arc::new(Self { pool, child, call: AtomicU64::new(Self::NOT_YET) })
+    }
+
+    /// Creates one for a call whose child died.
+    fn returned(pool: &Arc<PoolShared>) -> Arc<Self> {
+        let (pool, child) = (Arc::downgrade(pool), Weak::new());
+        Arc::new(Self { pool, child, call: AtomicU64::new(Self::RETURNED) })
+    }
+
+    /// Returns whether the call waits for another child.
+    pub(super) fn is_returned(&self) -> bool {
+        self.call.load(Ordering::Relaxed) == Self::RETURNED
     }
 
     // ORDERING: Relaxed. A reader that finds no number looks again, or sleeps. The child's lock

@@ -85,15 +85,27 @@ impl FrameReader {
         Self { buffer: Vec::new(), from: 0, max }
     }
 
-    /// Reads once. Waits for bytes if `waits`.
-    pub(crate) fn fill(&mut self, socket: impl AsFd, waits: bool) -> io::Result<Fill> {
-        let flags = if waits { RecvFlags::empty() } else { RecvFlags::DONTWAIT };
+    /// Makes room for a read.
+    fn make_room(&mut self) {
         if self.from == self.buffer.len() {
             self.buffer.clear();
             self.from = 0;
         }
         // A long frame doubles the buffer, and never asks for more than has arrived.
         self.buffer.reserve(READ.max(self.buffer.len()));
+    }
+
+    /// Takes bytes as if they had arrived from a socket.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn extend(&mut self, bytes: &[u8]) {
+        self.make_room();
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Reads once. Waits for bytes if `waits`.
+    pub(crate) fn fill(&mut self, socket: impl AsFd, waits: bool) -> io::Result<Fill> {
+        let flags = if waits { RecvFlags::empty() } else { RecvFlags::DONTWAIT };
+        self.make_room();
         loop {
             match recv(&socket, spare_capacity(&mut self.buffer), flags) {
                 Ok((_, 0)) => return Ok(Fill::End),

@@ -6,6 +6,8 @@
 
 mod codec;
 mod frame;
+#[cfg(test)]
+mod frame_reader_tests;
 mod message;
 
 pub(crate) use codec::{decode, encode};
