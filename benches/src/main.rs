@@ -17,6 +17,7 @@ mod run;
 
 mod case;
 mod cases;
+mod child_process;
 mod drive;
 mod drive_async;
 mod node_js;
@@ -40,6 +41,8 @@ use args::{Command, Options};
 use std::{error::Error, process::ExitCode};
 
 fn main() -> ExitCode {
+    child_process::serve_if_child();
+    nanolith_process::init().serve::<(cases::child_calls::Remote,)>();
     match args::parse(std::env::args().skip(1)) {
         Ok(command) => outcome(carry_out(&command)),
         Err(problem) => {

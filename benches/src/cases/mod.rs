@@ -2,6 +2,7 @@
 
 mod broadcast;
 mod bulk;
+pub(crate) mod child_calls;
 mod chunk_throughput;
 mod compile;
 mod crowd;
@@ -47,6 +48,11 @@ pub(crate) const CASES: &[Case] = &[
     bulk::BULK,
     launch::LAUNCH,
     idle::IDLE,
+    child_calls::C1,
+    child_calls::C2,
+    child_calls::C3,
+    child_calls::C4,
+    child_calls::C5,
     compile::COMPILE,
     compile::COMPILE_RELEASE,
     compile::COMPILE_CRATES,

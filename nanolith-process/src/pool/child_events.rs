@@ -91,7 +91,8 @@ impl PoolShared {
     pub(super) fn read_for(self: &Arc<Self>, child: &Arc<Child>, call: u64, deadline: Option<Instant>) {
         while let Some(mut reader) = child.try_reader() {
             // The answer is still to come as long as the call is the first, since the reader is ours.
-            // A call that was sent ahead may end without an answer, so its thread sleeps.
+            // A call that was sent ahead may end without an answer, so its thread sleeps. If more
+            // calls follow, the pool's thread reads their answers together.
             if !self.unwatch(child, call) || !is_readable(child, deadline) {
                 break;
             }
@@ -112,10 +113,11 @@ impl PoolShared {
         }
     }
 
-    /// Keeps the pool's thread from reading, if the child runs this call. Returns whether it does.
+    /// Keeps the pool's thread from reading, if this is the only call of the child. Returns whether it
+    /// is.
     fn unwatch(&self, child: &Child, call: u64) -> bool {
         let mut link = child.link();
-        if link.first().is_none_or(|running| running.call != call) {
+        if link.only_call() != Some(call) {
             return false;
         }
         if std::mem::replace(&mut link.is_watched, false) {

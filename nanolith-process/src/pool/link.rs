@@ -19,7 +19,7 @@ const SHORT: Duration = Duration::from_micros(100);
 const LONG: Duration = Duration::from_millis(1);
 /// The number of calls that a child has at most, the running one included, while its calls are
 /// short.
-const MAX_CALLS: usize = 16;
+const MAX_CALLS: usize = 64;
 
 /// What a child does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,6 +152,11 @@ impl Link {
     /// Returns the call that has begun.
     pub(super) fn running(&mut self) -> Option<&mut Running> {
         self.calls.front_mut()
+    }
+
+    /// Returns the number of the call, if the child has one.
+    pub(super) fn only_call(&self) -> Option<u64> {
+        self.calls.front().filter(|_| self.calls.len() == 1).map(|running| running.call)
     }
 
     pub(super) fn first(&self) -> Option<&Running> {

@@ -1,0 +1,8 @@
+//! The peers of the cases about child processes: a raw pair of sockets, and the scripts of Node.js
+//! and Python.
+
+mod raw_socket;
+mod script;
+
+pub(crate) use raw_socket::{RawSocket, serve_if_child, spawn_and_wait};
+pub(crate) use script::{NODE, PYTHON, sample};
