@@ -142,7 +142,9 @@ impl Child {
         let call = link.next_call();
         started.address(call);
         let sent = if link.unsent.is_empty() { write(&self.socket, &started.frame) } else { 0 };
-        link.unsent.extend_from_slice(&started.frame[sent..]);
+        if sent < started.frame.len() {
+            link.unsent.push_back((started.frame.clone(), sent));
+        }
         link.add(started, call);
         Ok(Sent { call, is_watched: link.is_watched, is_whole: link.unsent.is_empty() })
     }
@@ -150,9 +152,14 @@ impl Child {
     /// Sends more of what is left. Returns whether bytes are left still.
     pub(super) fn flush(&self) -> bool {
         let mut link = self.link();
-        let sent = write(&self.socket, &link.unsent);
-        link.unsent.drain(..sent);
-        !link.unsent.is_empty()
+        while let Some((frame, from)) = link.unsent.front_mut() {
+            *from += write(&self.socket, &frame[*from..]);
+            if *from < frame.len() {
+                return true;
+            }
+            link.unsent.pop_front();
+        }
+        false
     }
 
     /// Reads once from the socket, and waits for bytes if `waits`.

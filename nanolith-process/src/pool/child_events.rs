@@ -91,9 +91,8 @@ impl PoolShared {
     pub(super) fn read_for(self: &Arc<Self>, child: &Arc<Child>, call: u64, deadline: Option<Instant>) {
         while let Some(mut reader) = child.try_reader() {
             // The answer is still to come as long as the call is the first, since the reader is ours.
-            // A call that was sent ahead may end without an answer, so its thread sleeps. If more
-            // calls follow, the pool's thread reads their answers together.
-            if !self.unwatch(child, call) || !is_readable(child, deadline) {
+            // A call that was sent ahead may end without an answer, so its thread sleeps.
+            if !self.unwatch(child, call) || !send_rest(child, deadline) || !is_readable(child, deadline) {
                 break;
             }
             let received = child.receive(&mut reader, true);
@@ -113,16 +112,14 @@ impl PoolShared {
         }
     }
 
-    /// Keeps the pool's thread from reading, if this is the only call of the child. Returns whether it
-    /// is.
+    /// Keeps the pool's thread from reading, if the child runs this call. Returns whether it does.
     fn unwatch(&self, child: &Child, call: u64) -> bool {
         let mut link = child.link();
-        if link.only_call() != Some(call) {
+        if link.first().is_none_or(|running| running.call != call) {
             return false;
         }
         if std::mem::replace(&mut link.is_watched, false) {
-            let interest = if link.unsent.is_empty() { Interest::End } else { Interest::Write };
-            let _ = self.poller.modify(&child.socket, socket_token(child.id), interest);
+            let _ = self.poller.modify(&child.socket, socket_token(child.id), Interest::End);
         }
         true
     }
@@ -259,16 +256,34 @@ impl PoolShared {
     }
 }
 
+/// Sends what is left to send. Returns false at the deadline.
+fn send_rest(child: &Child, deadline: Option<Instant>) -> bool {
+    while child.flush() {
+        let ready = wait_for(child, PollFlags::IN | PollFlags::OUT, deadline);
+        if ready.is_empty() {
+            return false;
+        }
+        if ready != PollFlags::OUT {
+            break; // the child has answered, or has ended
+        }
+    }
+    true
+}
+
 /// Waits until the socket can be read, or until the deadline. Without a deadline, the read waits.
 fn is_readable(child: &Child, deadline: Option<Instant>) -> bool {
-    let Some(deadline) = deadline else { return true };
+    deadline.is_none() || !wait_for(child, PollFlags::IN, deadline).is_empty()
+}
+
+/// Waits for events of the socket. Returns none at the deadline.
+fn wait_for(child: &Child, events: PollFlags, deadline: Option<Instant>) -> PollFlags {
     loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let limit = Timespec::try_from(left).ok();
-        match poll(&mut [PollFd::new(&child.socket, PollFlags::IN)], limit.as_ref()) {
-            Ok(0) => return false,
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let limit = left.and_then(|left| Timespec::try_from(left).ok());
+        let mut sockets = [PollFd::new(&child.socket, events)];
+        match poll(&mut sockets, limit.as_ref()) {
             Err(Errno::INTR) => {}
-            _ => return true,
+            _ => return sockets[0].revents(),
         }
     }
 }

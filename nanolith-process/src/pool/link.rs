@@ -10,6 +10,7 @@ use crate::{
 };
 use std::{
     collections::VecDeque,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -48,7 +49,7 @@ pub(super) struct Running {
     /// `None` after the call has ended: it was cancelled before the child began it.
     pub(super) task: Option<Box<dyn RunningTask>>,
     /// The frame, in case that the call moves to another child.
-    frame: Vec<u8>,
+    frame: Arc<Vec<u8>>,
     set: u16,
     /// How many children died before they had read the call.
     pub(super) moves: u32,
@@ -97,8 +98,8 @@ pub(super) struct Link {
     pub(super) since: Instant,
     /// The first call has begun; the others were sent ahead.
     calls: VecDeque<Running>,
-    /// Bytes that the socket did not take yet.
-    pub(super) unsent: Vec<u8>,
+    /// The frames that the socket did not take yet, each with the number of bytes that it took.
+    pub(super) unsent: VecDeque<(Arc<Vec<u8>>, usize)>,
     /// Whether the pool's thread watches the socket for answers.
     pub(super) is_watched: bool,
     pub(super) last_call: u64,
@@ -122,7 +123,7 @@ impl Link {
             stage: Stage::Starting,
             since: Instant::now(),
             calls: VecDeque::new(),
-            unsent: Vec::new(),
+            unsent: VecDeque::new(),
             is_watched: true,
             last_call: 0,
             answers_left: config.recycle_after.map_or(u64::MAX, |calls| calls + fastrand::u64(..=calls / 10)),
@@ -152,11 +153,6 @@ impl Link {
     /// Returns the call that has begun.
     pub(super) fn running(&mut self) -> Option<&mut Running> {
         self.calls.front_mut()
-    }
-
-    /// Returns the number of the call, if the child has one.
-    pub(super) fn only_call(&self) -> Option<u64> {
-        self.calls.front().filter(|_| self.calls.len() == 1).map(|running| running.call)
     }
 
     pub(super) fn first(&self) -> Option<&Running> {

@@ -17,8 +17,6 @@ use std::{io, time::Duration};
 pub(super) enum Interest {
     /// Its end alone.
     End,
-    /// Its end, and that it takes bytes.
-    Write,
     Read,
     ReadWrite,
 }
@@ -27,7 +25,6 @@ impl Interest {
     fn flags(self) -> EventFlags {
         match self {
             Self::End => EventFlags::empty(),
-            Self::Write => EventFlags::OUT,
             Self::Read => EventFlags::IN,
             Self::ReadWrite => EventFlags::IN | EventFlags::OUT,
         }

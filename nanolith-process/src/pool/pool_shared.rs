@@ -174,7 +174,7 @@ impl PoolShared {
         match child.send(started, is_ahead) {
             Ok(Sent { call, is_watched, is_whole }) => {
                 sent.set(call);
-                if !is_whole || !is_watched && !is_read_here {
+                if !is_read_here && (!is_whole || !is_watched) {
                     self.watch(child);
                 }
                 self.look_at(child);

@@ -31,7 +31,7 @@ pub(super) struct Outgoing {
 
 /// A call that has begun, and the frame to send.
 pub(super) struct Started {
-    pub(super) frame: Vec<u8>,
+    pub(super) frame: Arc<Vec<u8>>,
     pub(super) set: u16,
     /// How long the call may still take.
     pub(super) left: Option<Duration>,
@@ -69,15 +69,17 @@ fn start<S: ProcessSet>(job: QueuedJob<Outgoing>) -> Option<Started> {
     let Outgoing { frame, set, wait, .. } = job.item;
     drop(job.task); // it is in the frame
     let task = Box::new(TypedTask { reply: job.reply, stop, guard: job.guard });
-    Some(Started { frame, set, left: None, wait, task, moves: 0 })
+    Some(Started { frame: Arc::new(frame), set, left: None, wait, task, moves: 0 })
 }
 
 impl Started {
     /// Fills in the heads of the frame.
     pub(super) fn address(&mut self, call: u64) {
         let head = CallHead { set: self.set, left: self.left };
-        self.frame[HEAD..HEAD + CALL_HEAD].copy_from_slice(&head.to_bytes());
-        wire::finish_frame(&mut self.frame, Kind::CALL, call);
+        // Of a call that moves, another child may have a part of the frame to send still.
+        let frame = Arc::make_mut(&mut self.frame);
+        frame[HEAD..HEAD + CALL_HEAD].copy_from_slice(&head.to_bytes());
+        wire::finish_frame(frame, Kind::CALL, call);
     }
 }
 

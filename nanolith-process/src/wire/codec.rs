@@ -1,53 +1,32 @@
 //! The encoding of tasks, outputs and messages: MessagePack with named fields.
 
 use crate::exit::MessageError;
-use serde::{Serialize, de::DeserializeOwned};
-use std::io::{self, Write};
+use serde::{
+    Deserialize, Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 
 /// The depth of nested values at which decoding ends with an error.
 const MAX_DEPTH: usize = 128;
 
-/// Appends `value` to `bytes`, which may grow to `max` bytes.
+/// Appends `value` to `bytes`. It is an error if they are more than `max` bytes then.
 pub(crate) fn encode(value: &impl Serialize, bytes: &mut Vec<u8>, max: usize) -> Result<(), MessageError> {
-    let mut limited = Limited { bytes, max, is_over: false };
-    let mut serializer = rmp_serde::Serializer::new(&mut limited)
+    let mut serializer = rmp_serde::Serializer::new(&mut *bytes)
         .with_struct_map()
         .with_bytes(rmp_serde::config::BytesMode::ForceIterables);
-    match value.serialize(&mut serializer) {
-        Ok(()) => Ok(()),
-        Err(_) if limited.is_over => Err(MessageError::too_large(max)),
-        Err(error) => Err(MessageError::encode(error.to_string())),
-    }
+    value.serialize(&mut serializer).map_err(|error| MessageError::encode(error.to_string()))?;
+    if bytes.len() > max { Err(MessageError::too_large(max)) } else { Ok(()) }
 }
 
 /// Decodes a value, which takes up all of `bytes`.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, MessageError> {
-    let mut rest = bytes;
-    let mut deserializer = rmp_serde::Deserializer::new(&mut rest);
+    let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
     deserializer.set_max_depth(MAX_DEPTH);
     let value = T::deserialize(&mut deserializer).map_err(|error| MessageError::decode(error.to_string()))?;
-    if rest.is_empty() { Ok(value) } else { Err(MessageError::decode("bytes follow the value".into())) }
-}
-
-/// A buffer with a maximum length.
-struct Limited<'a> {
-    bytes: &'a mut Vec<u8>,
-    max: usize,
-    is_over: bool,
-}
-
-impl Write for Limited<'_> {
-    fn write(&mut self, more: &[u8]) -> io::Result<usize> {
-        if self.bytes.len() + more.len() > self.max {
-            self.is_over = true;
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        self.bytes.extend_from_slice(more);
-        Ok(more.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    // Nothing is left if a further value finds no bytes.
+    match IgnoredAny::deserialize(&mut deserializer) {
+        Err(rmp_serde::decode::Error::InvalidMarkerRead(_)) => Ok(value),
+        _ => Err(MessageError::decode("bytes follow the value".into())),
     }
 }
 

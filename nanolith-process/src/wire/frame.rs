@@ -14,6 +14,8 @@ use std::io;
 pub(crate) const HEAD: usize = 13;
 /// The number of bytes that one read asks for at least.
 const READ: usize = 16 * 1024;
+/// The number of bytes that a frame asks for at most, before as many have arrived.
+const STEP: usize = 1024 * 1024;
 /// The number of bytes above which a frame is moved out of the buffer instead of copied.
 const LARGE: usize = 64 * 1024;
 
@@ -91,8 +93,9 @@ impl FrameReader {
             self.buffer.clear();
             self.from = 0;
         }
-        // A long frame doubles the buffer, and never asks for more than has arrived.
-        self.buffer.reserve(READ.max(self.buffer.len()));
+        // A length is not trusted: a long frame asks for as much again as has arrived, or a step.
+        let missing = self.missing().min(STEP.max(self.buffer.len()));
+        self.buffer.reserve(READ.max(missing));
     }
 
     /// Takes bytes as if they had arrived from a socket.
@@ -132,6 +135,13 @@ impl FrameReader {
             return Ok(None);
         }
         Ok(Some(Frame::of(self.take(len))))
+    }
+
+    /// Returns how many bytes of the first frame have not arrived, as far as its length is known.
+    fn missing(&self) -> usize {
+        let arrived = &self.buffer[self.from..];
+        let len = arrived.first_chunk().map_or(0, |len| 4 + u32::from_le_bytes(*len) as usize);
+        len.min(self.max).saturating_sub(arrived.len())
     }
 
     fn take(&mut self, len: usize) -> Vec<u8> {
