@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     util::ordered_map::OrderedMap,
-    wake::{AfterUnlock, Deferred, Registration, WaiterHome, WaiterSet, WakeList},
+    wake::{AfterUnlock, Deferred, Registration, WaiterHome, WaiterSet},
 };
 use std::{
     mem,
@@ -32,6 +32,10 @@ pub(crate) type LinkId = u64;
 /// A node of the tree.
 #[derive(Default)]
 pub(crate) struct CancelNode {
+    /// Whether the node takes no more members, and no call below it begins.
+    stopping: AtomicBool,
+    /// Whether tasks and programs see the cancellation. By then all nodes below are `stopping`. So a
+    /// task that ends because of it frees its slot for no call that is to be cancelled too.
     stopped: AtomicBool,
     list: Deferred<List>,
     /// The parent node, and the key of this node in the parent.
@@ -75,7 +79,7 @@ impl CancelNode {
     fn add(&self, member: Member) -> Option<LinkId> {
         let mut member = Some(member); // a member that is not added is dropped after the lock is released
         self.list.with(|list, _| {
-            let member = member.take_if(|_| !self.is_stopped())?;
+            let member = member.take_if(|_| !self.is_stopping())?;
             list.last += 1;
             list.calls += usize::from(matches!(member, Member::Call(..)));
             list.members.insert(list.last, member);
@@ -114,10 +118,19 @@ impl CancelNode {
         }
     }
 
+    /// Returns whether the node is being cancelled, so that no call below it begins.
     #[inline]
-    pub(crate) fn is_stopped(&self) -> bool {
+    pub(crate) fn is_stopping(&self) -> bool {
         // ORDERING: Acquire, pairs with the AcqRel in `stop_into`: a reader that sees the
         // cancellation sees what was written before it.
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Returns whether the node is cancelled, as tasks and programs see it.
+    #[inline]
+    pub(crate) fn is_stopped(&self) -> bool {
+        // ORDERING: Acquire, pairs with the Release in `show_into`: a reader that sees the
+        // cancellation sees that the nodes below are being cancelled.
         self.stopped.load(Ordering::Acquire)
     }
 
@@ -129,12 +142,12 @@ impl CancelNode {
         batch.run();
     }
 
-    /// Marks this node as cancelled, and leaves its members to `batch`.
+    /// Marks this node as being cancelled, and leaves its members to `batch`.
     pub(crate) fn stop_into(&self, batch: &mut EndBatch) {
-        let wakes = self.list.with(|list, after| {
-            // ORDERING: AcqRel. Release pairs with the Acquire in `is_stopped`.
-            if self.stopped.swap(true, Ordering::AcqRel) {
-                return WakeList::default();
+        self.list.with(|list, _| {
+            // ORDERING: AcqRel. Release pairs with the Acquire in `is_stopping`.
+            if self.stopping.swap(true, Ordering::AcqRel) {
+                return;
             }
             for member in list.members.values() {
                 match member {
@@ -142,6 +155,14 @@ impl CancelNode {
                     Member::Stop(stop) => stop.upgrade().into_iter().for_each(|stop| batch.stop_node(stop)),
                 }
             }
+        });
+    }
+
+    /// Shows the cancellation to tasks and programs. The caller has marked all nodes below.
+    pub(crate) fn show_into(&self, batch: &mut EndBatch) {
+        let wakes = self.list.with(|list, after| {
+            // ORDERING: Release, pairs with the Acquire in `is_stopped`.
+            self.stopped.store(true, Ordering::Release);
             list.waiting.notify_all(after);
             after.take_wakes()
         });

@@ -31,6 +31,10 @@ pub(crate) struct EndBatch {
     callbacks: Vec<Box<dyn FnOnce()>>,
     ended: Vec<Ended>,
     stopped: Vec<Arc<CancelNode>>,
+    /// The number of `stopped` whose cancellation is shown.
+    shown: usize,
+    /// Other nodes of which the batch drops an owner.
+    left: Vec<Arc<CancelNode>>,
     leftovers: Vec<Box<dyn Any + Send>>,
     /// The executor whose queue the latest call left, and below it the executors before that. The
     /// first needs no allocation.
@@ -162,7 +166,7 @@ impl EndBatch {
 
     /// Drops an owner of a node at the end.
     pub(crate) fn drop_node(&mut self, node: Arc<CancelNode>) {
-        self.stopped.push(node);
+        self.left.push(node);
     }
 
     // ----- carrying it out
@@ -180,7 +184,7 @@ impl EndBatch {
             Some(_) if !leftovers.is_empty() => offload::run(host, move || drop_each(leftovers)),
             _ => drop_each(leftovers),
         }
-        self.stopped.drain(..).for_each(|node| unwind::ignore_panics(|| drop(node)));
+        self.stopped.drain(..).chain(self.left.drain(..)).for_each(|node| unwind::ignore_panics(|| drop(node)));
         self.host.take().into_iter().chain(self.hosts.drain(..)).for_each(|host| unwind::ignore_panics(|| drop(host)));
     }
 
@@ -191,11 +195,12 @@ impl EndBatch {
                 node.stop_into(self);
                 self.stopped.push(node);
             }
-            if self.calls.is_empty() {
-                return;
-            }
             if self.find_children() {
                 continue;
+            }
+            self.show_stopped();
+            if self.calls.is_empty() {
+                return;
             }
             self.childless = 0;
             for Target { call, host, how } in std::mem::take(&mut self.calls) {
@@ -216,6 +221,16 @@ impl EndBatch {
         self.nodes.extend(new.filter_map(|target| target.call.header().children_node()));
         self.childless = self.calls.len();
         self.nodes.len() > found
+    }
+}
+
+impl EndBatch {
+    /// Shows the cancellation of the nodes, after all nodes below them are marked.
+    fn show_stopped(&mut self) {
+        let stopped = std::mem::take(&mut self.stopped);
+        stopped.iter().skip(self.shown).for_each(|node| node.show_into(self));
+        self.shown = stopped.len();
+        self.stopped = stopped;
     }
 }
 

@@ -70,7 +70,7 @@ impl<S: TaskSet> CallSlot<S> {
         if !this.header.is_nested() || !ErasedCall::is_plain(&**this) || !thread_context::can_run_inline(host) {
             return;
         }
-        if this.header.has_start_checks() && this.header.is_parent_cancelled() {
+        if this.header.has_start_checks() && this.header.is_parent_stopping() {
             backend::end(&**this, host, EndReason::Cancelled); // it never begins
             return;
         }

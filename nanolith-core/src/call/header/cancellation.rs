@@ -49,18 +49,30 @@ impl Header {
         self.begin |= TOKENS;
     }
 
-    /// Returns whether the call's parents or one of its tokens were cancelled. The call's own end
-    /// by that cancellation may come later.
+    /// Returns whether the call's parents or one of its tokens were cancelled, as its task sees it.
+    /// The call's own end by that cancellation may come later.
     #[inline]
     pub(crate) fn is_parent_cancelled(&self) -> bool {
-        let is_orphan =
-            self.begin & TIED != 0 && self.parents.as_ref().is_some_and(|parents| parents.stop().is_stopped());
-        is_orphan || self.begin & TOKENS != 0 && self.has_stopped_token()
+        self.any_node(CancelNode::is_stopped)
+    }
+
+    /// Returns whether the call's parents or one of its tokens are being cancelled, so that the call
+    /// must not begin.
+    #[inline]
+    pub(crate) fn is_parent_stopping(&self) -> bool {
+        self.any_node(CancelNode::is_stopping)
+    }
+
+    /// Returns whether this holds for the node of the parents, or of a token.
+    #[inline]
+    fn any_node(&self, holds: impl Fn(&CancelNode) -> bool) -> bool {
+        let is_orphan = self.begin & TIED != 0 && self.parents.as_ref().is_some_and(|parents| holds(parents.stop()));
+        is_orphan || self.begin & TOKENS != 0 && self.any_token(holds)
     }
 
     #[cold]
-    fn has_stopped_token(&self) -> bool {
-        self.cold.get().is_some_and(|cold| lock(&cold.ties).stops().any(|stop| stop.is_stopped()))
+    fn any_token(&self, holds: impl Fn(&CancelNode) -> bool) -> bool {
+        self.cold.get().is_some_and(|cold| lock(&cold.ties).stops().any(|stop| holds(stop)))
     }
 
     /// Heeds the tokens of a call that continues as this call. That call is linked to them; this
@@ -76,7 +88,7 @@ impl Header {
     /// Returns why the call must not begin, if a token, its parents or its deadline ended it.
     #[inline]
     pub(crate) fn end_before_begin(&self) -> Option<EndReason> {
-        if self.is_parent_cancelled() {
+        if self.is_parent_stopping() {
             return Some(EndReason::Cancelled);
         }
         // The timer for the deadline may not have fired yet.
