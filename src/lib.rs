@@ -61,6 +61,7 @@
 //! | [`bulk`], [`pipeline`] | many inputs through one task, and stages joined by bounded queues |
 //! | [`schedule`], [`time`] | repeated calls, timers and clocks |
 //! | [`group`], [`sync`] | calls that end together; semaphores, cancellation tokens, backoff |
+//! | [`wire`] | errors that pass to other processes |
 //! | [`sim()`], [`mock`] | tests: deterministic simulation from a seed, and executors with scripted answers |
 //!
 //! The [README](https://github.com/nanolith-rs/nanolith#readme) says when to use this crate and
@@ -346,6 +347,9 @@ pub mod bulk {
     #[doc(inline)]
     pub use nanolith_core::bulk::*;
 }
+
+#[cfg(feature = "wire")]
+pub mod wire;
 
 /// The names that most programs need: the attributes, calls and their errors, pools and services,
 /// and the trait [`Wait`].
