@@ -350,6 +350,8 @@ pub mod bulk {
 
 #[cfg(feature = "wire")]
 pub mod wire;
+#[cfg(feature = "wire")]
+mod wire_value;
 
 /// The names that most programs need: the attributes, calls and their errors, pools and services,
 /// and the trait [`Wait`].
@@ -372,6 +374,8 @@ pub mod prelude {
 /// Names for generated code only.
 #[doc(hidden)]
 pub mod __private {
+    #[cfg(feature = "wire")]
+    pub use crate::wire_value::{WireValue, wire_value};
     pub use nanolith_core::__private::*;
     pub use nanolith_macros::reserved_names;
     #[cfg(feature = "wire")]
