@@ -61,6 +61,7 @@
 //! | [`bulk`], [`pipeline`] | many inputs through one task, and stages joined by bounded queues |
 //! | [`schedule`], [`time`] | repeated calls, timers and clocks |
 //! | [`group`], [`sync`] | calls that end together; semaphores, cancellation tokens, backoff |
+//! | [`wire`] | errors that pass to other processes |
 //! | [`sim()`], [`mock`] | tests: deterministic simulation from a seed, and executors with scripted answers |
 //!
 //! The [README](https://github.com/nanolith-rs/nanolith#readme) says when to use this crate and
@@ -347,6 +348,11 @@ pub mod bulk {
     pub use nanolith_core::bulk::*;
 }
 
+#[cfg(feature = "wire")]
+pub mod wire;
+#[cfg(feature = "wire")]
+mod wire_value;
+
 /// The names that most programs need: the attributes, calls and their errors, pools and services,
 /// and the trait [`Wait`].
 ///
@@ -368,6 +374,8 @@ pub mod prelude {
 /// Names for generated code only.
 #[doc(hidden)]
 pub mod __private {
+    #[cfg(feature = "wire")]
+    pub use crate::wire_value::{WireValue, wire_value};
     pub use nanolith_core::__private::*;
     pub use nanolith_macros::reserved_names;
     #[cfg(feature = "wire")]

@@ -9,12 +9,13 @@ use nanolith::{
     layers::{Layer, Retry},
     prelude::*,
     time::{MILLISECOND, SECOND},
+    wire::RemoteError,
 };
 use nanolith_process::{ChildCrash, Kill, KillReason, ProcessPool, ProcessPoolBuilder, Role, Stdout};
 use std::{
     error::Error,
-    fs,
-    io::{Read, Write},
+    fmt, fs,
+    io::{self, Read, Write},
     process,
     time::{Duration, Instant},
 };
@@ -36,9 +37,33 @@ impl Geometry {
         text.parse().map_err(|error: std::num::ParseIntError| error.to_string())
     }
 
+    pub fn read(path: String) -> Result<Vec<u8>, RemoteError> {
+        Ok(fs::read(path)?)
+    }
+
+    pub fn load(path: String) -> Result<Vec<u8>, RemoteError> {
+        Ok(fs::read(path).map_err(NotLoaded)?)
+    }
+
     pub fn reverse(mut bytes: Vec<u8>) -> Vec<u8> {
         bytes.reverse();
         bytes
+    }
+}
+
+/// An error with a source and without serde.
+#[derive(Debug)]
+struct NotLoaded(io::Error);
+
+impl fmt::Display for NotLoaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the settings are not loaded")
+    }
+}
+
+impl Error for NotLoaded {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
     }
 }
 
@@ -110,12 +135,12 @@ impl Victim {
 
     pub fn read_stdin() -> usize {
         let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).unwrap_or(usize::MAX)
+        io::stdin().read_to_string(&mut text).unwrap_or(usize::MAX)
     }
 
     pub fn print(text: String) {
         println!("{text}");
-        let _ = std::io::stdout().flush();
+        let _ = io::stdout().flush();
     }
 
     pub fn variable(name: String) -> Option<String> {
@@ -223,6 +248,19 @@ fn asynchronous_tasks_and_results_pass() {
     assert_eq!(geometry.wait_then_add(4, 5, 1).wait().expect("it runs"), 9);
     assert_eq!(geometry.parse("7".into()).wait().expect("it runs"), Ok(7));
     assert!(geometry.parse("seven".into()).flatten().wait().is_err());
+}
+
+fn remote_error_keeps_text_kind_and_chain() {
+    let pool = pool(|set| set);
+    let geometry = Geometry::on(&pool);
+    let missing = "no/such/folder/file";
+    let expected = fs::read(missing).expect_err("there is no such file").to_string();
+    let error = geometry.read(missing.into()).wait().expect("it runs").expect_err("there is no such file");
+    assert_eq!(error.to_string(), expected);
+    assert_eq!(error.kind(), Some(io::ErrorKind::NotFound));
+    let error = geometry.load(missing.into()).wait().expect("it runs").expect_err("there is no such file");
+    assert_eq!(error.chain().collect::<Vec<_>>(), ["the settings are not loaded", &expected]);
+    assert_eq!(error.kind(), Some(io::ErrorKind::NotFound));
 }
 
 fn large_messages_pass_both_ways() {
@@ -567,6 +605,7 @@ fn main() {
         tasks_run_in_another_process
         calls_can_be_waited_awaited_and_submitted
         asynchronous_tasks_and_results_pass
+        remote_error_keeps_text_kind_and_chain
         large_messages_pass_both_ways
         message_above_limit_is_refused_and_given_back
         set_that_is_not_served_is_refused

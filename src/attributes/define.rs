@@ -214,6 +214,22 @@ let text = serde_json::to_string(&GeometryTask::Add { x: 4, y: 5 })?;
 assert_eq!(text, r#"{"Add":{"x":4,"y":5}}"#);
 # Ok::<(), serde_json::Error>(())
 ```
+
+A function whose error has no serde, such as `io::Error`, returns a
+[`RemoteError`](crate::wire::RemoteError). `?` converts to it:
+
+```
+use nanolith::{prelude::*, wire::RemoteError};
+# pub struct Files;
+
+#[define(wire)]
+impl Files {
+    pub fn read(path: String) -> Result<Vec<u8>, RemoteError> { Ok(std::fs::read(path)?) }
+}
+
+assert!(Files::tasks().read("no/such/file".into()).wait()?.is_err());
+# Ok::<(), CallError>(())
+```
 "##
 )]
 pub use nanolith_macros::define;

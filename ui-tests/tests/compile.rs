@@ -17,10 +17,13 @@ use trybuild::TestCases;
 const PINNED: &str = "rustc 1.95.";
 
 /// The misuses have numbers, each with a file or more.
-const MISUSES: std::ops::RangeInclusive<u8> = 1..=53;
+const MISUSES: std::ops::RangeInclusive<u8> = 1..=55;
 
 /// The one about the feature `wire`, which is on for all others.
 const WITHOUT_WIRE: &str = "39_";
+
+/// The one about `nanolith-process`, which compiles on Linux only.
+const PROCESSES: &str = "55_";
 
 #[test]
 #[cfg(feature = "wire")]
@@ -30,7 +33,7 @@ fn programs_that_must_compile_compile_and_run() {
 
 #[test]
 fn compile_errors_match_their_snapshots() {
-    let cases = cases("rs").into_iter().filter(|case| name(case).starts_with(WITHOUT_WIRE) != cfg!(feature = "wire"));
+    let cases = cases("rs").into_iter().filter(|case| is_checked(&name(case)));
     if is_pinned() {
         let tests = TestCases::new();
         cases.for_each(|case| tests.compile_fail(case));
@@ -75,6 +78,12 @@ fn cases(extension: &str) -> Vec<PathBuf> {
     files
 }
 
+/// Whether the case is about the features and the system that this test is built for.
+fn is_checked(name: &str) -> bool {
+    name.starts_with(WITHOUT_WIRE) != cfg!(feature = "wire")
+        && (!name.starts_with(PROCESSES) || cfg!(target_os = "linux"))
+}
+
 /// Its name, less the extension.
 fn name(file: &Path) -> String {
     file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
@@ -109,6 +118,9 @@ fn package_of(cases: &[PathBuf]) -> PathBuf {
         "[package]\nname = \"must-only-fail\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n\
             nanolith = {{ path = {root:?}, features = [{features}] }}\n"
     );
+    if cfg!(all(feature = "wire", target_os = "linux")) {
+        manifest += &format!("nanolith-process = {{ path = {:?} }}\n", root.join("nanolith-process"));
+    }
     for case in cases {
         let path = fs::canonicalize(case).expect("it is there");
         manifest += &format!("[[bin]]\nname = {:?}\npath = {path:?}\n", name(case));

@@ -110,7 +110,8 @@ fn features() -> Outcome {
     cargo(&format!("hack --each-feature clippy -p nanolith -p nanolith-macros -p nanolith-process {lint}")).run()?;
     let runner = runner();
     cargo(&format!("{runner} --all-features -p nanolith-core -p nanolith-macros")).run()?;
-    cargo(&format!("{runner} --all-features -p nanolith --test cron --test metrics --test wire")).run()
+    cargo(&format!("{runner} --all-features -p nanolith --test cron --test metrics --test remote_error --test wire"))
+        .run()
 }
 
 fn tree() -> Outcome {

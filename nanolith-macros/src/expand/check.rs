@@ -128,7 +128,7 @@ fn enumeration(set: &Set, name: &Ident, checks: &TokenStream) -> TokenStream {
     checked(set, &quote!(#name #type_generics), checks)
 }
 
-fn checked(set: &Set, ty: &impl ToTokens, checks: &TokenStream) -> TokenStream {
+pub(super) fn checked(set: &Set, ty: &impl ToTokens, checks: &TokenStream) -> TokenStream {
     let krate = set.krate();
     match checks.is_empty() {
         true => ty.to_token_stream(),
@@ -156,7 +156,7 @@ fn check(set: &Set, check: &str, ty: &Type, written: &impl ToTokens, origins: &[
     Some(quote!(#krate::__private::#call;))
 }
 
-fn mentions_parameter(set: &Set, ty: &Type) -> bool {
+pub(super) fn mentions_parameter(set: &Set, ty: &Type) -> bool {
     let mut mentioned = HashSet::new();
     names::collect_identifiers(ty.to_token_stream(), &mut mentioned);
     let generics = set.generics();

@@ -32,7 +32,7 @@ pub(crate) fn enumeration(set: &Set) -> TokenStream {
 }
 
 fn variant(set: &Set, task: &Task) -> TokenStream {
-    let (cfgs, variant, output) = (task.cfgs(), &task.variant, &task.output);
+    let (cfgs, variant, output) = (task.cfgs(), &task.variant, wire::output(set, task));
     let doc = doc(&format!("The output of `{}::{}`.", set.name(), task.ident()));
     quote! {
         #doc

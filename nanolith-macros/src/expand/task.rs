@@ -35,7 +35,8 @@ pub(crate) fn enumeration(set: &Set) -> TokenStream {
 }
 
 fn variant(set: &Set, task: &Task) -> TokenStream {
-    let (cfgs, variant, names, types) = (task.cfgs(), &task.variant, task.names(), task.types());
+    let (cfgs, variant, names) = (task.cfgs(), &task.variant, task.names());
+    let types = task.params.iter().map(|param| wire::argument(set, task, param));
     let own_doc = doc(&format!("The task `{}::{}`.", set.name(), task.ident()));
     let skip = task.hook.and_then(|_| wire::skip(set));
     let docs = names.iter().map(|name| doc(&format!("The argument `{name}`.")));
