@@ -54,7 +54,7 @@
 //! [Processes]: https://github.com/nanolith-rs/nanolith/blob/main/docs/processes.md
 #![forbid(unsafe_code)]
 #![warn(missing_debug_implementations)]
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 
 #[cfg(fuzzing)]
 #[doc(hidden)]

@@ -242,6 +242,21 @@ fn calls_can_be_waited_awaited_and_submitted() {
     assert_eq!(pool.info().completed, 202);
 }
 
+fn delayed_call_leaves_no_trace_of_its_wait() {
+    let pool = pool(|set| set.max_children(1));
+    let geometry = Geometry::on(&pool);
+    for _ in 0..2 {
+        assert_eq!(geometry.add(1, 2).after(5 * MILLISECOND).wait().expect("it runs"), 3);
+        // Nothing but the pool's thread reads this answer.
+        let job = geometry.add(4, 5).submit();
+        let start = Instant::now();
+        while !job.is_finished() {
+            assert!(start.elapsed() < 10 * SECOND, "the answer is not read");
+            std::thread::yield_now();
+        }
+    }
+}
+
 fn asynchronous_tasks_and_results_pass() {
     let pool = pool(|set| set);
     let geometry = Geometry::on(&pool);
@@ -604,6 +619,7 @@ fn main() {
     let trials = trials! {
         tasks_run_in_another_process
         calls_can_be_waited_awaited_and_submitted
+        delayed_call_leaves_no_trace_of_its_wait
         asynchronous_tasks_and_results_pass
         remote_error_keeps_text_kind_and_chain
         large_messages_pass_both_ways

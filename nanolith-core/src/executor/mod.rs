@@ -151,9 +151,12 @@ pub trait Executor<S: TaskSet>: Send + Sync {
         None
     }
 
-    /// Tells the executor that this thread submits one call now and then blocks for it.
+    /// Tells the executor that this thread submits one call now and then blocks for it, or that the
+    /// submission is over.
     #[doc(hidden)]
-    fn will_block(&self) {}
+    fn will_block(&self, is_submitting: bool) {
+        let _ = is_submitting;
+    }
 
     /// Returns the executor that can run many tasks of `S` as one call, if that is equivalent to
     /// running each of them: a pool.
@@ -200,8 +203,8 @@ macro_rules! forward {
                 (**self).shared()
             }
 
-            fn will_block(&self) {
-                (**self).will_block();
+            fn will_block(&self, is_submitting: bool) {
+                (**self).will_block(is_submitting);
             }
 
             fn crew(&self) -> Option<&dyn Crew> {

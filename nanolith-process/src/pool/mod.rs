@@ -175,8 +175,12 @@ impl<S: ProcessSet> Executor<S> for ProcessPool {
         !self.is_closed()
     }
 
-    fn will_block(&self) {
-        Wait::announce();
+    fn will_block(&self, is_submitting: bool) {
+        if is_submitting {
+            Wait::announce();
+        } else {
+            Wait::take(); // a call that is delayed, or ended before, was not submitted
+        }
     }
 
     fn host(&self) -> Option<nanolith::__private::ExecutorId> {

@@ -24,6 +24,7 @@ use options::CallOptions;
 use std::{
     fmt,
     future::Future,
+    marker::PhantomData,
     panic::Location,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -207,6 +208,27 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     }
 }
 
+/// A submission by a thread that then blocks for the call: see [`Executor::will_block`].
+struct BlockingSubmission<'a, S: TaskSet, E: Executor<S> + ?Sized> {
+    executor: &'a E,
+    set: PhantomData<fn() -> S>,
+}
+
+impl<'a, S: TaskSet, E: Executor<S> + ?Sized> BlockingSubmission<'a, S, E> {
+    #[inline(always)]
+    fn begin(executor: &'a E) -> Self {
+        executor.will_block(true);
+        Self { executor, set: PhantomData }
+    }
+}
+
+impl<S: TaskSet, E: Executor<S> + ?Sized> Drop for BlockingSubmission<'_, S, E> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.executor.will_block(false);
+    }
+}
+
 impl<S: TaskSet, E: Executor<S> + ?Sized, T> Future for Call<'_, S, E, T> {
     type Output = Result<T, CallError>;
 
@@ -239,8 +261,12 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Wait for Call<'_, S, E, T> {
     /// Every way in which a call can end without its task's output: see [`CallError`].
     #[inline(always)]
     fn wait(self) -> Result<T, CallError> {
-        self.executor.will_block();
-        self.submit().wait()
+        let executor = self.executor;
+        let handle = {
+            let _announced = BlockingSubmission::begin(executor);
+            self.submit()
+        };
+        handle.wait()
     }
 
     /// Submits the call and blocks until it is over, for at most `limit`. If the executor waits for
