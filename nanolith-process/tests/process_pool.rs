@@ -8,6 +8,7 @@ use nanolith::{
     executor::OnFull,
     layers::{Layer, Retry},
     prelude::*,
+    sync::CancelToken,
     time::{MILLISECOND, SECOND},
     wire::RemoteError,
 };
@@ -242,20 +243,19 @@ fn calls_can_be_waited_awaited_and_submitted() {
     assert_eq!(pool.info().completed, 202);
 }
 
-fn delayed_call_leaves_no_trace_of_its_wait() {
+fn call_that_is_not_submitted_leaves_no_trace_of_its_wait() {
     let pool = pool(|set| set.max_children(1));
-    let geometry = Geometry::on(&pool);
-    for _ in 0..2 {
-        // This thread reads this answer, so that the pool's thread does not watch the socket.
-        assert_eq!(geometry.add(0, 1).wait().expect("it runs"), 1);
-        assert_eq!(geometry.add(1, 2).after(5 * MILLISECOND).wait().expect("it runs"), 3);
-        // Nothing but the pool's thread reads this answer.
-        let job = geometry.add(4, 5).submit();
-        let start = Instant::now();
-        while !job.is_finished() {
-            assert!(start.elapsed() < 10 * SECOND, "the answer is not read");
-            std::thread::yield_now();
-        }
+    let (geometry, token) = (Geometry::on(&pool), CancelToken::new());
+    token.cancel();
+    // This thread reads this answer, so that the pool's thread does not watch the socket.
+    assert_eq!(geometry.add(0, 1).wait().expect("it runs"), 1);
+    assert!(geometry.add(1, 2).cancel_token(&token).wait().is_err());
+    // Nothing but the pool's thread reads this answer.
+    let job = geometry.add(4, 5).submit();
+    let start = Instant::now();
+    while !job.is_finished() {
+        assert!(start.elapsed() < 10 * SECOND, "the answer is not read");
+        std::thread::yield_now();
     }
 }
 
@@ -621,7 +621,7 @@ fn main() {
     let trials = trials! {
         tasks_run_in_another_process
         calls_can_be_waited_awaited_and_submitted
-        delayed_call_leaves_no_trace_of_its_wait
+        call_that_is_not_submitted_leaves_no_trace_of_its_wait
         asynchronous_tasks_and_results_pass
         remote_error_keeps_text_kind_and_chain
         large_messages_pass_both_ways
