@@ -143,11 +143,11 @@ impl<S: TaskSet> Reply<S> {
     /// ```
     /// use nanolith::{
     ///     Executor, TaskSet, call::SubmitError, executor::{Job, StopReason},
-    ///     prelude::*, time::MILLISECOND,
+    ///     prelude::*,
     /// };
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
-    /// /// Takes each job, and kills its task when the call times out.
+    /// /// Takes each job, and kills its task when the call is cancelled.
     /// struct Killer;
     /// impl Executor<Geometry> for Killer {
     ///     fn try_execute(&self, job: Job<Geometry>) -> Result<(), SubmitError<Job<Geometry>>> {
@@ -155,14 +155,16 @@ impl<S: TaskSet> Reply<S> {
     ///         reply.defer_end();
     ///         std::thread::spawn(move || {
     ///             pollster::block_on(reply.cancelled());
-    ///             assert_eq!(reply.stop_reason(), Some(StopReason::TimedOut));
+    ///             assert_eq!(reply.stop_reason(), Some(StopReason::Cancelled));
     ///             let trace = reply.trace().caused_by("by force");
     ///             reply.complete(Err(CallError::Killed(trace)));
     ///         });
     ///         Ok(())
     ///     }
     /// }
-    /// let error = Geometry::calls(Killer).add(4, 5).timeout(MILLISECOND).wait().unwrap_err();
+    /// let job = Geometry::calls(Killer).add(4, 5).submit();
+    /// job.cancel();
+    /// let error = job.wait().unwrap_err();
     /// assert!(error.to_string().starts_with("`Geometry::add` was killed (by force)"));
     /// ```
     pub fn defer_end(&self) {
