@@ -46,7 +46,7 @@
 //!
 //! # Limits
 //!
-//! This version runs on Linux. It does not compile on other Unix systems, and is empty on Windows.
+//! This version runs on Linux. On other systems the crate is empty.
 //!
 //! The page [Processes] says when to use child processes, how each call ends, which limits there are,
 //! what the parent trusts, how to handle signals, and how to write tests.
