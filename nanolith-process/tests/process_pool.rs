@@ -17,7 +17,10 @@ use std::{
     error::Error,
     fmt, fs,
     io::{self, Read, Write},
+    pin::Pin,
     process,
+    sync::Arc,
+    task::{Context as TaskContext, Wake, Waker},
     time::{Duration, Instant},
 };
 
@@ -547,6 +550,26 @@ fn closed_pool_finishes_calls_and_ends_children() {
     wait_for_end(pid);
 }
 
+fn wait_for_the_end_leaves_no_waker() {
+    let pool = pool(|set| set);
+    let woken = Arc::new(NoWake);
+    let waker = Waker::from(woken.clone());
+    let mut closed = pool.closed();
+    for _ in 0..3 {
+        assert!(Pin::new(&mut closed).poll(&mut TaskContext::from_waker(&waker)).is_pending());
+    }
+    assert_eq!(Arc::strong_count(&woken), 3, "ours, the waker's, and that of the wait");
+    drop(closed);
+    assert_eq!(Arc::strong_count(&woken), 2);
+}
+
+/// A waker that does nothing.
+struct NoWake;
+
+impl Wake for NoWake {
+    fn wake(self: Arc<Self>) {}
+}
+
 fn dropped_pool_ends_its_children() {
     let pool = pool(|set| set);
     let pid = Victim::on(&pool).pid().wait().expect("it runs");
@@ -652,6 +675,7 @@ fn main() {
         children_are_replaced_above_a_size
         idle_children_end_but_the_least_number
         closed_pool_finishes_calls_and_ends_children
+        wait_for_the_end_leaves_no_waker
         dropped_pool_ends_its_children
         standard_input_of_tasks_is_empty
         prints_of_tasks_do_not_disturb_the_protocol

@@ -32,7 +32,9 @@ pub(super) struct Children {
     pub(super) figures: Figures,
     /// Whether the pool's thread has ended.
     pub(super) is_over: bool,
-    pub(super) waiting: Vec<Waker>,
+    /// The waits for the end, by their numbers.
+    pub(super) waiting: HashMap<u64, Waker>,
+    last_waiter: u64,
 }
 
 /// Counts of a pool's life.
@@ -45,6 +47,15 @@ pub(super) struct Figures {
 }
 
 impl Children {
+    /// Leaves the waker of a wait for the end. Returns the one that it replaces.
+    pub(super) fn wait(&mut self, waiter: &mut Option<u64>, waker: Waker) -> Option<Waker> {
+        let number = *waiter.get_or_insert_with(|| {
+            self.last_waiter += 1;
+            self.last_waiter
+        });
+        self.waiting.insert(number, waker)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.all.len()
     }

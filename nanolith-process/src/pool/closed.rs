@@ -18,27 +18,35 @@ use std::{
 #[must_use = "does nothing until awaited or waited on"]
 pub struct Closed {
     pool: Arc<PoolShared>,
+    /// The number of the wait, once it has left a waker.
+    waiter: Option<u64>,
 }
 
 impl Closed {
     pub(super) fn new(pool: Arc<PoolShared>) -> Self {
-        Self { pool }
+        Self { pool, waiter: None }
     }
 }
 
 impl Future for Closed {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let waker = cx.waker().clone(); // user code, before the lock
-        let mut children = self.pool.children();
-        if children.is_over {
-            drop(children);
-            return Poll::Ready(());
-        }
-        // A waker of an earlier poll stays until the end. It wakes a task in vain at most once.
-        children.waiting.push(waker);
-        Poll::Pending
+        let pool = self.pool.clone();
+        let mut children = pool.children();
+        let is_over = children.is_over;
+        let unused = if is_over { Some(waker) } else { children.wait(&mut self.waiter, waker) };
+        drop(children);
+        drop(unused);
+        if is_over { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        let waker = self.waiter.and_then(|waiter| self.pool.children().waiting.remove(&waiter));
+        drop(waker); // user code, after the lock
     }
 }
 

@@ -33,12 +33,12 @@ impl PoolShared {
             self.on_stops();
             self.look_at_time();
         }
-        let waiting: Vec<Waker> = {
+        let waiting = {
             let mut children = self.children();
             children.is_over = true;
             std::mem::take(&mut children.waiting)
         };
-        waiting.into_iter().for_each(Waker::wake);
+        waiting.into_values().for_each(Waker::wake);
     }
 
     /// Ends idle children of a pool that is closing, and returns whether all are gone.
