@@ -77,6 +77,8 @@ fn time_outs_and_limits_follow_the_mock_clock() {
         assert!(!job.is_finished());
         clock.advance(MILLISECOND);
         assert!(matches!(job.wait(), Err(CallError::TimedOut(_))));
+        pool.drained().wait(); // until the task returns, its report is an alarm too
+        assert_eq!(clock.next_alarm(), None);
         let begun = now();
         let limited = thread::scope(|scope| {
             let waits = scope.spawn(|| clock.run(|| pollster::block_on(timeout(HOUR, std::future::pending::<()>()))));

@@ -4,6 +4,7 @@
 use futures_util::FutureExt;
 use nanolith::{
     TaskSet,
+    executor::OnFull,
     layers::{Layer, Retry},
     pool::{Concurrency, PoolEvent},
     prelude::*,
@@ -12,7 +13,7 @@ use nanolith::{
 };
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc, Barrier, Mutex,
         mpsc::{Receiver, Sender, channel},
     },
     thread,
@@ -28,6 +29,8 @@ impl Disk {
         let _ = begun.send(());
         let _ = go.lock().expect("no panic").recv();
     }
+
+    pub fn returns() {}
 
     pub async fn pending(begun: Sender<()>) {
         let _ = begun.send(());
@@ -156,6 +159,54 @@ fn simultaneous_time_out_and_end_leave_no_entry() {
     }
     pool.drained().wait();
     until(|| pool.info().overrunning == 0);
+}
+
+/// A thread of the pool takes a call, and the call times out before its task begins.
+#[test]
+fn call_that_times_out_before_its_task_begins_leaves_no_entry() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let pool = pool();
+        for round in 0..10_000_u32 {
+            let call = Disk::on(&pool).returns().timeout(MILLISECOND).submit();
+            (0..round % 500).for_each(|_| std::hint::spin_loop());
+            clock.advance(MILLISECOND);
+            let _ = call.wait();
+            pool.drained().wait();
+            assert_eq!((pool.info().overrunning, clock.next_alarm()), (0, None), "round {round}");
+        }
+    });
+}
+
+/// A full queue drops a call while it times out.
+#[test]
+fn call_that_a_full_queue_drops_as_it_times_out_leaves_no_entry() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let pool = Pool::builder().max_queue(1).on_full(OnFull::DropOldest).build().expect("the settings are sound");
+        pool.pause();
+        let (rounds, barrier) = (5_000_u32, Barrier::new(2));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 0..rounds {
+                    barrier.wait();
+                    (0..round % 300).for_each(|_| std::hint::spin_loop());
+                    clock.advance(MILLISECOND);
+                    barrier.wait();
+                }
+            });
+            for round in 0..rounds {
+                let first = Disk::on(&pool).returns().timeout(MILLISECOND).submit();
+                barrier.wait();
+                (0..round % 100).for_each(|_| std::hint::spin_loop());
+                let second = Disk::on(&pool).returns().submit();
+                barrier.wait();
+                second.cancel();
+                assert!(first.wait().is_err(), "it times out, or is dropped");
+            }
+        });
+        assert_eq!((pool.info().overrunning, clock.next_alarm()), (0, None));
+    });
 }
 
 #[test]

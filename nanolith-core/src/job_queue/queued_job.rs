@@ -78,7 +78,7 @@ impl<T: Send + 'static> QueuedJob<T> {
     pub fn start<S: TaskSet>(self) -> Option<StartedJob<S, T>> {
         let Self { mut call, item, mut guard } = self;
         let call = call.0.take()?.downcast::<CallSlot<S>>().expect("the job is of the set that its executor names");
-        let Input { task, .. } = call.take_input_to_run::<Input<S>>()?;
+        let Input { task, .. } = call.input_to_run::<Input<S>>()?;
         call.header.mark_started(clock::now());
         if !CallSlot::may_begin(&call) {
             return None;

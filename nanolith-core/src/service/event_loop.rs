@@ -262,7 +262,7 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
     }
 
     fn run_claimed<I: Brought<S>>(&self, call: &CallRef<CallSlot<S>>, now: u64) -> Option<RunResult> {
-        let input = call.take_input_to_run::<I>()?;
+        let input = call.input_to_run::<I>()?;
         Some(self.run_here([call.clone(), call.clone(), call.clone()], input, now))
     }
 

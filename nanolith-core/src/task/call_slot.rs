@@ -97,12 +97,25 @@ impl<S: TaskSet> CallSlot<S> {
         }
     }
 
+    /// Takes the input of a claimed call, which is about to run. Returns `None` if the call has ended
+    /// since the claim.
+    #[inline(always)]
+    pub(crate) fn input_to_run<I: Brought<S>>(&self) -> Option<I> {
+        self.take_input_to_run().or_else(|| {
+            self.end_overrun();
+            None
+        })
+    }
+
     /// Returns whether a claimed call may run. The call ends here if its parents or one of its
     /// tokens were cancelled, or if its deadline has passed. A limit on the run starts to count
     /// here.
     #[inline(always)]
     pub(crate) fn may_begin(this: &CallRef<Self>) -> bool {
-        !this.header.has_start_checks() || Self::look_at_begin(this)
+        !this.header.has_start_checks() || Self::look_at_begin(this) || {
+            this.end_overrun();
+            false
+        }
     }
 
     fn look_at_begin(this: &CallRef<Self>) -> bool {
@@ -125,6 +138,15 @@ impl<S: TaskSet> CallSlot<S> {
             this.header.keep_timer(timer::arm(deadline, TimerAction::RunAlways(ring)));
         }
         true
+    }
+
+    /// Records that the task of an ended call does not run any more, or never began. A call that
+    /// timed out after the claim is on its executor's list, which removes it.
+    #[cold]
+    pub(super) fn end_overrun(&self) {
+        if let Some(host) = self.header.overruns().and_then(ExecutorId::get) {
+            host.on_overrun_finished(backend::address(self));
+        }
     }
 
     /// Returns whether the running task is asked to stop. If its parents were cancelled and did not
@@ -218,6 +240,7 @@ impl<S: TaskSet> ErasedCall for CallSlot<S> {
     }
 
     fn drop_input(&self, host: Option<ExecutorId>) {
+        self.end_overrun();
         if const { is_large::<S>() } {
             drop_elsewhere(host, self.take_input_in::<Box<Input<S>>>());
         } else {
@@ -249,7 +272,7 @@ fn run_claimed<S: TaskSet, I: Brought<S>>(
     now: u64,
 ) -> RunResult {
     let call = call.downcast::<CallSlot<S>>().expect(TYPED);
-    match call.take_input_to_run::<I>() {
+    match call.input_to_run::<I>() {
         Some(input) => super::run_on_pool([call.clone(), call], input, host, now),
         None => RunResult::Skipped,
     }

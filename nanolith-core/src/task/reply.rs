@@ -5,7 +5,7 @@ use super::{CallSlot, TaskSet};
 use crate::{
     call::{
         WaitHelper,
-        backend::{self, Backend, ErasedCall, ExecutorId},
+        backend::{Backend, ErasedCall},
         call_ref::CallRef,
         header::{StopHome, StopReason},
         slot::{CoOwners, CompleteResult, EndReason, Slot},
@@ -81,7 +81,7 @@ impl<S: TaskSet> Reply<S> {
                 CompleteResult::Retained(slot) => slot.header.over(),
                 CompleteResult::Rejected(slot, outcome) => {
                     slot.header.over();
-                    end_overrun(&slot);
+                    slot.end_overrun();
                     drop_unseen(outcome, || {
                         thread_context::current_backend().or_else(|| slot.header.final_executor()?.get())
                     });
@@ -99,7 +99,7 @@ impl<S: TaskSet> Reply<S> {
     pub(crate) fn end(mut self, how: EndReason) {
         if let Some(slot) = self.slot.take() {
             slot.end_call(how);
-            end_overrun(&slot);
+            slot.end_overrun();
         }
     }
 
@@ -273,7 +273,7 @@ impl<S: TaskSet> Drop for Reply<S> {
     fn drop(&mut self) {
         if let Some(slot) = self.slot.take() {
             slot.end_call(EndReason::lost());
-            end_overrun(&slot);
+            slot.end_overrun();
         }
     }
 }
@@ -281,14 +281,6 @@ impl<S: TaskSet> Drop for Reply<S> {
 impl<S: TaskSet> fmt::Debug for Reply<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reply").field("task", self.slot().header.task()).finish_non_exhaustive()
-    }
-}
-
-/// Records that the task of an ended call is over. If the call timed out before, the executor
-/// removes it from its list.
-fn end_overrun<S: TaskSet>(slot: &CallSlot<S>) {
-    if let Some(host) = slot.header.overruns().and_then(ExecutorId::get) {
-        host.on_overrun_finished(backend::address(slot));
     }
 }
 

@@ -178,6 +178,10 @@ impl MockClock {
 
     /// Moves the clock to the next alarm, and fires it. Returns false, and moves nothing, if there
     /// is none before the clock's end.
+    ///
+    /// A sleep, a time limit, a delay and a schedule each arm an alarm. So does a task that runs on
+    /// after its call has timed out, until it returns: the alarm reports it
+    /// ([`PoolEvent::Overrun`](crate::pool::PoolEvent::Overrun)).
     pub fn advance_to_next(&self) -> bool {
         let _entered = self.enter();
         timer::move_to_next(self.source(), None)
