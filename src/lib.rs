@@ -219,7 +219,7 @@ pub mod service {
     pub use nanolith_core::service::{
         AttachError, Close, CloseError, CloseTimeout, Crash, CreateStream, CreateStreamError, GroupError, InitError,
         Launch, LaunchError, LifeEvent, OnPanic, RecvStream, Restart, RestartError, RestartGroup, Service,
-        ServiceBuilder, ServiceControl, ServiceInfo, ServiceRef, WaitForEvent,
+        ServiceBuilder, ServiceControl, ServiceInfo, ServiceRef, ServiceSet, WaitForEvent,
     };
 }
 

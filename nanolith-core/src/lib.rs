@@ -61,7 +61,7 @@ pub mod __private {
         context::wait::{Sealed as WaitSealed, timeout as wait_timeout},
         error::error_view::{ErrorView, Probe, ViewError},
         macro_support::*,
-        service::{InitOutput, init_output},
+        service::{InitOutput, Restarts, ServiceParts, init_output},
         task::{
             After, Before, HookOutput, HookResult, Hooks, Input, LocalFuture, NoState, OnClose, Owner, Run, Scope,
             SendFuture, SharedHandle, StreamArgument, Writer, apart, apart_boxed, coop::steps,

@@ -6,6 +6,8 @@ use crate::{
         BuildError, GlobalSpawner,
         queue_config::{QueueConfig, queue_settings},
     },
+    service::ServiceParts,
+    task::TaskSet,
     time::timer,
 };
 use std::{fmt, sync::Arc};
@@ -26,6 +28,12 @@ pub struct JobQueueBuilder {
 impl JobQueueBuilder {
     pub(super) fn new() -> Self {
         Self { config: Config { name: "queue".into(), queue: QueueConfig::default() } }
+    }
+
+    /// Returns a builder with the settings of a service whose state lives elsewhere.
+    #[doc(hidden)]
+    pub fn of_service<S: TaskSet, E, A>(parts: &ServiceParts<S, E, A>) -> Self {
+        Self { config: Config { name: parts.name.clone(), queue: parts.queue.clone() } }
     }
 
     /// Sets the name, which texts about waits print. The default is `queue`.

@@ -23,7 +23,7 @@ use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 /// ```
 #[must_use = "a service does nothing until it is launched"]
 pub struct ServiceBuilder<S: TaskSet, E, A> {
-    init: Box<dyn Initializer<S, E, A>>,
+    pub(super) init: Box<dyn Initializer<S, E, A>>,
     pub(super) settings: Settings,
 }
 

@@ -140,6 +140,9 @@ pub(super) trait Initializer<S: TaskSet, E, A>: Send {
 
     fn set_args(&mut self, next: Next<A>);
 
+    /// Takes the arguments of the next start. Returns `None` if they were used up.
+    fn take_args(&mut self) -> Option<A>;
+
     /// Makes the state, on the service's thread. Returns `None` if the arguments were used up by an
     /// earlier start, or if `given_up` became true while this waited. The caller that sets
     /// `given_up` wakes the thread.
@@ -171,11 +174,15 @@ impl<S: TaskSet, E, A: Send> Initializer<S, E, A> for InitArgs<S, E, A> {
         self.next = Some(next);
     }
 
+    fn take_args(&mut self) -> Option<A> {
+        match self.first.take() {
+            Some(args) => Some(args),
+            None => Some(self.next.as_mut()?()),
+        }
+    }
+
     fn make(&mut self, cx: Context<S>, given_up: &dyn Fn() -> bool) -> Option<Result<Option<S>, E>> {
-        let args = match self.first.take() {
-            Some(args) => args,
-            None => self.next.as_mut()?(),
-        };
+        let args = self.take_args()?;
         match &self.make {
             StateFactory::Now(make) => Some(make(&cx, args)),
             StateFactory::Later(make) => {

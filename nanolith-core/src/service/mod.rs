@@ -8,6 +8,7 @@
 //! - `service_thread`: the thread, from its start to its end. `event_loop`, `fast_path`: how it
 //!   takes calls, with the lock and without. `local_tasks`, `futures`: the pending futures of its
 //!   tasks.
+//! - `parts`: the settings of a service whose state lives elsewhere.
 //! - `on_panic`: what follows a panic. `restart`, `replace_state`: when the service restarts, and
 //!   how it gets a new state. `restart_group`: which services restart with it.
 //! - `shutdown`: how the service ends. `close_future`, `close_timeout`: the futures that wait for
@@ -33,6 +34,7 @@ mod messages;
 mod messengers;
 mod on_panic;
 mod outbox;
+mod parts;
 mod replace_state;
 mod restart;
 mod restart_group;
@@ -56,7 +58,12 @@ pub use launch_future::{Launch, LaunchError};
 pub use messengers::AttachError;
 pub use on_panic::OnPanic;
 pub use outbox::{RecvStream, WaitForEvent};
+#[doc(hidden)]
+pub use parts::ServiceParts;
+pub use parts::ServiceSet;
 pub use restart::Restart;
+#[doc(hidden)]
+pub use restart::Restarts;
 pub use restart_group::{GroupError, RestartGroup};
 pub use service_ref::ServiceRef;
 pub use streams::{CreateStream, CreateStreamError};

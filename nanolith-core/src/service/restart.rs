@@ -164,7 +164,9 @@ impl Restart {
     }
 
     /// Returns whether a task's panic is a crash if there is no exception handler.
-    pub(super) fn after_panic(&self) -> bool {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn after_panic(&self) -> bool {
         self.when == When::OnPanic
     }
 
@@ -175,13 +177,15 @@ impl Restart {
 }
 
 /// A policy, and the moments of the restarts that count against its limit.
-pub(super) struct Restarts {
+#[derive(Debug)]
+pub struct Restarts {
     policy: Restart,
     recent: VecDeque<Instant>,
 }
 
 impl Restarts {
-    pub(super) fn new(policy: Restart) -> Self {
+    /// Creates a count of no restarts.
+    pub fn new(policy: Restart) -> Self {
         Self { policy, recent: VecDeque::new() }
     }
 
@@ -191,7 +195,7 @@ impl Restarts {
 
     /// Counts a restart at `now`. Returns how long to wait before it. Returns `None` if the limit
     /// is reached, or if the policy never restarts.
-    pub(super) fn next(&mut self, now: Instant) -> Option<Duration> {
+    pub fn next(&mut self, now: Instant) -> Option<Duration> {
         if !self.policy.after_crash() {
             return None;
         }

@@ -46,6 +46,20 @@ impl Settings {
         }
     }
 
+    /// Returns the name of the first setting that means nothing in another process.
+    pub(super) fn first_local(&self) -> Option<&'static str> {
+        let local = [
+            (!self.data.is_empty(), "data"),
+            (self.on_panic.is_some(), "on_panic"),
+            (self.outbox != LagPolicy::default(), "outbox"),
+            (self.keep_alive, "keep_alive"),
+            (self.metrics, "metrics"),
+            (self.on_thread_start.is_some(), "on_thread_start"),
+            (self.on_thread_exit.is_some(), "on_thread_exit"),
+        ];
+        local.into_iter().find_map(|(is_set, name)| is_set.then_some(name))
+    }
+
     /// Returns the error of the first invalid setting.
     pub(super) fn validate(&self) -> Result<(), BuildError> {
         self.queue.validate_one_thread()?;

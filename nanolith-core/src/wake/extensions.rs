@@ -24,6 +24,10 @@ impl Extensions {
         self.make_mut().values.insert(TypeId::of::<T>(), Arc::new(value));
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.as_ref().is_none_or(|held| held.values.is_empty())
+    }
+
     pub(crate) fn get<T: 'static>(&self) -> Option<&T> {
         self.0.as_ref()?.values.get(&TypeId::of::<T>())?.downcast_ref()
     }

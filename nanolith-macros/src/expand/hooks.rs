@@ -3,12 +3,12 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{Ident, ReturnType, Type};
+use syn::{Ident, ReturnType, Type, WhereClause};
 
 use crate::{
     ast::{Hook, Receiver, Set, Start},
     attr::{self, HookKind},
-    expand::{check, doc},
+    expand::{check, doc, trait_attrs},
     names,
 };
 
@@ -89,14 +89,11 @@ pub(crate) fn service(set: &Set) -> TokenStream {
     match set.start() {
         Start::Init(init) => service_of_init(set, init),
         Start::WithState => {
-            let (handed, place) = (handed(set), names::place_of(set.this()));
-            let with_state = quote_spanned!(place=> with_state(state));
+            let (handed, body) = (handed(set), with_state(set, &quote!(state)));
             let builder = infallible(&this.to_token_stream());
             quote! {
                 #doc
-                #vis fn service(state: #this) -> #builder #handed {
-                    #krate::service::ServiceBuilder::#with_state
-                }
+                #vis fn service(state: #this) -> #builder #handed { #body }
             }
         }
         Start::Stateless => {
@@ -108,6 +105,58 @@ pub(crate) fn service(set: &Set) -> TokenStream {
                 }
             }
         }
+    }
+}
+
+/// Generates the builder of a service with this state.
+fn with_state(set: &Set, state: &TokenStream) -> TokenStream {
+    let krate = set.krate();
+    let with_state = quote_spanned!(names::place_of(set.this())=> with_state(#state));
+    quote!(#krate::service::ServiceBuilder::#with_state)
+}
+
+/// Generates `impl ServiceSet`, which makes a service from arguments that came as data, if the set
+/// has `wire`.
+pub(crate) fn service_set(set: &Set) -> Option<TokenStream> {
+    let _ = set.options.wire.as_ref()?;
+    let (attrs, krate, this, here) = (trait_attrs(set), set.krate(), set.this(), set.this_here());
+    let (generics, given) = (set.generics(), names::local("args"));
+    let infallible = quote!(::core::convert::Infallible);
+    let (args, error, bound, body) = match set.start() {
+        Start::Init(init) => {
+            let error = of_output(set, init, &init_output(set), "Error");
+            (check::arguments(set, &init.params), error, None, started_by(set, init, &given.to_token_stream()))
+        }
+        Start::WithState => {
+            (here.to_token_stream(), infallible, handed(set), with_state(set, &given.to_token_stream()))
+        }
+        Start::Stateless => (quote!(()), infallible, None, quote!(#krate::service::ServiceBuilder::stateless())),
+    };
+    let (impl_generics, _, where_clause) = generics.split_for_impl();
+    let bounds = where_of(where_clause, bound);
+    Some(quote! {
+        #attrs
+        #[allow(deprecated, unused_variables)]
+        impl #impl_generics #krate::service::ServiceSet for #this #bounds {
+            type Args = #args;
+            type Error = #error;
+            fn service_of(#given: Self::Args) -> #krate::service::ServiceBuilder<Self, Self::Error, Self::Args> {
+                #body
+            }
+        }
+    })
+}
+
+/// Joins the bounds of a set with another `where`.
+fn where_of(of_set: Option<&WhereClause>, further: Option<TokenStream>) -> TokenStream {
+    match (of_set, further) {
+        (Some(bounds), Some(further)) => {
+            let further = further.into_iter().skip(1); // `where`
+            let comma = (!bounds.predicates.trailing_punct()).then(|| quote!(,));
+            let further = further.collect::<TokenStream>();
+            quote!(#bounds #comma #further)
+        }
+        (bounds, further) => quote!(#bounds #further),
     }
 }
 
@@ -124,6 +173,13 @@ fn handed(set: &Set) -> Option<TokenStream> {
 
 fn service_of_init(set: &Set, init: &Hook) -> TokenStream {
     let signature = signature_of_service(set, init);
+    let names = init.params.iter().map(|param| &param.name);
+    let body = started_by(set, init, &quote!((#(#names,)*)));
+    quote!(#signature { #body })
+}
+
+/// Generates the builder of a service that `#[init]` starts with `given`, a tuple of its arguments.
+fn started_by(set: &Set, init: &Hook, given: &TokenStream) -> TokenStream {
     let (krate, this, path) = (set.krate(), set.this_here(), set.path_to(&init.function.sig.ident));
     let cx = names::local("cx");
     let names: Vec<_> = init.params.iter().map(|param| &param.name).collect();
@@ -146,11 +202,7 @@ fn service_of_init(set: &Set, init: &Hook) -> TokenStream {
             }
         },
     };
-    quote! {
-        #signature {
-            #krate::service::ServiceBuilder::#construct(#arguments, #start)
-        }
-    }
+    quote!(#krate::service::ServiceBuilder::#construct(#given, #start))
 }
 
 /// Generates the signature of the `service` of an `#[init]`.

@@ -41,6 +41,7 @@ fn items(set: &Set) -> TokenStream {
     let task_set = dispatch::task_set(set);
     let messages = messages::all(set);
     let entry = entry::functions(set);
+    let service_set = hooks::service_set(set);
     let checks = check::assertions(set);
     quote! {
         #tag
@@ -50,6 +51,7 @@ fn items(set: &Set) -> TokenStream {
         #task_set
         #messages
         #entry
+        #service_set
         #checks
     }
 }
