@@ -102,7 +102,7 @@ impl EndBatch {
         if how == EndReason::TimedOut {
             self.time_out_running(call, host);
         } else {
-            call.end_into(how, self);
+            call.stop_into(how, self);
         }
         if let Some(onward) = call.header().delegate() {
             self.end_call(onward, None, how);
@@ -112,17 +112,20 @@ impl EndBatch {
 
     /// Ends a call that runs, or is over, as timed out. The executor of a running call lists it
     /// first, so that the end of the task finds it listed. A call that has a delegate is not
-    /// listed: its delegate is.
+    /// listed: its delegate is. Nor is a call whose end is deferred: it does not end before its task.
     fn time_out_running(&mut self, call: &dyn ErasedCall, host: Option<ExecutorId>) {
-        let host = host.or_else(|| call.header().final_executor()).filter(|_| call.header().delegate().is_none());
+        let host = host.or_else(|| call.header().final_executor()).filter(|_| {
+            let header = call.header();
+            header.delegate().is_none() && !header.is_deferred()
+        });
         let Some(host) = host.and_then(ExecutorId::get) else {
-            call.end_into(EndReason::TimedOut, self);
+            call.stop_into(EndReason::TimedOut, self);
             return;
         };
         let address = backend::address(call);
         call.header().mark_overrun(host.id());
         host.on_overrun(call);
-        if call.end_into(EndReason::TimedOut, self) != slot::EndResult::Running {
+        if call.stop_into(EndReason::TimedOut, self) != slot::EndResult::Running {
             host.on_overrun_finished(address);
         }
         self.hosts.push(host);

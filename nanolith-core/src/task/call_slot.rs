@@ -45,7 +45,8 @@ pub(crate) const fn is_large<S: TaskSet>() -> bool {
 }
 
 impl<S: TaskSet> CallSlot<S> {
-    /// Ends the call and wakes its waiters: a running task, a timer and a watcher of its progress.
+    /// Ends the call and wakes its waiters: a running task, a timer and a watcher of its progress. The
+    /// end is not [deferred](Self::defer_end): the caller has the call, or no executor has.
     pub(crate) fn end_call(&self, how: EndReason) {
         let mut batch = EndBatch::default();
         let ended = self.end_into(how, &mut batch);
@@ -53,6 +54,12 @@ impl<S: TaskSet> CallSlot<S> {
         if ended == EndResult::Queued {
             self.drop_input(self.header.final_executor());
         }
+    }
+
+    /// Makes the end of the task the only end of the call, once the call has begun.
+    pub(super) fn defer_end(&self) {
+        self.header.defer_end();
+        self.fence();
     }
 
     /// Takes the task out of a call that has not begun, and ends the call without waking its
@@ -126,7 +133,9 @@ impl<S: TaskSet> CallSlot<S> {
         // An end removes the tokens after it has changed the state. So the state is checked after
         // the tokens.
         if Slot::is_asked_to_stop(this) {
-            return false; // it ended after its executor had claimed it
+            // It ended after its executor had claimed it, or its end was deferred, and is now.
+            this.header.stop_reason().into_iter().for_each(|reason| this.end_call(reason.into()));
+            return false;
         }
         if let Some(deadline) = this.header.begin_limit() {
             if deadline <= clock::instant() {
@@ -154,7 +163,9 @@ impl<S: TaskSet> CallSlot<S> {
     pub(crate) fn is_to_stop(this: &CallRef<Self>) -> bool {
         this.is_asked_to_stop()
             || this.header.has_start_checks() && this.header.is_parent_cancelled() && {
-                this.end_call(EndReason::Cancelled);
+                let mut batch = EndBatch::default();
+                this.stop_into(EndReason::Cancelled, &mut batch);
+                batch.run();
                 true
             }
     }
@@ -224,10 +235,6 @@ impl<S: TaskSet> ErasedCall for CallSlot<S> {
     }
 
     fn end_into(&self, how: EndReason, batch: &mut EndBatch) -> EndResult {
-        if self.header.defers(how) && self.request_stop() {
-            self.header.wake_on_cancel(batch);
-            return EndResult::Running;
-        }
         let (ended, waker) = self.end_silently(how);
         batch.wake(waker);
         if ended == EndResult::Running {
@@ -237,6 +244,14 @@ impl<S: TaskSet> ErasedCall for CallSlot<S> {
             self.header.over_into(batch);
         }
         ended
+    }
+
+    fn stop_into(&self, how: EndReason, batch: &mut EndBatch) -> EndResult {
+        if self.header.defers(how) && self.request_stop() {
+            self.header.wake_on_cancel(batch);
+            return EndResult::Running;
+        }
+        self.end_into(how, batch)
     }
 
     fn drop_input(&self, host: Option<ExecutorId>) {

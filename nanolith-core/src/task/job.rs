@@ -113,6 +113,13 @@ impl<S: TaskSet> Job<S> {
         self.slot().is_over()
     }
 
+    /// Makes the end of the task the only end of the call once it has begun, for a service: see
+    /// [`Reply::defer_end`]. A cancel or a time-out only asks the task to stop.
+    #[doc(hidden)]
+    pub fn defer_end(&self) {
+        self.slot().defer_end();
+    }
+
     /// Returns where the call was submitted, for an error that the executor makes. See
     /// [`CallTrace::caused_by`].
     #[must_use]

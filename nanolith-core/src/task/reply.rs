@@ -98,7 +98,7 @@ impl<S: TaskSet> Reply<S> {
     /// Ends the call for a reason that the slot itself records.
     pub(crate) fn end(mut self, how: EndReason) {
         if let Some(slot) = self.slot.take() {
-            slot.end_call(how);
+            slot.end_call(slot.header.stop_reason().map_or(how, EndReason::from));
             slot.end_overrun();
         }
     }
@@ -168,8 +168,7 @@ impl<S: TaskSet> Reply<S> {
     /// assert!(error.to_string().starts_with("`Geometry::add` was killed (by force)"));
     /// ```
     pub fn defer_end(&self) {
-        self.slot().header.defer_end();
-        self.slot().fence();
+        self.slot().defer_end();
     }
 
     /// Sets what a thread does that blocks for the call, in place of sleeping. A second helper

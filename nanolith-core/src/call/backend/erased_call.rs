@@ -45,6 +45,10 @@ pub(crate) trait ErasedCall: RefCounted + Send + Sync {
     /// left to `batch`.
     fn end_into(&self, how: EndReason, batch: &mut EndBatch) -> EndResult;
 
+    /// Like [`end_into`](Self::end_into), for a call that the caller has not claimed. If its end is
+    /// deferred and it has begun, it is only asked to stop.
+    fn stop_into(&self, how: EndReason, batch: &mut EndBatch) -> EndResult;
+
     /// Drops the arguments of a call. The caller has claimed the call, or has ended it while it was
     /// queued.
     fn drop_input(&self, host: Option<ExecutorId>);

@@ -48,6 +48,15 @@ pub enum StopReason {
     TimedOut,
 }
 
+impl From<StopReason> for EndReason {
+    fn from(reason: StopReason) -> Self {
+        match reason {
+            StopReason::Cancelled => Self::Cancelled,
+            StopReason::TimedOut => Self::TimedOut,
+        }
+    }
+}
+
 /// The values of `Extra::deferred`, which grow: the end is not deferred, it is, and the request to
 /// stop that came first.
 const NOT_DEFERRED: u8 = 0;
@@ -60,6 +69,12 @@ impl Header {
     pub(crate) fn defer_end(&self) {
         // ORDERING: Relaxed, the caller's fence of the slot orders it before a later end.
         self.cold().deferred.store(DEFERRED, Ordering::Relaxed);
+    }
+
+    /// Returns whether the end of the call is deferred.
+    pub(crate) fn is_deferred(&self) -> bool {
+        // ORDERING: Relaxed, as in `defers`.
+        self.cold.get().is_some_and(|cold| cold.deferred.load(Ordering::Relaxed) != NOT_DEFERRED)
     }
 
     /// Records the request to stop, and returns true if the end of the call is deferred.
