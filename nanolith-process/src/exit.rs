@@ -27,6 +27,10 @@ enum CrashKind {
     Unfit(String),
     /// The system started no process.
     NotStarted(String),
+    /// A task of the service that the child owned panicked, so the child was replaced.
+    Panicked(String),
+    /// The state of the service was not made.
+    NotLaunched(String),
 }
 
 impl ChildCrash {
@@ -59,6 +63,16 @@ impl ChildCrash {
 
     pub(crate) fn unfit(mut self, why: String) -> Self {
         self.kind = CrashKind::Unfit(why);
+        self
+    }
+
+    pub(crate) fn panicked(mut self, message: String) -> Self {
+        self.kind = CrashKind::Panicked(message);
+        self
+    }
+
+    pub(crate) fn not_launched(mut self, why: String) -> Self {
+        self.kind = CrashKind::NotLaunched(why);
         self
     }
 
@@ -113,6 +127,10 @@ impl fmt::Display for ChildCrash {
             (CrashKind::Malformed(what), ..) => write!(f, "sent a malformed message: {what}")?,
             (CrashKind::NotReady(limit), ..) => write!(f, "did not answer within {limit:?} after its start")?,
             (CrashKind::Unfit(why) | CrashKind::NotStarted(why), ..) => write!(f, "cannot serve: {why}")?,
+            (CrashKind::Panicked(message), ..) => {
+                write!(f, "was ended because a task of its service panicked: {message}")?
+            }
+            (CrashKind::NotLaunched(why), ..) => write!(f, "made no state of its service: {why}")?,
             (CrashKind::Exit, Some(9), _) => {
                 f.write_str("was killed from outside by signal 9 (SIGKILL): by a person, or by the system for memory")?;
             }

@@ -64,15 +64,21 @@ mod build_error;
 mod child;
 mod exit;
 mod init;
+mod launch_error;
 mod pool;
 mod served;
+mod service;
 mod wire;
 
 pub use build_error::BuildError;
 pub use exit::{ChildCrash, Kill, KillReason, MessageError};
 pub use init::{Init, Role, init, role};
+pub use launch_error::LaunchError;
 pub use pool::{Closed, ProcessPool, ProcessPoolBuilder, ProcessPoolInfo, Stdout};
 pub use served::{ProcessSet, ServedSets};
+pub use service::{
+    ProcessLaunch, ProcessService, ProcessServiceBuilder, ProcessServiceControl, ProcessServiceInfo, ProcessServiceRef,
+};
 
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/processes.md")]

@@ -1,7 +1,10 @@
 //! [`ServedSets`]: the task sets that a child serves, each as a [`ServedSet`] with its types erased.
 
-use crate::{child::Runner, wire::CallHead};
-use nanolith::{TaskSet, executor::Executor};
+use crate::{
+    child::{self, OwnedService, Runner},
+    wire::{CallHead, Failure},
+};
+use nanolith::{BoxError, TaskSet, executor::Executor, service::ServiceSet};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{any::TypeId, sync::OnceLock};
 
@@ -21,14 +24,20 @@ use std::{any::TypeId, sync::OnceLock};
     label = "not a set with `#[define(wire)]`",
     note = "write `#[define(wire)]`; all arguments and outputs are then `Serialize` and `Deserialize`"
 )]
-pub trait ProcessSet: TaskSet<Task: Serialize + DeserializeOwned, Output: Serialize + DeserializeOwned> {}
+pub trait ProcessSet:
+    TaskSet<Task: Serialize + DeserializeOwned, Output: Serialize + DeserializeOwned>
+    + ServiceSet<Args: Serialize + DeserializeOwned + Send, Error: Into<BoxError>>
+{
+}
 
 #[diagnostic::do_not_recommend]
 impl<S> ProcessSet for S
 where
-    S: TaskSet,
+    S: ServiceSet,
     S::Task: Serialize + DeserializeOwned,
     S::Output: Serialize + DeserializeOwned,
+    S::Args: Serialize + DeserializeOwned + Send,
+    S::Error: Into<BoxError>,
 {
 }
 
@@ -80,6 +89,8 @@ pub(crate) struct ServedSet {
     /// Runs an encoded task, and appends its output, or the reason why there is none, to a frame.
     /// Returns the kind of that frame.
     pub(crate) run: fn(&Runner, CallHead, &[u8], &mut Vec<u8>) -> u8,
+    /// Makes a service from an encoded [`Launch`](crate::wire::Launch).
+    pub(crate) launch: fn(&[u8]) -> Result<Box<dyn OwnedService>, Failure>,
 }
 
 impl ServedSet {
@@ -87,7 +98,13 @@ impl ServedSet {
     where
         nanolith::Local: Executor<S>,
     {
-        Self { id: TypeId::of::<S>(), identifier: S::IDENTIFIER, fingerprint: S::FINGERPRINT, run: Runner::run::<S> }
+        Self {
+            id: TypeId::of::<S>(),
+            identifier: S::IDENTIFIER,
+            fingerprint: S::FINGERPRINT,
+            run: Runner::run::<S>,
+            launch: child::launch::<S>,
+        }
     }
 }
 

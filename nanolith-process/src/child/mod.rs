@@ -6,7 +6,7 @@ mod connection;
 mod lifeline;
 mod runner;
 
-pub(crate) use runner::Runner;
+pub(crate) use runner::{OwnedService, Runner, launch};
 
 use crate::{
     served::ServedSet,
@@ -44,14 +44,19 @@ fn run(socket: &UnixStream, sets: &[ServedSet], nonce: u64, on_start: Option<fn(
     on_start.into_iter().for_each(|hook| hook());
     calls.answer(&ready(sets, &hello)?)?;
 
-    let mut server = Server { sets, calls, runner: Runner::new(hello.max_message), answer: wire::start_frame() };
+    let runner = Runner::new(hello.max_message);
+    let mut server = Server { sets, calls, runner, service: None, answer: wire::start_frame() };
     let mut reader = FrameReader::new(hello.max_message);
     while matches!(reader.fill(socket, true), Ok(Fill::Some)) {
         while let Some(frame) = reader.next()? {
-            if frame.kind == Kind::END {
-                return Ok(());
+            match frame.kind {
+                Kind::END => {
+                    server.service.into_iter().for_each(OwnedService::close);
+                    return Ok(());
+                }
+                Kind::LAUNCH => server.launch(&frame)?,
+                _ => server.run(&frame)?,
             }
-            server.run(&frame)?;
         }
     }
     lifeline::die_with_parent()
@@ -71,6 +76,8 @@ struct Server<'a> {
     sets: &'a [ServedSet],
     calls: Arc<Calls>,
     runner: Runner,
+    /// The service that this child owns, which runs all its calls.
+    service: Option<Box<dyn OwnedService>>,
     /// The memory of the answers.
     answer: Vec<u8>,
 }
@@ -83,11 +90,34 @@ impl Server<'_> {
         let (head, task) = CallHead::split(frame.body()).ok_or("a call has no head")?;
         let set = self.sets.get(usize::from(head.set)).ok_or("a call is of a set that is not served")?;
         self.answer.truncate(wire::HEAD);
-        let kind = (set.run)(&self.runner, head, task, &mut self.answer);
-        wire::finish_frame(&mut self.answer, kind, frame.id);
+        let kind = match &self.service {
+            Some(service) => service.run(&self.runner, head, task, &mut self.answer),
+            None => (set.run)(&self.runner, head, task, &mut self.answer),
+        };
+        self.answer(kind, frame.id);
+        Ok(())
+    }
+
+    /// Makes the service that this child owns, and says whether it has its state.
+    fn launch(&mut self, frame: &Frame) -> Result<(), Box<dyn Error>> {
+        let position = usize::try_from(frame.id)?;
+        let set = self.sets.get(position).ok_or("a service is of a set that is not served")?;
+        self.answer.truncate(wire::HEAD);
+        let kind = match (set.launch)(frame.body()) {
+            Ok(service) => {
+                self.service = Some(service);
+                Kind::LAUNCHED
+            }
+            Err(failure) => self.runner.fail(&failure, &mut self.answer),
+        };
+        self.answer(kind, 0);
+        Ok(())
+    }
+
+    fn answer(&mut self, kind: u8, id: u64) {
+        wire::finish_frame(&mut self.answer, kind, id);
         if self.calls.answer(&self.answer).is_err() {
             lifeline::die_with_parent();
         }
-        Ok(())
     }
 }

@@ -1,10 +1,19 @@
-//! [`Runner`]: decodes one task after another, and runs it on the calling thread.
+//! [`Runner`]: decodes one task after another, and runs it: on the calling thread, or by the service
+//! that this child owns.
 
 use crate::{
     served::ProcessSet,
-    wire::{self, CallHead, Failure, HEAD, Kind},
+    wire::{self, CallHead, Failure, HEAD, Kind, Launch},
 };
-use nanolith::{Local, call::Call, prelude::*, sync::CancelToken};
+use nanolith::{
+    BoxError, Executor, Local, TaskSet,
+    call::{Call, Panic, SubmitError},
+    executor::{Admission, Job},
+    prelude::*,
+    service::{LaunchError, ServiceRef},
+    sync::CancelToken,
+    wire::RemoteError,
+};
 
 /// Runs tasks on the calling thread.
 pub(crate) struct Runner {
@@ -26,11 +35,21 @@ impl Runner {
 
     /// Runs an encoded task: see [`ServedSet::run`](crate::served::ServedSet::run).
     pub(crate) fn run<S: ProcessSet>(&self, head: CallHead, task: &[u8], answer: &mut Vec<u8>) -> u8 {
+        self.run_by::<S>(&self.local, head, task, answer)
+    }
+
+    fn run_by<S: ProcessSet>(
+        &self,
+        executor: &impl Executor<S>,
+        head: CallHead,
+        task: &[u8],
+        answer: &mut Vec<u8>,
+    ) -> u8 {
         let task = match wire::decode::<S::Task>(task) {
             Ok(task) => task,
             Err(error) => return self.fail(&Failure::Message(error.to_string()), answer),
         };
-        let mut call = Call::<S, _, _>::new(&self.local, task, Some).cancel_token(&self.token);
+        let mut call = Call::<S, _, _>::new(executor, task, Some).cancel_token(&self.token);
         if let Some(left) = head.left {
             call = call.timeout(left);
         }
@@ -43,7 +62,7 @@ impl Runner {
         }
     }
 
-    fn fail(&self, failure: &Failure, answer: &mut Vec<u8>) -> u8 {
+    pub(super) fn fail(&self, failure: &Failure, answer: &mut Vec<u8>) -> u8 {
         answer.truncate(HEAD);
         if wire::encode(failure, answer, self.max_message).is_err() {
             answer.truncate(HEAD); // the parent finds an empty reason
@@ -54,12 +73,68 @@ impl Runner {
 
 fn failure(error: &CallError) -> Failure {
     match error {
-        CallError::Panicked(panic, _) => Failure::Panicked {
-            message: panic.message().to_owned(),
-            place: panic.place().map(|(file, line)| (file.to_owned(), line)),
-        },
+        CallError::Panicked(panic, _) => panicked(panic),
         CallError::Cancelled(_) | CallError::TimedOut(_) => Failure::Stopped,
         CallError::Hook(source, _) => Failure::Hook(source.to_string()),
         other => Failure::Other(other.to_string()),
+    }
+}
+
+fn panicked(panic: &Panic) -> Failure {
+    Failure::Panicked {
+        message: panic.message().to_owned(),
+        place: panic.place().map(|(file, line)| (file.to_owned(), line)),
+    }
+}
+
+/// A service whose calls end when their tasks do. So a task that does not stop when it is asked to has
+/// no answer, and the parent kills this process.
+struct WholeCalls<S: TaskSet>(ServiceRef<S>);
+
+impl<S: TaskSet> Executor<S> for WholeCalls<S> {
+    fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
+        job.defer_end();
+        self.0.try_execute(job)
+    }
+
+    fn execute(&self, job: Job<S>) -> Admission<'_, S> {
+        job.defer_end();
+        self.0.execute(job)
+    }
+}
+
+/// A service that this child owns, its types erased.
+pub(crate) trait OwnedService {
+    /// Runs an encoded task: see [`ServedSet::run`](crate::served::ServedSet::run).
+    fn run(&self, runner: &Runner, head: CallHead, task: &[u8], answer: &mut Vec<u8>) -> u8;
+
+    /// Ends the service, after its `#[on_close]`.
+    fn close(self: Box<Self>);
+}
+
+/// Makes a service from a [`Launch`].
+pub(crate) fn launch<S: ProcessSet>(launch: &[u8]) -> Result<Box<dyn OwnedService>, Failure> {
+    let Launch { name, stack_size, slice, args } =
+        wire::decode::<Launch<S::Args>>(launch).map_err(|error| Failure::Message(error.to_string()))?;
+    let mut service = S::service_of(args).name(name).slice(slice);
+    if let Some(bytes) = stack_size {
+        service = service.stack_size(bytes);
+    }
+    match service.launch().wait() {
+        Ok(service) => Ok(Box::new(service)),
+        Err(LaunchError::Init(error)) => Err(Failure::Init(RemoteError::from(error.into() as BoxError))),
+        Err(LaunchError::Panicked(panic)) => Err(panicked(&panic)),
+        Err(LaunchError::Build(error)) => Err(Failure::Other(error.to_string())),
+        Err(_) => Err(Failure::Other("the service ended before it started".into())),
+    }
+}
+
+impl<S: ProcessSet> OwnedService for Service<S> {
+    fn run(&self, runner: &Runner, head: CallHead, task: &[u8], answer: &mut Vec<u8>) -> u8 {
+        runner.run_by::<S>(&WholeCalls(ServiceRef::from(self)), head, task, answer)
+    }
+
+    fn close(self: Box<Self>) {
+        let _ = Service::close(&self).wait(); // its end is the end of this process
     }
 }

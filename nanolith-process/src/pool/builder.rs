@@ -1,6 +1,6 @@
 //! [`ProcessPoolBuilder`]: the settings of a pool of child processes, and their validation.
 
-use super::{ProcessPool, pool_shared::PoolShared};
+use super::{ProcessPool, pool_shared::PoolShared, state_source::StateSource};
 use crate::{
     build_error::BuildError,
     init::{Role, role},
@@ -30,8 +30,8 @@ pub enum Stdout {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Config {
-    pub(super) name: Arc<str>,
+pub(crate) struct Config {
+    pub(crate) name: Arc<str>,
     pub(super) min_children: usize,
     pub(super) max_children: usize,
     pub(super) idle_timeout: Duration,
@@ -319,19 +319,33 @@ impl ProcessPoolBuilder {
     /// [`BuildError`] if a setting is invalid or cannot be enforced on this system, if `main` did not
     /// begin with [`serve`](crate::Init::serve), or if the pool's thread cannot start.
     pub fn build(self) -> Result<ProcessPool, BuildError> {
-        self.config.validate()?;
+        self.config.start(self.queue, None)
+    }
+}
+
+impl Config {
+    /// Returns the settings of the one child of a service.
+    pub(crate) fn of_service() -> Self {
+        Self { min_children: 1, max_children: 1, ..Self::default() }
+    }
+
+    /// Starts a pool, or the one child of a service.
+    pub(crate) fn start(
+        self,
+        queue: JobQueueBuilder,
+        state: Option<Box<dyn StateSource>>,
+    ) -> Result<ProcessPool, BuildError> {
+        self.validate()?;
         if role() == Role::Child && served::served().is_none() {
             return Err(BuildError::in_child());
         }
         if served::served().is_none() {
             return Err(BuildError::not_served());
         }
-        let queue = self.queue.name(self.config.name.clone()).build().map_err(BuildError::queue)?;
-        PoolShared::start(self.config, queue).map(ProcessPool::of)
+        let queue = queue.name(self.name.clone()).build().map_err(BuildError::queue)?;
+        PoolShared::start(self, queue, state).map(ProcessPool::of)
     }
-}
 
-impl Config {
     fn validate(&self) -> Result<(), BuildError> {
         let is_linux = cfg!(target_os = "linux");
         let wrong = [

@@ -17,7 +17,7 @@ use std::{
     os::{fd::OwnedFd, unix::net::UnixStream},
     process::{self, ExitStatus},
     sync::{
-        Mutex, MutexGuard, PoisonError, TryLockError,
+        Arc, Mutex, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -149,6 +149,16 @@ impl Child {
         Ok(Sent { call, is_watched: link.is_watched, is_whole: link.unsent.is_empty() })
     }
 
+    /// Sends a frame that is no call. Returns whether the socket took all of it.
+    pub(super) fn send_frame(&self, frame: Vec<u8>) -> bool {
+        let mut link = self.link();
+        let sent = if link.unsent.is_empty() { write(&self.socket, &frame) } else { 0 };
+        if sent < frame.len() {
+            link.unsent.push_back((Arc::new(frame), sent));
+        }
+        link.unsent.is_empty()
+    }
+
     /// Sends more of what is left. Returns whether bytes are left still.
     pub(super) fn flush(&self) -> bool {
         let mut link = self.link();
@@ -187,7 +197,7 @@ impl Child {
         let loses_call = |event: &ChildEvent| match event {
             ChildEvent::Answer(..) => true,
             ChildEvent::Revoked(calls) => !calls.is_empty(),
-            ChildEvent::Ready(_) | ChildEvent::Malformed(_) => false,
+            ChildEvent::Ready(_) | ChildEvent::Launched(_) | ChildEvent::Malformed(_) => false,
         };
         let is_idle = events.iter().any(loses_call) && link.is_idle();
         Received { events, is_idle, end, has_more }

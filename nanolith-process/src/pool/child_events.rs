@@ -2,7 +2,7 @@
 
 use super::{
     child::{Child, End, Received},
-    link::{ChildEvent, Fault, Running, Stage},
+    link::{ChildEvent, Fault, Remains, Running, Stage},
     poller::Interest,
     pool_shared::{PoolShared, finish, socket_token},
     running_task::Answer,
@@ -10,7 +10,7 @@ use super::{
 use crate::{
     exit::{ChildCrash, Kill, KillReason},
     served,
-    wire::{self, Frame, Ready, Request},
+    wire::{self, Failure, Frame, Kind, Ready, Request},
 };
 use nanolith::executor::StopReason;
 use rustix::{
@@ -19,6 +19,7 @@ use rustix::{
 };
 use std::{
     net::Shutdown,
+    process::ExitStatus,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -53,6 +54,24 @@ impl Running {
         if let Some(task) = self.task {
             finish(task, answer);
         }
+    }
+}
+
+/// A child that owned a service and has ended.
+pub(super) struct Fallen {
+    pub(super) crash: ChildCrash,
+    /// What the child did.
+    pub(super) stage: Stage,
+    /// Why it made no state.
+    pub(super) failure: Option<Failure>,
+    /// Whether its start took too long.
+    pub(super) is_late: bool,
+}
+
+impl Fallen {
+    /// Creates one of a child that the system did not start.
+    pub(super) fn unstarted(crash: ChildCrash) -> Self {
+        Self { crash, stage: Stage::Starting, failure: None, is_late: false }
     }
 }
 
@@ -130,7 +149,9 @@ impl PoolShared {
             has_news = true;
             match event {
                 ChildEvent::Ready(frame) => self.on_first_frame(child, &frame),
+                ChildEvent::Launched(launched) => self.on_launched(child, launched),
                 ChildEvent::Answer(running, frame) => {
+                    self.look_for_panic(child, &frame);
                     if !std::mem::replace(&mut child.link().has_answered, true) {
                         self.children().on_first_answer();
                     }
@@ -159,10 +180,8 @@ impl PoolShared {
             child.kill();
             return;
         }
-        (link.stage, link.since) = (Stage::Serving, Instant::now());
         drop(link);
-        self.children().on_ready();
-        self.free(child);
+        self.on_serving(child);
     }
 
     /// Gives the next call to a child that has answered its last one, or replaces the child.
@@ -175,8 +194,25 @@ impl PoolShared {
             self.free(child);
             return;
         }
+        if self.state.is_some() {
+            child.kill(); // its state is lost
+            return;
+        }
         self.children().figures.recycled += u64::from(!is_dead);
         self.end(child);
+    }
+
+    /// Makes a child get no further call if a task of its service panicked, and the service is to go on
+    /// with a new state.
+    fn look_for_panic(&self, child: &Child, frame: &Frame) {
+        if !self.restarts_after_panic || frame.kind != Kind::FAILED {
+            return;
+        }
+        if let Ok(Failure::Panicked { message, .. }) = wire::decode(frame.body()) {
+            let mut link = child.link();
+            link.stage = Stage::Retiring;
+            link.fault = Some(Fault::Panicked(message));
+        }
     }
 
     fn is_too_large(&self, child: &Child) -> bool {
@@ -194,16 +230,17 @@ impl PoolShared {
             stderr.text()
         };
         let remains = child.link().take_remains(end == End::Unread);
-        let crash = ChildCrash::exited(child.pid, status, stderr);
-        let crash = match remains.fault {
-            None => crash,
-            Some(Fault::Malformed(what)) => crash.malformed(what),
-            Some(Fault::NotReady) => crash.not_ready(self.config.start_timeout),
-            Some(Fault::Unfit(why)) => crash.unfit(why),
-        };
-        self.children().remove(child.id, remains.stage == Stage::Starting);
+        let (crash, failure) = self.crash_of(child.pid, status, stderr, &remains);
+        let is_starting = matches!(remains.stage, Stage::Starting | Stage::Launching);
+        self.children().remove(child.id, is_starting);
         let is_idle = remains.begun.is_none() && remains.unread.is_none() && remains.ahead.is_empty();
         match remains.stage {
+            Stage::Ending => {}
+            stage if self.state.is_some() => {
+                let is_late = matches!(remains.fault, Some(Fault::NotReady));
+                self.children().figures.crashed += u64::from(is_idle);
+                self.on_state_lost(Fallen { crash: crash.clone(), stage, failure, is_late });
+            }
             Stage::Starting => self.on_start_failure(crash.clone()),
             Stage::Serving | Stage::Retiring if is_idle => {
                 self.children().figures.crashed += 1;
@@ -218,6 +255,29 @@ impl PoolShared {
         self.on_lost_call(remains.begun, child, crash);
         self.report_free_slots();
         self.dispatch();
+    }
+
+    /// Returns how a child ended, and why its service has no state.
+    fn crash_of(
+        &self,
+        pid: u32,
+        status: Option<ExitStatus>,
+        stderr: String,
+        remains: &Remains,
+    ) -> (ChildCrash, Option<Failure>) {
+        let crash = ChildCrash::exited(pid, status, stderr);
+        let limit = match remains.stage {
+            Stage::Launching => self.launch_timeout(),
+            _ => Some(self.config.start_timeout),
+        };
+        match &remains.fault {
+            None => (crash, None),
+            Some(Fault::Malformed(what)) => (crash.malformed(what.clone()), None),
+            Some(Fault::NotReady) => (crash.not_ready(limit.unwrap_or_default()), None),
+            Some(Fault::Unfit(why)) => (crash.unfit(why.clone()), None),
+            Some(Fault::Panicked(message)) => (crash.panicked(message.clone()), None),
+            Some(Fault::NotLaunched(failure)) => (crash.not_launched(failure.to_string()), Some(failure.clone())),
+        }
     }
 
     /// Lets other children run calls that a child has not begun.

@@ -1,6 +1,6 @@
 //! [`Children`]: which children a pool has, under its lock. Pure data.
 
-use super::{child::Child, running_task::Started};
+use super::{child::Child, running_task::Started, state_source::LaunchStage};
 use crate::exit::ChildCrash;
 use std::{
     collections::{HashMap, VecDeque},
@@ -35,6 +35,8 @@ pub(super) struct Children {
     /// The waits for the end, by their numbers.
     pub(super) waiting: HashMap<u64, Waker>,
     last_waiter: u64,
+    /// How far the first start of the pool's service is, if it has one.
+    pub(super) launch: LaunchStage,
 }
 
 /// Counts of a pool's life.
@@ -44,6 +46,7 @@ pub(super) struct Figures {
     pub(super) crashed: u64,
     pub(super) killed: u64,
     pub(super) recycled: u64,
+    pub(super) restarts: u64,
 }
 
 impl Children {
@@ -54,6 +57,17 @@ impl Children {
             self.last_waiter
         });
         self.waiting.insert(number, waker)
+    }
+
+    /// Records how the first start of the service ended, if it has not ended before. Returns the
+    /// wakers of all waits, which look again.
+    #[must_use = "they are woken after the lock"]
+    pub(super) fn launch_ended(&mut self, how: LaunchStage) -> Vec<Waker> {
+        if !matches!(self.launch, LaunchStage::Starting) {
+            return Vec::new();
+        }
+        self.launch = how;
+        std::mem::take(&mut self.waiting).into_values().collect()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -118,6 +132,12 @@ impl Children {
         let backoff = Duration::from_millis(10).saturating_mul(1 << self.failures.min(10)) / 2;
         self.not_before = now.checked_add(backoff.min(MAX_BACKOFF));
         self.failures >= most
+    }
+
+    /// Lets the next child start after a wait.
+    pub(super) fn restart_after(&mut self, wait: Duration) {
+        self.figures.restarts += 1;
+        self.not_before = Instant::now().checked_add(wait);
     }
 
     /// Returns when the next child may start, if one had to wait.

@@ -3,10 +3,11 @@
 
 use super::{
     child::Child,
+    child_events::Fallen,
     link::{Fault, Link, Stage},
     poller::{Interest, Ready},
     pool_shared::{PoolShared, child_of, exit_token, finish, kill_reason, socket_token, stderr_token},
-    running_task::{Answer, Outgoing},
+    running_task::Answer,
     spawn,
 };
 use crate::{
@@ -76,7 +77,12 @@ impl PoolShared {
         let missing = self.children().missing(waiting, min, self.config.max_children, Instant::now());
         for _ in 0..missing {
             if let Err(error) = self.start_child() {
-                self.on_start_failure(ChildCrash::not_started(&error));
+                let crash = ChildCrash::not_started(&error);
+                if self.state.is_some() {
+                    self.on_state_lost(Fallen::unstarted(crash));
+                } else {
+                    self.on_start_failure(crash);
+                }
                 return;
             }
         }
@@ -98,16 +104,8 @@ impl PoolShared {
     /// Counts a child that did not start. After too many, the pool gives up.
     pub(super) fn on_start_failure(self: &Arc<Self>, crash: ChildCrash) {
         let gives_up = self.children().on_start_failure(self.config.max_start_failures, Instant::now());
-        if !gives_up {
-            return;
-        }
-        let crash = Arc::new(crash);
-        self.children().failed = Some(crash.clone());
-        self.close();
-        let returned = self.children().take_all_returned();
-        let queued = std::iter::from_fn(|| self.queue.take()).filter_map(Outgoing::start);
-        for started in returned.into_iter().chain(queued) {
-            finish(started.task, Answer::NotStarted(crash.clone()));
+        if gives_up {
+            self.give_up(crash);
         }
     }
 
@@ -202,6 +200,7 @@ impl PoolShared {
     pub(super) fn next_due(&self, link: &Link) -> Option<Instant> {
         match link.stage {
             Stage::Starting => link.since.checked_add(self.config.start_timeout),
+            Stage::Launching => link.since.checked_add(self.launch_timeout()?),
             Stage::Serving | Stage::Retiring => match link.first() {
                 None => link.since.checked_add(self.config.idle_timeout),
                 Some(running) => match running.stop {
@@ -220,7 +219,7 @@ impl PoolShared {
             return;
         }
         match link.stage {
-            Stage::Starting => {
+            Stage::Starting | Stage::Launching => {
                 link.fault = Some(Fault::NotReady);
                 link.since = now; // it is killed again if it is still there
                 child.kill();

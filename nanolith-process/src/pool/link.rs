@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     exit::KillReason,
-    wire::{Frame, Kind},
+    wire::{self, Failure, Frame, Kind},
 };
 use std::{
     collections::VecDeque,
@@ -27,6 +27,8 @@ const MAX_CALLS: usize = 64;
 pub(super) enum Stage {
     /// It has not answered yet.
     Starting,
+    /// It makes the state of its service.
+    Launching,
     /// It runs calls, or waits for one.
     Serving,
     /// It gets no more calls, and is asked to end after those that it has.
@@ -41,6 +43,10 @@ pub(super) enum Fault {
     Malformed(String),
     NotReady,
     Unfit(String),
+    /// The state of its service was not made, for this reason.
+    NotLaunched(Failure),
+    /// A task of its service panicked, with this message.
+    Panicked(String),
 }
 
 /// A call that a child has.
@@ -73,6 +79,8 @@ impl Running {
 pub(super) enum ChildEvent {
     /// The child serves, or says what it would serve.
     Ready(Frame),
+    /// The service of the child has its state, or has none for this reason.
+    Launched(Result<(), Failure>),
     Answer(Running, Frame),
     /// The child has not begun these calls, and will not.
     Revoked(Vec<Running>),
@@ -108,6 +116,8 @@ pub(super) struct Link {
     /// The average duration of a call.
     average: Duration,
     task_timeout: Option<Duration>,
+    /// The number of calls that the child has at most.
+    max_calls: usize,
     /// The last of the calls that the child was asked to give back, until it answers.
     revoked: Option<u64>,
     pub(super) fault: Option<Fault>,
@@ -129,6 +139,7 @@ impl Link {
             answers_left: config.recycle_after.map_or(u64::MAX, |calls| calls + fastrand::u64(..=calls / 10)),
             average: SHORT,
             task_timeout: config.task_timeout,
+            max_calls: MAX_CALLS,
             revoked: None,
             fault: None,
             is_dead: false,
@@ -137,6 +148,11 @@ impl Link {
     }
 
     // ----- calls
+
+    /// Keeps calls from being sent ahead. A call that follows a panic is not to run on the same state.
+    pub(super) fn send_one_by_one(&mut self) {
+        self.max_calls = 1;
+    }
 
     /// Returns the number of the next call. A child has its calls in the order of their numbers.
     pub(super) fn next_call(&mut self) -> u64 {
@@ -180,7 +196,7 @@ impl Link {
         let is_short = |running: &Running| running.stop.is_none() && running.since.elapsed() < LONG;
         let takes_more = self.stage == Stage::Serving && self.revoked.is_none() && self.average < SHORT;
         let is_first_short = self.calls.front().is_some_and(is_short);
-        if takes_more && is_first_short { MAX_CALLS.saturating_sub(self.calls.len()) } else { 0 }
+        if takes_more && is_first_short { self.max_calls.saturating_sub(self.calls.len()) } else { 0 }
     }
 
     /// Returns when calls that were sent ahead have waited too long for the running one.
@@ -207,6 +223,11 @@ impl Link {
         let first = self.calls.front().map(|running| running.call);
         match frame.kind {
             Kind::READY if self.stage == Stage::Starting => ChildEvent::Ready(frame),
+            Kind::LAUNCHED if self.stage == Stage::Launching => ChildEvent::Launched(Ok(())),
+            Kind::FAILED if self.stage == Stage::Launching => match wire::decode(frame.body()) {
+                Ok(failure) => ChildEvent::Launched(Err(failure)),
+                Err(error) => ChildEvent::Malformed(error.to_string()),
+            },
             Kind::OUTPUT | Kind::FAILED if first == Some(frame.id) => match self.pop() {
                 Some(running) => ChildEvent::Answer(running, frame),
                 None => unreachable!("it was just seen"),

@@ -20,11 +20,14 @@ mod poller;
 mod pool_shared;
 mod running_task;
 mod spawn;
+mod state_source;
 mod stderr;
 mod wait;
 
+pub(crate) use builder::Config;
 pub use builder::{ProcessPoolBuilder, Stdout};
 pub use closed::Closed;
+pub(crate) use state_source::{LaunchStage, StateSource};
 
 use crate::served::ProcessSet;
 use nanolith::{
@@ -34,7 +37,7 @@ use nanolith::{
 };
 use pool_shared::PoolShared;
 use running_task::{LAYER, Outgoing};
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, task::Waker};
 use wait::Wait;
 
 /// A pool of child processes, each of which runs one call at a time.
@@ -101,6 +104,33 @@ impl ProcessPool {
         }
     }
 
+    /// Looks how far the first start of the pool's service is. If it has not ended, the waker is woken
+    /// when it has.
+    pub(crate) fn poll_launch(&self, waiter: &mut Option<u64>, waker: Waker) -> LaunchStage {
+        let mut children = self.shared().children();
+        let stage = match &mut children.launch {
+            LaunchStage::Starting => LaunchStage::Starting,
+            LaunchStage::Done => LaunchStage::Done,
+            LaunchStage::Failed(error) => LaunchStage::Failed(error.take()),
+        };
+        let is_over = !matches!(stage, LaunchStage::Starting);
+        let unused = if is_over { Some(waker) } else { children.wait(waiter, waker) };
+        drop(children);
+        drop(unused); // user code, after the lock
+        stage
+    }
+
+    /// Removes the waker of such a look.
+    pub(crate) fn forget_waiter(&self, waiter: Option<u64>) {
+        let waker = waiter.and_then(|waiter| self.shared().children().waiting.remove(&waiter));
+        drop(waker); // user code, after the lock
+    }
+
+    /// Returns how often the pool's service was restarted.
+    pub(crate) fn restarts(&self) -> u64 {
+        self.shared().children().figures.restarts
+    }
+
     /// Returns the ids of the child processes.
     #[must_use]
     pub fn pids(&self) -> Vec<u32> {
@@ -137,7 +167,7 @@ impl ProcessPool {
     /// Encodes the task of a job, or returns the job with the error.
     fn encode<S: ProcessSet>(&self, job: Job<S>) -> Result<(Job<S>, Outgoing), SubmitError<Job<S>>> {
         let failed = self.shared().children().failed.clone();
-        if let Some(crash) = failed {
+        if let Some(crash) = failed.filter(|_| self.shared().state.is_none()) {
             let error = CallError::NotStarted(crash, job.trace());
             return Err(SubmitError::new(job, error));
         }

@@ -8,6 +8,7 @@ use super::{
     link::Stage,
     poller::{Interest, Poller},
     running_task::{Answer, Outgoing, RunningTask, Started},
+    state_source::StateSource,
     wait::Wait,
 };
 use crate::{build_error::BuildError, exit::KillReason};
@@ -27,6 +28,10 @@ pub(super) struct PoolShared {
     pub(super) config: Config,
     pub(super) queue: JobQueue<Outgoing>,
     children: Mutex<Children>,
+    /// Where the state of the pool's service comes from, if it has one.
+    pub(super) state: Option<Mutex<Box<dyn StateSource>>>,
+    /// Whether a panic of a task of that service leads to a new state.
+    pub(super) restarts_after_panic: bool,
     pub(super) poller: Poller,
     /// The start of the pool's clock.
     start: Instant,
@@ -39,7 +44,11 @@ pub(super) struct PoolShared {
 
 impl PoolShared {
     /// Starts the pool's thread.
-    pub(super) fn start(config: Config, queue: JobQueue<Outgoing>) -> Result<Arc<Self>, BuildError> {
+    pub(super) fn start(
+        config: Config,
+        queue: JobQueue<Outgoing>,
+        state: Option<Box<dyn StateSource>>,
+    ) -> Result<Arc<Self>, BuildError> {
         let poller = Poller::new().map_err(|error| BuildError::system("epoll", error))?;
         let name = format!("{}-io", config.name);
         queue.set_free_slots(config.max_children);
@@ -47,6 +56,8 @@ impl PoolShared {
             config,
             queue,
             children: Mutex::default(),
+            restarts_after_panic: state.as_ref().is_some_and(|state| state.restarts_after_panic()),
+            state: state.map(Mutex::new),
             poller,
             start: Instant::now(),
             next_look: AtomicU64::new(0),
@@ -193,7 +204,7 @@ impl PoolShared {
         let answer = {
             let mut children = self.children();
             match (&children.failed, stop) {
-                (Some(crash), _) => Answer::NotStarted(crash.clone()),
+                (Some(crash), _) => self.answer_without_child(crash),
                 (None, Some(reason)) => Answer::Stopped(reason),
                 (None, None) if children.is_terminated => Answer::Stopped(StopReason::Cancelled),
                 (None, None) => return children.return_call(started),
@@ -261,7 +272,7 @@ impl PoolShared {
                     running.kill(&child, now);
                 }
                 None => {
-                    if link.stage != Stage::Starting {
+                    if !matches!(link.stage, Stage::Starting | Stage::Launching) {
                         link.stage = Stage::Ending;
                     }
                     child.kill();

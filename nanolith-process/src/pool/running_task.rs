@@ -165,6 +165,9 @@ fn failed<S: TaskSet>(reply: &Reply<S>, frame: &Frame) -> CallError {
             _ => CallError::TimedOut(trace),
         },
         Ok(Failure::Hook(text)) => CallError::Hook(Arc::new(MessageError::remote(text)), trace),
+        Ok(Failure::Init(error)) => {
+            CallError::Rejected(LAYER, trace.caused_by(MessageError::remote(error.to_string())))
+        }
         Ok(Failure::Message(text) | Failure::Other(text)) => {
             CallError::Rejected(LAYER, trace.caused_by(MessageError::remote(text)))
         }

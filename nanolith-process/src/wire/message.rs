@@ -1,7 +1,8 @@
 //! The kinds of frames, and the messages in them.
 
+use nanolith::wire::RemoteError;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// The kinds of frames.
 pub(crate) struct Kind;
@@ -23,6 +24,12 @@ impl Kind {
     /// The parent's last frame, which is empty: the child ends in order. A socket that closes without
     /// it is the end of the parent.
     pub(crate) const END: u8 = 7;
+    /// The parent's second frame, to a child that owns a service: [`Launch`]. The number is the
+    /// position of the set. The child answers when the state is made, with [`LAUNCHED`](Self::LAUNCHED)
+    /// or [`FAILED`](Self::FAILED).
+    pub(crate) const LAUNCH: u8 = 8;
+    /// The service of the child has its state.
+    pub(crate) const LAUNCHED: u8 = 9;
 }
 
 /// What a child learns before it serves.
@@ -47,8 +54,17 @@ pub(crate) struct Ready {
     pub(crate) sets: Vec<(String, u64)>,
 }
 
-/// Why a call ended without an output.
+/// The service that a child owns, and `A`, the arguments of its `#[init]`.
 #[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Launch<A> {
+    pub(crate) name: String,
+    pub(crate) stack_size: Option<usize>,
+    pub(crate) slice: Duration,
+    pub(crate) args: A,
+}
+
+/// Why a call, or the start of a service, ended without an output.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Failure {
     Panicked {
         message: String,
@@ -59,7 +75,20 @@ pub(crate) enum Failure {
     Hook(String),
     /// The arguments could not be decoded, or the output could not be encoded.
     Message(String),
+    /// `#[init]` returned an error.
+    Init(RemoteError),
     Other(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Panicked { message, .. } => write!(f, "a panic: {message}"),
+            Self::Stopped => f.write_str("it was asked to stop"),
+            Self::Init(error) => error.fmt(f),
+            Self::Hook(text) | Self::Message(text) | Self::Other(text) => f.write_str(text),
+        }
+    }
 }
 
 /// The length of a [`CallHead`].

@@ -1,0 +1,155 @@
+//! [`StateSource`]: what a pool of one child needs to make the state of its service in each new child.
+//! What the pool does when a child has the state, or has lost it.
+
+use super::{
+    child::Child,
+    child_events::Fallen,
+    link::Stage,
+    pool_shared::{PoolShared, finish},
+    running_task::{Answer, Outgoing},
+};
+use crate::{
+    exit::{ChildCrash, MessageError},
+    launch_error::LaunchError,
+    wire::Failure,
+};
+use nanolith::call::Panic;
+use std::{
+    sync::{Arc, MutexGuard, PoisonError},
+    task::Waker,
+    time::{Duration, Instant},
+};
+
+/// Where the state of a service comes from.
+pub(crate) trait StateSource: Send {
+    /// Returns the frame that makes the state in the next child.
+    fn launch_frame(&mut self, max: usize) -> Result<Vec<u8>, MessageError>;
+
+    /// Counts a restart at `now`. Returns how long to wait before it, or `None` if the service is not
+    /// restarted.
+    fn next_restart(&mut self, now: Instant) -> Option<Duration>;
+
+    /// Returns whether a panic of a task leads to a new state.
+    fn restarts_after_panic(&self) -> bool;
+
+    /// Returns how long `#[init]` may take.
+    fn launch_timeout(&self) -> Option<Duration>;
+}
+
+/// How far the first start of a service is.
+#[derive(Debug, Default)]
+pub(crate) enum LaunchStage {
+    #[default]
+    Starting,
+    Done,
+    /// The error, until it is taken.
+    Failed(Option<LaunchError>),
+}
+
+impl PoolShared {
+    fn state(&self) -> Option<MutexGuard<'_, Box<dyn StateSource>>> {
+        self.state.as_ref().map(|state| state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns how long the state may take to be made.
+    pub(super) fn launch_timeout(&self) -> Option<Duration> {
+        self.state()?.launch_timeout()
+    }
+
+    /// Makes a child that serves available, or first lets it make the state of its service.
+    pub(super) fn on_serving(self: &Arc<Self>, child: &Arc<Child>) {
+        let Some(frame) = self.state().map(|mut state| state.launch_frame(self.config.max_message)) else {
+            self.on_launched(child, Ok(()));
+            return;
+        };
+        match frame {
+            Ok(frame) => {
+                {
+                    let mut link = child.link();
+                    (link.stage, link.since) = (Stage::Launching, Instant::now());
+                }
+                if !child.send_frame(frame) {
+                    self.watch(child);
+                }
+                self.look_at(child);
+            }
+            Err(error) => self.on_launched(child, Err(Failure::Message(error.to_string()))),
+        }
+    }
+
+    /// Makes a child available that has its state. A child without one is killed.
+    pub(super) fn on_launched(self: &Arc<Self>, child: &Arc<Child>, launched: Result<(), Failure>) {
+        let mut link = child.link();
+        if let Err(failure) = launched {
+            link.fault = Some(super::link::Fault::NotLaunched(failure));
+            child.kill();
+            return;
+        }
+        (link.stage, link.since) = (Stage::Serving, Instant::now());
+        if self.restarts_after_panic {
+            link.send_one_by_one();
+        }
+        drop(link);
+        let waiting = {
+            let mut children = self.children();
+            children.on_ready();
+            children.launch_ended(LaunchStage::Done)
+        };
+        waiting.into_iter().for_each(Waker::wake);
+        self.free(child);
+    }
+
+    /// Restarts a service whose child died or did not start, or ends it.
+    pub(super) fn on_state_lost(self: &Arc<Self>, fallen: Fallen) {
+        let (was_launched, is_terminated) = {
+            let children = self.children();
+            (matches!(children.launch, LaunchStage::Done), children.is_terminated)
+        };
+        if was_launched && !is_terminated {
+            let wait = self.state().and_then(|mut state| state.next_restart(Instant::now()));
+            if let Some(wait) = wait {
+                self.children().restart_after(wait);
+                self.poller.notify(); // the pool's thread may wait for something later
+                return;
+            }
+        }
+        let crash = fallen.crash.clone();
+        if !was_launched {
+            let failed = LaunchStage::Failed(Some(launch_error(fallen)));
+            let waiting = self.children().launch_ended(failed);
+            waiting.into_iter().for_each(Waker::wake);
+        }
+        self.give_up(crash);
+    }
+
+    /// Ends the queued calls, because no child will run them.
+    pub(super) fn give_up(self: &Arc<Self>, crash: ChildCrash) {
+        let crash = Arc::new(crash);
+        self.children().failed = Some(crash.clone());
+        self.close();
+        let returned = self.children().take_all_returned();
+        let queued = std::iter::from_fn(|| self.queue.take()).filter_map(Outgoing::start);
+        for started in returned.into_iter().chain(queued) {
+            finish(started.task, self.answer_without_child(&crash));
+        }
+    }
+
+    /// Returns the answer of a call that no child runs.
+    pub(super) fn answer_without_child(&self, crash: &Arc<ChildCrash>) -> Answer {
+        if self.state.is_some() { Answer::Crashed((**crash).clone()) } else { Answer::NotStarted(crash.clone()) }
+    }
+}
+
+/// Returns why the first start of a service failed.
+fn launch_error(fallen: Fallen) -> LaunchError {
+    let Fallen { crash, stage, failure, is_late } = fallen;
+    match failure {
+        Some(Failure::Init(error)) => LaunchError::Init(error),
+        Some(Failure::Panicked { message, place }) => {
+            let place = place.as_ref().map(|(file, line)| (file.as_str(), *line));
+            LaunchError::Panicked(Panic::remote(message, place))
+        }
+        None if is_late && stage == Stage::Launching => LaunchError::TimedOut,
+        _ => LaunchError::Crashed(crash),
+    }
+}

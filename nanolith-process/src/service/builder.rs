@@ -1,0 +1,48 @@
+//! [`ProcessServiceBuilder`]: the settings of a service and its child process, and the launch.
+
+use super::{init_args::InitArgs, launch::ProcessLaunch, service_ref::ProcessServiceRef};
+use crate::{build_error::BuildError, pool::Config, served::ProcessSet};
+use nanolith::{executor::JobQueueBuilder, service::ServiceBuilder};
+use std::fmt;
+
+/// The settings of a [`ProcessService`](crate::ProcessService) and its child process. Made by
+/// [`ProcessService::builder`](crate::ProcessService::builder).
+///
+/// The name, the queue, the restarts and the launch time-out are those of the
+/// [`ServiceBuilder`]. A setting of it that is a value or a function of this process, such as
+/// [`data`](ServiceBuilder::data) or [`on_panic`](ServiceBuilder::on_panic), fails the launch.
+#[must_use = "settings do nothing until `launch`"]
+pub struct ProcessServiceBuilder<S: ProcessSet> {
+    service: ServiceBuilder<S, S::Error, S::Args>,
+    config: Config,
+}
+
+impl<S: ProcessSet> ProcessServiceBuilder<S> {
+    pub(super) fn new(service: ServiceBuilder<S, S::Error, S::Args>) -> Self {
+        Self { service, config: Config::of_service() }
+    }
+
+    /// Starts the child, which makes the state. The returned [`ProcessLaunch`] yields the service.
+    ///
+    /// # Errors
+    ///
+    /// The returned [`ProcessLaunch`] yields them: see [`LaunchError`](crate::LaunchError).
+    pub fn launch(self) -> ProcessLaunch<S> {
+        ProcessLaunch::new(self.start())
+    }
+
+    fn start(self) -> Result<ProcessServiceRef<S>, BuildError> {
+        let Self { service, mut config } = self;
+        let parts = service.into_parts().map_err(BuildError::queue)?;
+        config.name = parts.name.clone();
+        let queue = JobQueueBuilder::of_service(&parts);
+        let pool = config.start(queue, Some(Box::new(InitArgs::new(parts))))?;
+        Ok(ProcessServiceRef::new(pool))
+    }
+}
+
+impl<S: ProcessSet> fmt::Debug for ProcessServiceBuilder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProcessServiceBuilder").field("set", &S::NAME).finish_non_exhaustive()
+    }
+}
