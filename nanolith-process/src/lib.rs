@@ -62,6 +62,7 @@
 pub mod __fuzz;
 mod build_error;
 mod child;
+mod cluster;
 mod exit;
 mod init;
 mod launch_error;
@@ -71,6 +72,10 @@ mod service;
 mod wire;
 
 pub use build_error::BuildError;
+pub use cluster::{
+    ProcessCluster, ProcessClusterBuilder, ProcessClusterClosed, ProcessClusterControl, ProcessClusterInfo,
+    ProcessClusterLaunch, ProcessClusterLaunchError, ProcessClusterRef,
+};
 pub use exit::{ChildCrash, Kill, KillReason, MessageError};
 pub use init::{Init, Role, init, role};
 pub use launch_error::LaunchError;

@@ -4,6 +4,7 @@
 use libtest_mimic::{Arguments, Trial};
 use nanolith::{
     TaskSet,
+    cluster::Balance,
     executor::OnFull,
     layers::{Layer, Retry},
     prelude::*,
@@ -12,7 +13,9 @@ use nanolith::{
     time::{MILLISECOND, MINUTE, SECOND},
     wire::RemoteError,
 };
-use nanolith_process::{ChildCrash, Kill, LaunchError, ProcessService, ProcessServiceRef};
+use nanolith_process::{
+    ChildCrash, Kill, LaunchError, ProcessCluster, ProcessClusterRef, ProcessService, ProcessServiceRef,
+};
 use std::{error::Error, fs, io, process, thread, time::Instant};
 
 pub struct Counter {
@@ -377,6 +380,96 @@ fn layers_wrap_the_service() {
     assert!(crash.wait().is_err());
 }
 
+fn cluster(n: usize, restart: &Restart, balance: Balance) -> ProcessCluster<Counter> {
+    let member = || ProcessService::builder(Counter::service(10, None).restart(restart.clone()));
+    ProcessCluster::builder().name("counters").balance(balance).launch(n, member).wait().expect("they start")
+}
+
+fn members_of_a_cluster_have_states_of_their_own() {
+    let counters = cluster(3, &Restart::never(), Balance::RoundRobin);
+    let totals: Vec<_> = (0..6).map(|_| counters.bump(1).wait().expect("it runs")).collect();
+    assert_eq!(totals, [11, 11, 11, 12, 12, 12]);
+    let info = counters.info();
+    let mut pids: Vec<_> = info.members.iter().map(|member| member.pid.expect("it lives")).collect();
+    assert_eq!(&*info.members[2].name, "counters 2");
+    pids.sort_unstable();
+    pids.dedup();
+    assert_eq!(pids.len(), 3);
+    counters.close().wait();
+    assert!(matches!(counters.total().wait(), Err(CallError::NoMember(_))));
+}
+
+fn idle_member_gets_the_call() {
+    let counters = cluster(2, &Restart::never(), Balance::LeastBusy);
+    let slow = counters.sleep(300).submit();
+    let start = Instant::now();
+    for _ in 0..5 {
+        counters.bump(1).wait().expect("it runs");
+    }
+    assert!(!slow.is_finished() && start.elapsed() < 300 * MILLISECOND);
+    slow.wait().expect("it runs");
+}
+
+fn key_keeps_its_member_over_a_restart() {
+    let counters = cluster(4, &at_once(), Balance::default());
+    let member = |key: &str| counters.control().use_key(key).expect("there is a member");
+    for key in ["ada", "bob", "cyd", "dan", "eve"] {
+        let total = member(key).total().wait().expect("it runs");
+        assert_eq!(member(key).bump(1).wait().expect("it runs"), total + 1);
+        assert_eq!(member(key).total().wait().expect("it runs"), total + 1);
+    }
+    let name = member("ada").info().name;
+    assert!(member("ada").crash().wait().is_err());
+    assert_eq!(member("ada").total().wait().expect("it runs"), 10);
+    assert_eq!((member("ada").info().name, member("ada").info().restarts), (name, 1));
+}
+
+fn member_that_has_ended_gets_no_call() {
+    let counters = cluster(2, &Restart::never(), Balance::RoundRobin);
+    let gone = counters.control().use_key("ada").expect("there is a member");
+    assert!(gone.crash().wait().is_err());
+    gone.control().closed().wait();
+    for _ in 0..4 {
+        counters.bump(1).wait().expect("the other member runs it");
+    }
+    let heir = counters.control().use_key("ada").expect("there is a member");
+    assert_eq!(heir.total().wait().expect("it runs"), 14);
+}
+
+fn full_member_passes_calls_on() {
+    let service = || Counter::service(0, None).max_queue(1).on_full(OnFull::Reject);
+    let member = || ProcessService::builder(service());
+    let balance = Balance::KeyAffinity; // all calls of a task choose one member
+    let counters = ProcessCluster::builder().balance(balance).launch(2, member).wait().expect("they start");
+    let jobs: Vec<_> = (0..200).map(|_| counters.sleep(20).try_submit()).collect();
+    assert!(jobs.iter().any(Result::is_err), "both are full");
+    drop(jobs);
+    assert!(counters.info().members.iter().all(|member| member.in_flight > 0), "both got calls");
+    counters.terminate().wait();
+}
+
+fn cluster_that_cannot_start_names_the_member() {
+    let member = |number: usize| {
+        let how = if number == 1 { "exit" } else { "" };
+        ProcessService::builder(Feed::service(how.into()))
+    };
+    let error = ProcessCluster::builder().launch_numbered(3, member).wait().map(drop).expect_err("one exits");
+    assert_eq!(error.member, 1);
+    assert!(matches!(&error.error, LaunchError::Crashed(crash) if crash.code() == Some(3)), "{error}");
+    let none = ProcessCluster::launch(0, || ProcessService::builder(Feed::service(String::new())));
+    assert!(none.wait().map(drop).expect_err("none").to_string().contains("`n` must be at least 1"));
+}
+
+fn layer_retries_on_another_member() {
+    let counters = cluster(2, &Restart::never(), Balance::RoundRobin);
+    let retried = Counter::calls(Retry::new(2).layer(ProcessClusterRef::from(&counters)));
+    let victim = counters.control().use_next().expect("there is a member");
+    kill(victim.info().pid.expect("it lives"));
+    for _ in 0..4 {
+        assert_eq!(retried.total().wait().expect("the other member runs it"), 10);
+    }
+}
+
 fn error_of_init_converts() {
     let error = RemoteError::from(io::Error::other("x"));
     assert_eq!(LaunchError::Init(error).to_string(), "x");
@@ -410,6 +503,13 @@ fn main() {
         terminate_kills_the_running_task
         settings_of_the_queue_are_those_of_the_service
         layers_wrap_the_service
+        members_of_a_cluster_have_states_of_their_own
+        idle_member_gets_the_call
+        key_keeps_its_member_over_a_restart
+        member_that_has_ended_gets_no_call
+        full_member_passes_calls_on
+        cluster_that_cannot_start_names_the_member
+        layer_retries_on_another_member
         error_of_init_converts
     };
     libtest_mimic::run(&Arguments::from_args(), trials).exit();

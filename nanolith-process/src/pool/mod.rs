@@ -126,6 +126,11 @@ impl ProcessPool {
         drop(waker); // user code, after the lock
     }
 
+    /// Returns the number of calls that were accepted and have not ended.
+    pub(crate) fn load(&self) -> usize {
+        self.shared().queue.info().in_flight
+    }
+
     /// Returns how often the pool's service was restarted.
     pub(crate) fn restarts(&self) -> u64 {
         self.shared().children().figures.restarts

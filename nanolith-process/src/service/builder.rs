@@ -15,11 +15,24 @@ use std::fmt;
 pub struct ProcessServiceBuilder<S: ProcessSet> {
     service: ServiceBuilder<S, S::Error, S::Args>,
     config: Config,
+    number: usize,
 }
 
 impl<S: ProcessSet> ProcessServiceBuilder<S> {
     pub(super) fn new(service: ServiceBuilder<S, S::Error, S::Args>) -> Self {
-        Self { service, config: Config::of_service() }
+        Self { service, config: Config::of_service(), number: 0 }
+    }
+
+    /// Sets the number among the members of a cluster.
+    pub(crate) fn number(mut self, number: usize) -> Self {
+        self.number = number;
+        self
+    }
+
+    /// Replaces the name of the service.
+    pub(crate) fn renamed(mut self, name: String) -> Self {
+        self.service = self.service.name(name);
+        self
     }
 
     /// Starts the child, which makes the state. The returned [`ProcessLaunch`] yields the service.
@@ -32,12 +45,12 @@ impl<S: ProcessSet> ProcessServiceBuilder<S> {
     }
 
     fn start(self) -> Result<ProcessServiceRef<S>, BuildError> {
-        let Self { service, mut config } = self;
+        let Self { service, mut config, number } = self;
         let parts = service.into_parts().map_err(BuildError::queue)?;
         config.name = parts.name.clone();
         let queue = JobQueueBuilder::of_service(&parts);
         let pool = config.start(queue, Some(Box::new(InitArgs::new(parts))))?;
-        Ok(ProcessServiceRef::new(pool))
+        Ok(ProcessServiceRef::new(pool, number))
     }
 }
 

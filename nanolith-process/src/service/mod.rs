@@ -69,7 +69,7 @@ pub struct ProcessService<S: ProcessSet> {
 }
 
 impl<S: ProcessSet> ProcessService<S> {
-    fn new(executor: ProcessServiceRef<S>) -> Self {
+    pub(crate) fn new(executor: ProcessServiceRef<S>) -> Self {
         Self { calls: Arc::new(S::calls(executor.clone())), executor }
     }
 
@@ -94,31 +94,19 @@ impl<S: ProcessSet> ProcessService<S> {
     /// Returns the counts of the service at this moment.
     #[must_use]
     pub fn info(&self) -> ProcessServiceInfo {
-        let pool = self.executor.pool();
-        let info = pool.info();
-        ProcessServiceInfo {
-            name: info.name,
-            pid: pool.pids().first().copied(),
-            queue_len: info.queue_len,
-            in_flight: info.in_flight,
-            completed: info.completed,
-            restarts: pool.restarts(),
-            is_closed: info.is_closed,
-        }
+        self.executor.info()
     }
 
     /// Closes the service: it accepts no more calls. Accepted calls still run, then `#[on_close]`. The
     /// returned future waits for the end of the child.
     pub fn close(&self) -> Closed {
-        self.executor.pool().close();
-        self.executor.pool().closed()
+        self.executor.close()
     }
 
     /// Closes the service, ends the queued calls as [`CallError::Cancelled`](nanolith::CallError::Cancelled),
     /// and kills the child: the call that it runs ends as [`CallError::Killed`](nanolith::CallError::Killed).
     pub fn terminate(&self) -> Closed {
-        self.executor.pool().terminate();
-        self.executor.pool().closed()
+        self.executor.terminate()
     }
 
     /// Returns a handle for less common operations.

@@ -1,7 +1,7 @@
 //! [`ProcessServiceRef`]: a service in a child process as an executor.
 
-use super::ProcessService;
-use crate::{ProcessPool, served::ProcessSet};
+use super::{ProcessService, ProcessServiceInfo};
+use crate::{Closed, ProcessPool, served::ProcessSet};
 use nanolith::{
     Executor,
     call::SubmitError,
@@ -14,12 +14,52 @@ use std::{fmt, marker::PhantomData};
 pub struct ProcessServiceRef<S: ProcessSet> {
     /// A pool of one child, which owns the state.
     pool: ProcessPool,
+    /// The number among the members of a cluster.
+    number: usize,
     set: PhantomData<fn(S)>,
 }
 
 impl<S: ProcessSet> ProcessServiceRef<S> {
-    pub(super) fn new(pool: ProcessPool) -> Self {
-        Self { pool, set: PhantomData }
+    pub(super) fn new(pool: ProcessPool, number: usize) -> Self {
+        Self { pool, number, set: PhantomData }
+    }
+
+    /// Returns the number of the service among the members of its cluster.
+    pub(crate) fn number(&self) -> usize {
+        self.number
+    }
+
+    pub(crate) fn info(&self) -> ProcessServiceInfo {
+        let info = self.pool.info();
+        ProcessServiceInfo {
+            name: info.name,
+            pid: self.pool.pids().first().copied(),
+            queue_len: info.queue_len,
+            in_flight: info.in_flight,
+            completed: info.completed,
+            restarts: self.pool.restarts(),
+            is_closed: info.is_closed,
+        }
+    }
+
+    pub(crate) fn close(&self) -> Closed {
+        self.pool.close();
+        self.pool.closed()
+    }
+
+    pub(crate) fn terminate(&self) -> Closed {
+        self.pool.terminate();
+        self.pool.closed()
+    }
+
+    /// Returns whether the service accepts no more calls.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.pool.is_closed()
+    }
+
+    /// Returns the number of calls that were accepted and have not ended.
+    pub(crate) fn load(&self) -> usize {
+        self.pool.load()
     }
 
     pub(super) fn pool(&self) -> &ProcessPool {
@@ -36,7 +76,7 @@ impl<S: ProcessSet> From<&ProcessService<S>> for ProcessServiceRef<S> {
 
 impl<S: ProcessSet> Clone for ProcessServiceRef<S> {
     fn clone(&self) -> Self {
-        Self { pool: self.pool.clone(), set: PhantomData }
+        Self { pool: self.pool.clone(), number: self.number, set: PhantomData }
     }
 }
 
