@@ -40,7 +40,7 @@
 //! | retries, limits and other layers | as on a `Pool` |
 //! | a panic | its call ends as `Panicked`, with message and place; the child lives on |
 //! | exit, abort, a signal, a stack overflow, no memory | the call ends as `Crashed`; another child takes over |
-//! | tasks with `&self` or `&mut self` | not on a pool of children |
+//! | tasks with `&self` or `&mut self` | on a [`ProcessService`], whose state lives in a child, or on a [`ProcessCluster`] |
 //! | progress, data and messengers of a context | do not reach the other process |
 //! | streams, ports and messengers as arguments | do not compile |
 //!
