@@ -247,6 +247,15 @@ fn service_gives_up_after_too_many_restarts() {
     assert_eq!(counter.info().restarts, 2);
 }
 
+fn restart_waits_as_its_policy_says() {
+    let wait = 80 * MILLISECOND;
+    let counter = counter(Restart::on_panic().backoff(Backoff::exponential(wait).jitter(0.0)));
+    assert!(counter.crash().wait().is_err());
+    let crashed = Instant::now();
+    counter.total().wait().expect("it runs");
+    assert!(crashed.elapsed() >= wait - 20 * MILLISECOND, "{:?}", crashed.elapsed());
+}
+
 fn runaway_task_is_killed_and_the_service_restarts() {
     let counter = counter(at_once());
     let error = counter.spin().timeout(30 * MILLISECOND).wait().expect_err("it is killed");
@@ -491,6 +500,7 @@ fn main() {
         idle_child_that_is_killed_is_replaced
         panic_keeps_or_replaces_the_state_by_the_policy
         service_gives_up_after_too_many_restarts
+        restart_waits_as_its_policy_says
         runaway_task_is_killed_and_the_service_restarts
         task_that_stops_when_asked_keeps_the_state
         failed_launches_say_why

@@ -77,6 +77,27 @@ fn call_goes_ahead_of_a_short_call_only() {
     assert!(child.send(started(), true).is_err(), "the child is not known to run short calls");
 }
 
+/// Of a service that gets a new state after a panic, a call does not go ahead of one that may panic.
+#[test]
+fn no_call_goes_ahead_if_they_are_sent_one_by_one() {
+    for is_one_by_one in [false, true] {
+        let (child, _theirs) = child(1);
+        let mut link = child.link();
+        link.stage = Stage::Serving;
+        if is_one_by_one {
+            link.send_one_by_one();
+        }
+        for _ in 0..3 {
+            let call = link.next_call();
+            link.add(started(), call);
+            assert!(matches!(link.accept(frame(Kind::OUTPUT, call)), ChildEvent::Answer(..)));
+        }
+        let call = link.next_call();
+        link.add(started(), call);
+        assert_eq!(link.room_ahead() == 0, is_one_by_one, "the calls were short");
+    }
+}
+
 #[test]
 fn call_sent_after_the_request_is_not_given_back() {
     let (child, _theirs) = child(1);
