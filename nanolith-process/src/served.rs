@@ -10,6 +10,10 @@ use std::{any::TypeId, sync::OnceLock};
 
 /// A task set whose tasks can run in another process: one with `#[define(wire)]`.
 ///
+/// A service of the set can have its state in another process. So the arguments of `#[init]` implement
+/// serde's traits as well, or the state does if there is no `#[init]`. The error of `#[init]` converts
+/// to a [`BoxError`].
+///
 /// ```compile_fail
 /// # use nanolith::prelude::*;
 /// # pub struct Geometry;
@@ -21,8 +25,9 @@ use std::{any::TypeId, sync::OnceLock};
 /// ```
 #[diagnostic::on_unimplemented(
     message = "the tasks of `{Self}` cannot pass to another process",
-    label = "not a set with `#[define(wire)]`",
-    note = "write `#[define(wire)]`; all arguments and outputs are then `Serialize` and `Deserialize`"
+    label = "not `Serialize` and `Deserialize` as a whole",
+    note = "write `#[define(wire)]`; all arguments and outputs are then `Serialize` and `Deserialize`",
+    note = "the arguments of `#[init]` pass too; without `#[init]` a set with `&self` methods passes its state"
 )]
 pub trait ProcessSet:
     TaskSet<Task: Serialize + DeserializeOwned, Output: Serialize + DeserializeOwned>

@@ -17,13 +17,13 @@ use trybuild::TestCases;
 const PINNED: &str = "rustc 1.95.";
 
 /// The misuses have numbers, each with a file or more.
-const MISUSES: std::ops::RangeInclusive<u8> = 1..=55;
+const MISUSES: std::ops::RangeInclusive<u8> = 1..=56;
 
 /// The one about the feature `wire`, which is on for all others.
 const WITHOUT_WIRE: &str = "39_";
 
-/// The one about `nanolith-process`, which compiles on Linux only.
-const PROCESSES: &str = "55_";
+/// Those about `nanolith-process`, which compiles on Linux only.
+const PROCESSES: [&str; 2] = ["55_", "56_"];
 
 #[test]
 #[cfg(feature = "wire")]
@@ -81,7 +81,7 @@ fn cases(extension: &str) -> Vec<PathBuf> {
 /// Whether the case is about the features and the system that this test is built for.
 fn is_checked(name: &str) -> bool {
     name.starts_with(WITHOUT_WIRE) != cfg!(feature = "wire")
-        && (!name.starts_with(PROCESSES) || cfg!(target_os = "linux"))
+        && (!PROCESSES.iter().any(|case| name.starts_with(case)) || cfg!(target_os = "linux"))
 }
 
 /// Its name, less the extension.
