@@ -1,6 +1,6 @@
 //! [`ProcessPoolBuilder`]: the settings of a pool of child processes, and their validation.
 
-use super::{ProcessPool, pool_shared::PoolShared, state_source::StateSource};
+use super::{ProcessPool, pool_shared::PoolShared, state_source::ServiceState};
 use crate::{
     build_error::BuildError,
     init::{Role, role},
@@ -330,11 +330,7 @@ impl Config {
     }
 
     /// Starts a pool, or the one child of a service.
-    pub(crate) fn start(
-        self,
-        queue: JobQueueBuilder,
-        state: Option<Box<dyn StateSource>>,
-    ) -> Result<ProcessPool, BuildError> {
+    pub(crate) fn start(self, queue: JobQueueBuilder, state: Option<ServiceState>) -> Result<ProcessPool, BuildError> {
         self.validate()?;
         if role() == Role::Child && served::served().is_none() {
             return Err(BuildError::in_child());

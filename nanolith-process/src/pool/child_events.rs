@@ -205,7 +205,7 @@ impl PoolShared {
     /// Makes a child get no further call if a task of its service panicked, and the service is to go on
     /// with a new state.
     fn look_for_panic(&self, child: &Child, frame: &Frame) {
-        if !self.restarts_after_panic || frame.kind != Kind::FAILED {
+        if !self.restarts_after_panic() || frame.kind != Kind::FAILED {
             return;
         }
         if let Ok(Failure::Panicked { message, .. }) = wire::decode(frame.body()) {

@@ -27,7 +27,7 @@ mod wait;
 pub(crate) use builder::Config;
 pub use builder::{ProcessPoolBuilder, Stdout};
 pub use closed::Closed;
-pub(crate) use state_source::{LaunchStage, StateSource};
+pub(crate) use state_source::{LaunchStage, ServiceState, StateSource};
 
 use crate::served::ProcessSet;
 use nanolith::{

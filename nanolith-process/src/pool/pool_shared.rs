@@ -8,7 +8,7 @@ use super::{
     link::Stage,
     poller::{Interest, Poller},
     running_task::{Answer, Outgoing, RunningTask, Started},
-    state_source::StateSource,
+    state_source::ServiceState,
     wait::Wait,
 };
 use crate::{build_error::BuildError, exit::KillReason};
@@ -28,10 +28,8 @@ pub(super) struct PoolShared {
     pub(super) config: Config,
     pub(super) queue: JobQueue<Outgoing>,
     children: Mutex<Children>,
-    /// Where the state of the pool's service comes from, if it has one.
-    pub(super) state: Option<Mutex<Box<dyn StateSource>>>,
-    /// Whether a panic of a task of that service leads to a new state.
-    pub(super) restarts_after_panic: bool,
+    /// What makes the state of the pool's service, if it has one.
+    pub(super) state: Option<ServiceState>,
     pub(super) poller: Poller,
     /// The start of the pool's clock.
     start: Instant,
@@ -47,7 +45,7 @@ impl PoolShared {
     pub(super) fn start(
         config: Config,
         queue: JobQueue<Outgoing>,
-        state: Option<Box<dyn StateSource>>,
+        state: Option<ServiceState>,
     ) -> Result<Arc<Self>, BuildError> {
         let poller = Poller::new().map_err(|error| BuildError::system("epoll", error))?;
         let name = format!("{}-io", config.name);
@@ -56,8 +54,7 @@ impl PoolShared {
             config,
             queue,
             children: Mutex::default(),
-            restarts_after_panic: state.as_ref().is_some_and(|state| state.restarts_after_panic()),
-            state: state.map(Mutex::new),
+            state,
             poller,
             start: Instant::now(),
             next_look: AtomicU64::new(0),

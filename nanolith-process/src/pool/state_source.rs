@@ -1,4 +1,4 @@
-//! [`StateSource`]: what a pool of one child needs to make the state of its service in each new child.
+//! [`ServiceState`]: what a pool of one child needs to make the state of its service in each new child.
 //! What the pool does when a child has the state, or has lost it.
 
 use super::{
@@ -13,27 +13,48 @@ use crate::{
     launch_error::LaunchError,
     wire::Failure,
 };
-use nanolith::call::Panic;
+use nanolith::{__private::Restarts, call::Panic, service::Restart};
 use std::{
-    sync::{Arc, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     task::Waker,
     time::{Duration, Instant},
 };
 
-/// Where the state of a service comes from.
+/// Makes the frames from which children make the state of a service.
 pub(crate) trait StateSource: Send {
-    /// Returns the frame that makes the state in the next child.
+    /// Returns the frame that makes the state in the next child. This runs user code.
     fn launch_frame(&mut self, max: usize) -> Result<Vec<u8>, MessageError>;
+}
 
-    /// Counts a restart at `now`. Returns how long to wait before it, or `None` if the service is not
-    /// restarted.
-    fn next_restart(&mut self, now: Instant) -> Option<Duration>;
+/// What a pool of one child has for its service.
+pub(crate) struct ServiceState {
+    /// Locked while user code makes the next frame. Nothing else locks it.
+    source: Mutex<Box<dyn StateSource>>,
+    restarts: Mutex<Restarts>,
+    /// Whether a panic of a task leads to a new state.
+    pub(super) restarts_after_panic: bool,
+    /// How long `#[init]` may take.
+    pub(super) launch_timeout: Option<Duration>,
+}
 
-    /// Returns whether a panic of a task leads to a new state.
-    fn restarts_after_panic(&self) -> bool;
+impl ServiceState {
+    pub(crate) fn new(source: Box<dyn StateSource>, restart: Restart, launch_timeout: Option<Duration>) -> Self {
+        Self {
+            source: Mutex::new(source),
+            restarts_after_panic: restart.after_panic(),
+            restarts: Mutex::new(Restarts::new(restart)),
+            launch_timeout,
+        }
+    }
 
-    /// Returns how long `#[init]` may take.
-    fn launch_timeout(&self) -> Option<Duration>;
+    fn launch_frame(&self, max: usize) -> Result<Vec<u8>, MessageError> {
+        self.source.lock().unwrap_or_else(PoisonError::into_inner).launch_frame(max)
+    }
+
+    /// Counts a restart. Returns how long to wait before it, or `None` if the service ends.
+    fn next_restart(&self) -> Option<Duration> {
+        self.restarts.lock().unwrap_or_else(PoisonError::into_inner).next(Instant::now())
+    }
 }
 
 /// How far the first start of a service is.
@@ -47,18 +68,19 @@ pub(crate) enum LaunchStage {
 }
 
 impl PoolShared {
-    fn state(&self) -> Option<MutexGuard<'_, Box<dyn StateSource>>> {
-        self.state.as_ref().map(|state| state.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Returns whether a panic of a task leads to a new state.
+    pub(super) fn restarts_after_panic(&self) -> bool {
+        self.state.as_ref().is_some_and(|state| state.restarts_after_panic)
     }
 
     /// Returns how long the state may take to be made.
     pub(super) fn launch_timeout(&self) -> Option<Duration> {
-        self.state()?.launch_timeout()
+        self.state.as_ref()?.launch_timeout
     }
 
     /// Makes a child that serves available, or first lets it make the state of its service.
     pub(super) fn on_serving(self: &Arc<Self>, child: &Arc<Child>) {
-        let Some(frame) = self.state().map(|mut state| state.launch_frame(self.config.max_message)) else {
+        let Some(frame) = self.state.as_ref().map(|state| state.launch_frame(self.config.max_message)) else {
             self.on_launched(child, Ok(()));
             return;
         };
@@ -86,7 +108,7 @@ impl PoolShared {
             return;
         }
         (link.stage, link.since) = (Stage::Serving, Instant::now());
-        if self.restarts_after_panic {
+        if self.restarts_after_panic() {
             link.send_one_by_one();
         }
         drop(link);
@@ -106,7 +128,7 @@ impl PoolShared {
             (matches!(children.launch, LaunchStage::Done), children.is_terminated)
         };
         if was_launched && !is_terminated {
-            let wait = self.state().and_then(|mut state| state.next_restart(Instant::now()));
+            let wait = self.state.as_ref().and_then(ServiceState::next_restart);
             if let Some(wait) = wait {
                 self.children().restart_after(wait);
                 self.poller.notify(); // the pool's thread may wait for something later

@@ -1,7 +1,11 @@
 //! [`ProcessServiceBuilder`]: the settings of a service and its child process, and the launch.
 
 use super::{init_args::InitArgs, launch::ProcessLaunch, service_ref::ProcessServiceRef};
-use crate::{build_error::BuildError, pool::Config, served::ProcessSet};
+use crate::{
+    build_error::BuildError,
+    pool::{Config, ServiceState},
+    served::ProcessSet,
+};
 use nanolith::{executor::JobQueueBuilder, service::ServiceBuilder};
 use std::fmt;
 
@@ -49,7 +53,9 @@ impl<S: ProcessSet> ProcessServiceBuilder<S> {
         let parts = service.into_parts().map_err(BuildError::queue)?;
         config.name = parts.name.clone();
         let queue = JobQueueBuilder::of_service(&parts);
-        let pool = config.start(queue, Some(Box::new(InitArgs::new(parts))))?;
+        let (restart, launch_timeout) = (parts.restart.clone(), parts.launch_timeout);
+        let state = ServiceState::new(Box::new(InitArgs(parts)), restart, launch_timeout);
+        let pool = config.start(queue, Some(state))?;
         Ok(ProcessServiceRef::new(pool, number))
     }
 }

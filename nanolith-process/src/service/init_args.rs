@@ -6,23 +6,11 @@ use crate::{
     served::{self, ProcessSet},
     wire::{self, Kind, Launch},
 };
-use nanolith::__private::{Restarts, ServiceParts};
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    time::{Duration, Instant},
-};
+use nanolith::__private::ServiceParts;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// The arguments of `#[init]`, and the policy of restarts.
-pub(super) struct InitArgs<S: ProcessSet> {
-    parts: ServiceParts<S, S::Error, S::Args>,
-    restarts: Restarts,
-}
-
-impl<S: ProcessSet> InitArgs<S> {
-    pub(super) fn new(parts: ServiceParts<S, S::Error, S::Args>) -> Self {
-        Self { restarts: Restarts::new(parts.restart.clone()), parts }
-    }
-}
+/// The arguments of `#[init]`.
+pub(super) struct InitArgs<S: ProcessSet>(pub(super) ServiceParts<S, S::Error, S::Args>);
 
 impl<S: ProcessSet> StateSource for InitArgs<S> {
     fn launch_frame(&mut self, max: usize) -> Result<Vec<u8>, MessageError> {
@@ -31,25 +19,13 @@ impl<S: ProcessSet> StateSource for InitArgs<S> {
         // The clone of the arguments, and the closure that returns them, are user code.
         let encoded = catch_unwind(AssertUnwindSafe(|| {
             let args =
-                self.parts.next_args().ok_or_else(|| MessageError::encode("`#[init]` has no arguments left".into()))?;
-            let name = self.parts.name.to_string();
-            let launch = Launch { name, stack_size: self.parts.stack_size, slice: self.parts.slice(), args };
+                self.0.next_args().ok_or_else(|| MessageError::encode("`#[init]` has no arguments left".into()))?;
+            let name = self.0.name.to_string();
+            let launch = Launch { name, stack_size: self.0.stack_size, slice: self.0.slice(), args };
             wire::encode(&launch, &mut frame, max)
         }));
         encoded.unwrap_or_else(|_| Err(MessageError::encode("the arguments of `#[init]` panicked".into())))?;
         wire::finish_frame(&mut frame, Kind::LAUNCH, u64::from(set));
         Ok(frame)
-    }
-
-    fn next_restart(&mut self, now: Instant) -> Option<Duration> {
-        self.restarts.next(now)
-    }
-
-    fn restarts_after_panic(&self) -> bool {
-        self.parts.restart.after_panic()
-    }
-
-    fn launch_timeout(&self) -> Option<Duration> {
-        self.parts.launch_timeout
     }
 }
