@@ -10,7 +10,7 @@
 //! ```
 
 pub use nanolith_core::{
-    call::{QueueOrder, QueuedCall, StopReason, WaitHelper},
+    call::{NotifyProgress, QueueOrder, QueuedCall, StopReason, WaitHelper},
     executor::{Admission, Executor, OnFull, OwnsState, RunsLocal, SharesState},
     pool::MaxQueue,
     task::{Job, JobEndedError, StopSignal},

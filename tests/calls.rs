@@ -2,12 +2,25 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    TaskError,
-    call::Progress,
+    Executor, TaskError, TaskSet,
+    call::{Progress, SubmitError},
+    executor::Job,
     prelude::*,
+    task::Reply,
     time::{MILLISECOND, MINUTE},
 };
-use std::{num::ParseIntError, sync::mpsc, time::Duration};
+use std::{
+    future::Future,
+    num::ParseIntError,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    task::{Context as TaskContext, Wake, Waker},
+    time::Duration,
+};
 
 pub struct Geometry;
 
@@ -148,6 +161,61 @@ fn latest_progress_value_is_seen() {
     });
     assert_eq!(seen, [1, 2, 3].map(|done| Progress { done, total: 3 }));
     assert_eq!(job.wait().expect("it runs"), 3);
+}
+
+#[test]
+fn on_progress_gets_each_report() {
+    let (go, next) = mpsc::channel();
+    (0..3).for_each(|_| go.send(()).expect("it is received"));
+    let (sender, reports) = mpsc::channel();
+    let climb = Geometry::tasks().climb(3, next).on_progress(move |now| sender.send(now).expect("it is received"));
+    assert_eq!(climb.wait().expect("it runs"), 3);
+    assert_eq!(reports.try_iter().collect::<Vec<_>>(), [1, 2, 3].map(|done| Progress { done, total: 3 }));
+}
+
+#[test]
+fn panic_of_progress_function_does_not_end_the_task() {
+    let (go, next) = mpsc::channel();
+    (0..3).for_each(|_| go.send(()).expect("it is received"));
+    assert_eq!(Geometry::tasks().climb(3, next).on_progress(|_| panic!("in the function")).wait().expect("it runs"), 3);
+}
+
+/// Hands the reply of each call to the test.
+struct Handed(mpsc::Sender<Reply<Geometry>>);
+
+impl Executor<Geometry> for Handed {
+    fn try_execute(&self, job: Job<Geometry>) -> Result<(), SubmitError<Job<Geometry>>> {
+        if let Ok((_, reply)) = job.split() {
+            self.0.send(reply).expect("the test is there");
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn reply_stores_progress_and_its_guard_notifies() {
+    let (sender, replies) = mpsc::channel();
+    let (told, reports) = mpsc::channel();
+    let geometry = Geometry::calls(Handed(sender));
+    let job = geometry.add(4, 5).on_progress(move |now| told.send(now).expect("it is received")).submit();
+    let reply = replies.recv().expect("it has begun");
+    let (mut progress, woken) = (job.progress(), Arc::new(Woken::default()));
+    let mut report = pin!(progress.recv());
+    assert!(report.as_mut().poll(&mut TaskContext::from_waker(&Waker::from(woken.clone()))).is_pending());
+    let notify = reply.progress(1, 2);
+    assert_eq!(job.progress().latest(), Some(Progress { done: 1, total: 2 }));
+    assert!(!woken.0.load(Ordering::SeqCst) && reports.try_recv().is_err(), "no code of the program ran");
+    drop(notify);
+    assert!(woken.0.load(Ordering::SeqCst) && reports.try_recv().is_ok());
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 #[test]

@@ -18,6 +18,6 @@ mod slot_tests;
 pub(crate) mod wait_graph;
 mod wait_helper;
 
-pub use header::{Progress, StopReason};
+pub use header::{NotifyProgress, Progress, StopReason};
 pub use policy::{QueueOrder, QueuedCall};
 pub use wait_helper::WaitHelper;

@@ -141,7 +141,8 @@ impl<S: TaskSet> Context<S> {
 
     /// Reports how far the task has come, in a unit of the task's choice. A new report replaces the
     /// one before it. The holder of the handle reads it, or waits for it, with
-    /// [`Handle::progress`](crate::typed::Handle::progress).
+    /// [`Handle::progress`](crate::typed::Handle::progress). A function of the caller gets each
+    /// report with [`Call::on_progress`](crate::typed::Call::on_progress).
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -161,7 +162,7 @@ impl<S: TaskSet> Context<S> {
     /// ```
     pub fn progress(&self, done: u64, total: u64) {
         if let Some(call) = &self.call {
-            call.header.tell_progress(Progress { done, total });
+            drop(call.header.report_progress(Progress { done, total }));
         }
     }
 

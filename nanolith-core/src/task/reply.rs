@@ -7,7 +7,7 @@ use crate::{
         WaitHelper,
         backend::{Backend, ErasedCall},
         call_ref::CallRef,
-        header::{StopHome, StopReason},
+        header::{NotifyProgress, Progress, StopHome, StopReason},
         slot::{CoOwners, CompleteResult, EndReason, Slot},
     },
     context::thread_context,
@@ -131,6 +131,35 @@ impl<S: TaskSet> Reply<S> {
     #[must_use]
     pub fn trace(&self) -> CallTrace {
         self.slot().header.at()
+    }
+
+    /// Reports how far the task has come, as [`Context::progress`](crate::task::Context::progress)
+    /// does where the executor runs the task elsewhere. The report is stored at once. The drop of the
+    /// returned guard notifies those that wait for it.
+    ///
+    /// ```
+    /// use nanolith::{
+    ///     Executor, TaskSet, call::{Progress, SubmitError}, executor::Job, prelude::*,
+    /// };
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// /// Forwards the reports of a remote machine.
+    /// struct Remote;
+    /// impl Executor<Geometry> for Remote {
+    ///     fn try_execute(&self, job: Job<Geometry>) -> Result<(), SubmitError<Job<Geometry>>> {
+    ///         let Ok((_task, reply)) = job.split() else { return Ok(()) };
+    ///         drop(reply.progress(1, 2));
+    ///         reply.complete(Ok(GeometryOutput::Add(9)));
+    ///         Ok(())
+    ///     }
+    /// }
+    /// let job = Geometry::calls(Remote).add(4, 5).submit();
+    /// assert_eq!(job.progress().latest(), Some(Progress { done: 1, total: 2 }));
+    /// # assert_eq!(job.wait()?, 9);
+    /// # Ok::<(), CallError>(())
+    /// ```
+    pub fn progress(&self, done: u64, total: u64) -> NotifyProgress {
+        self.slot().header.report_progress(Progress { done, total })
     }
 
     /// Makes this reply the only end of the call. From now on, a cancel or a time-out of the call

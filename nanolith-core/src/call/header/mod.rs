@@ -14,8 +14,8 @@ mod stop_wait;
 mod task_waits;
 mod times;
 
-pub use progress::Progress;
-pub(crate) use progress::ProgressWait;
+pub use progress::{NotifyProgress, Progress};
+pub(crate) use progress::{ProgressHook, ProgressWait};
 pub(crate) use stop_wait::StopHome;
 pub use stop_wait::StopReason;
 
@@ -112,6 +112,7 @@ struct Extra {
     attached: OnceLock<Arc<Attachments>>,
     timer: Mutex<Timer>,
     progress: Deferred<ProgressState>,
+    on_progress: OnceLock<ProgressHook>,
     /// The waits that check again when the call is asked to stop, or is raised while it runs.
     stop: Deferred<WaiterSet>,
     /// Whether only the executor's reply ends the call, and the request to stop that it got: see
@@ -231,6 +232,9 @@ impl Header {
             cold.serve_within.get().into_iter().for_each(|nanos| again.cold().serve_within.set(nanos));
         }
         self.attached().into_iter().for_each(|attached| again.attach(attached.clone()));
+        if let Some(hook) = self.cold.get().and_then(|cold| cold.on_progress.get()) {
+            again.set_progress_hook(hook.clone());
+        }
         again.begin = again.begin & DUE | self.begin & TIED;
         if self.begin & TOKENS != 0 {
             again.heed_tokens_of(self);

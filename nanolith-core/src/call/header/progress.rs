@@ -3,9 +3,14 @@
 use super::Header;
 use crate::{
     call::{backend::ErasedCall, call_ref::CallRef},
-    wake::{AfterUnlock, Registration, WaiterHome, WaiterSet},
+    util::unwind,
+    wake::{AfterUnlock, Registration, WaiterHome, WaiterSet, WakeList},
 };
-use std::task::{Poll, Waker};
+use std::{
+    fmt, mem,
+    sync::Arc,
+    task::{Poll, Waker},
+};
 
 /// The progress of a task, as reported by `cx.progress(done, total)`. The task chooses the units.
 ///
@@ -22,13 +27,53 @@ pub struct Progress {
     pub total: u64,
 }
 
+/// A function that gets each report of a call: see [`Call::on_progress`](crate::typed::Call::on_progress).
+pub(crate) type ProgressHook = Arc<dyn Fn(Progress) + Send + Sync>;
+
+/// A guard of a report that is stored already. Its drop notifies those that wait for a report, and
+/// calls the function of [`Call::on_progress`](crate::typed::Call::on_progress).
+/// [`Reply::progress`](crate::task::Reply::progress) returns it.
+///
+/// Both run code of the program. So an executor that reports under a lock drops the guard after the
+/// release.
+#[must_use = "drop it when no lock is held"]
+pub struct NotifyProgress {
+    wakes: WakeList,
+    hook: Option<ProgressHook>,
+    progress: Progress,
+}
+
+impl Drop for NotifyProgress {
+    fn drop(&mut self) {
+        mem::take(&mut self.wakes).wake();
+        if let Some(hook) = self.hook.take() {
+            unwind::ignore_panics(|| hook(self.progress));
+        }
+    }
+}
+
+impl fmt::Debug for NotifyProgress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NotifyProgress").field("progress", &self.progress).finish_non_exhaustive()
+    }
+}
+
 impl Header {
-    pub(crate) fn tell_progress(&self, progress: Progress) {
-        self.cold().progress.with(|watched, after| {
+    /// Stores a report. The drop of the guard notifies those that wait for one.
+    pub(crate) fn report_progress(&self, progress: Progress) -> NotifyProgress {
+        let cold = self.cold();
+        let wakes = cold.progress.with(|watched, _| {
             watched.latest = Some(progress);
             watched.version += 1;
-            watched.waiting.notify_all(after);
+            watched.waiting.take_all()
         });
+        NotifyProgress { wakes, hook: cold.on_progress.get().cloned(), progress }
+    }
+
+    /// Sets the function that gets each report: once, before the call is submitted.
+    #[cold]
+    pub(crate) fn set_progress_hook(&self, hook: ProgressHook) {
+        let _ = self.cold().on_progress.set(hook);
     }
 
     pub(crate) fn progress(&self) -> Option<Progress> {

@@ -3,8 +3,15 @@
 
 use super::{Call, CallState, delayed::Delay};
 use crate::{
-    call::header::Header, channel::messenger::Messenger, context::thread_context, error::ParentCall,
-    executor::Executor, meta::priority::Priority, sync::cancel_token::CancelToken, task::TaskSet, time::clock,
+    call::header::{Header, Progress, ProgressHook},
+    channel::messenger::Messenger,
+    context::thread_context,
+    error::ParentCall,
+    executor::Executor,
+    meta::priority::Priority,
+    sync::cancel_token::CancelToken,
+    task::TaskSet,
+    time::clock,
     wake::attachments::Attachments,
 };
 use std::{
@@ -138,6 +145,35 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     #[inline]
     pub fn messenger<M: Clone + Send + Sync + 'static>(mut self, messenger: &Messenger<M>) -> Self {
         self.terms.rare().attached.get_or_insert_default().attach(messenger.attachment());
+        self
+    }
+
+    /// Calls `f` with each report that the task makes with
+    /// [`Context::progress`](crate::task::Context::progress), on the thread that reports. A second
+    /// function replaces the first. To wait for a report, use
+    /// [`Handle::progress`](crate::typed::Handle::progress).
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    ///     pub fn sum(cx: &Context<Self>, of: Vec<i64>) -> i64 {
+    ///         let total = of.len() as u64;
+    ///         (1..).zip(of).map(|(done, x)| { cx.progress(done, total); x }).sum()
+    ///     }
+    /// }
+    /// let call = Geometry::tasks().sum(vec![2, 3, 4]);
+    /// let sum = call.on_progress(|now| println!("{} of {}", now.done, now.total)).wait()?;
+    /// assert_eq!(sum, 9);
+    /// # Ok::<(), CallError>(())
+    /// ```
+    ///
+    /// The task waits while `f` runs, so `f` should not block. A panic of `f` is ignored. If a layer
+    /// runs the task again, `f` gets the reports of each run.
+    #[inline]
+    pub fn on_progress(mut self, f: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        self.terms.rare().on_progress = Some(Arc::new(f));
         self
     }
 
@@ -280,6 +316,7 @@ pub(super) struct RareOptions<S: TaskSet> {
     serve_within: Option<Duration>,
     keep_alive: bool,
     attached: Option<Arc<Attachments>>,
+    on_progress: Option<ProgressHook>,
     run_timeout: Option<Duration>,
     is_unlinked: bool,
     pub(super) tokens: Vec<CancelToken>,
@@ -294,6 +331,7 @@ impl<S: TaskSet> Default for RareOptions<S> {
             serve_within: None,
             keep_alive: false,
             attached: None,
+            on_progress: None,
             run_timeout: None,
             is_unlinked: false,
             tokens: Vec::new(),
@@ -334,6 +372,9 @@ impl<S: TaskSet> RareOptions<S> {
         }
         if let Some(attached) = &self.attached {
             meta.attach(attached.clone());
+        }
+        if let Some(hook) = &self.on_progress {
+            meta.set_progress_hook(hook.clone());
         }
         meta
     }
