@@ -1,6 +1,6 @@
 //! The entry of the fuzz target, which reads frames and decodes messages.
 
-use crate::wire::{self, CallHead, Failure, Frame, FrameReader, Hello, Ready};
+use crate::wire::{self, CallHead, Failure, Frame, FrameReader, Hello, Ready, Report};
 
 /// The largest frame.
 const MAX: usize = 1 << 20;
@@ -26,6 +26,7 @@ fn decode(frame: &Frame) {
     let _ = wire::decode::<Hello>(frame.body());
     let _ = wire::decode::<Ready>(frame.body());
     let _ = wire::decode::<Failure>(frame.body());
+    let _ = Report::from_bytes(frame.body());
     let _ = wire::decode::<Vec<(String, Option<f64>, Vec<u8>)>>(frame.body());
     if let Some((head, task)) = CallHead::split(frame.body()) {
         assert_eq!(frame.body().len(), head.to_bytes().len() + task.len());

@@ -41,7 +41,9 @@
 //! | a panic | its call ends as `Panicked`, with message and place; the child lives on |
 //! | exit, abort, a signal, a stack overflow, no memory | the call ends as `Crashed`; another child takes over |
 //! | tasks with `&self` or `&mut self` | on a [`ProcessService`], whose state lives in a child, or on a [`ProcessCluster`] |
-//! | progress, data and messengers of a context | do not reach the other process |
+//! | `cx.progress(..)` | as on a `Pool`, at most 100 reports a second and the last one |
+//! | `cx.send(..)`, `cx.create_stream(..)` | as on a `Pool`: an error, since only a service has owners |
+//! | `cx.data()` | finds nothing |
 //! | streams, ports and messengers as arguments | do not compile |
 //!
 //! # Limits

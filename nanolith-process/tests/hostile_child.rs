@@ -29,6 +29,7 @@ const MARKER: &str = "HOSTILE_MARKER";
 const READY: u8 = 3;
 const OUTPUT: u8 = 4;
 const FAILED: u8 = 5;
+const PROGRESS: u8 = 10;
 const UNKNOWN: u8 = 200;
 
 pub struct Geometry;
@@ -128,6 +129,7 @@ fn misbehave(how: &str) -> io::Result<()> {
         "short frame" => parent.send(&[3, 0, 0, 0, 1, 2, 3])?,
         "unknown kind" => parent.send(&frame(UNKNOWN, 0, &[]))?,
         "output first" => parent.send(&frame(OUTPUT, 1, &output(&GeometryOutput::Add(9))))?,
+        "progress first" => parent.send(&frame(PROGRESS, 0, &[0; 16]))?,
         "other version" => parent.send(&frame(READY, 0, &ready(1)))?,
         "deep ready" => parent.send(&frame(READY, 0, &deep()))?,
         "ready without sets" => parent.send(&frame(READY, 0, &[0x80]))?,
@@ -164,6 +166,16 @@ fn misbehave_in_call(how: &str, parent: &mut Connection) -> io::Result<()> {
         "call: long frame" => parent.send(&claim(1_000_000_000, OUTPUT, call)),
         "call: unknown kind" => parent.send(&frame(UNKNOWN, call, &[])),
         "call: other number" => parent.send(&frame(OUTPUT, call + 1, &output(&GeometryOutput::Add(9)))),
+        "call: progress of other call" => parent.send(&frame(PROGRESS, call + 1, &[0; 16])),
+        "call: short progress" => parent.send(&frame(PROGRESS, call, &[0; 15])),
+        "call: long progress" => parent.send(&frame(PROGRESS, call, &[0; 17])),
+        "call: progress after answer" => {
+            let answer = frame(OUTPUT, call, &output(&GeometryOutput::Add(9)));
+            parent.send(&[&answer[..], &frame(PROGRESS, call, &[0; 16])].concat())
+        }
+        "call: progress flood" => loop {
+            parent.send(&frame(PROGRESS, call, &[0; 16]))?;
+        },
         "call: second ready" => parent.send(&frame(READY, 0, &ready(Geometry::FINGERPRINT))),
         "call: no output" => parent.send(&frame(OUTPUT, call, &[0xc1; 50])),
         "call: output of other task" => parent.send(&frame(OUTPUT, call, &output(&GeometryOutput::Repeat("9".into())))),
@@ -244,6 +256,7 @@ fn wrong_first_message_ends_the_start() {
     expect_at_start("short frame", "sent a malformed message: a message cannot be decoded: a frame is shorter");
     expect_at_start("unknown kind", "sent a malformed message: an answer that was not asked for");
     expect_at_start("output first", "sent a malformed message: an answer that was not asked for");
+    expect_at_start("progress first", "sent a malformed message: an answer that was not asked for");
     expect_at_start("flood", "sent a malformed message: ");
 }
 
@@ -263,6 +276,10 @@ fn wrong_frame_ends_call_and_child() {
         ("call: huge frame", "sent a malformed message: a message is larger than the limit"),
         ("call: unknown kind", "sent a malformed message: an answer that was not asked for"),
         ("call: other number", "sent a malformed message: an answer that was not asked for"),
+        ("call: progress of other call", "sent a malformed message: an answer that was not asked for"),
+        ("call: short progress", "sent a malformed message: a report of another length"),
+        ("call: long progress", "sent a malformed message: a report of another length"),
+        ("call: progress flood", "sent a malformed message: more reports of progress than a task may send"),
         ("call: second ready", "sent a malformed message: an answer that was not asked for"),
         ("call: flood", "sent a malformed message: an answer that was not asked for"),
         ("call: close", "SIGKILL"),
@@ -287,12 +304,20 @@ fn output_of_another_task_ends_the_call() {
 }
 
 fn second_answer_kills_the_child() {
-    let pool = pool("call: two answers", |set| set);
+    expect_death_after_answer("call: two answers");
+}
+
+fn progress_after_the_answer_kills_the_child() {
+    expect_death_after_answer("call: progress after answer");
+}
+
+/// What follows an answer may not be taken for what belongs to a later call: the child dies.
+fn expect_death_after_answer(how: &str) {
+    let pool = pool(how, |set| set);
     let geometry = Geometry::on(&pool);
     let outcome = geometry.add(4, 5).timeout(20 * SECOND).wait();
     assert!(matches!(outcome, Ok(9)), "{outcome:?}");
     let pids = pool.pids();
-    // The second answer may not be taken for that of a later call: the child dies.
     wait_for_end(&pids);
 }
 
@@ -352,6 +377,7 @@ fn main() {
         output_that_does_not_decode_ends_the_call
         output_of_another_task_ends_the_call
         second_answer_kills_the_child
+        progress_after_the_answer_kills_the_child
         claimed_length_is_not_allocated
         child_that_dies_after_ready_is_not_started_for_ever
         call_without_a_child_times_out

@@ -1,39 +1,50 @@
 //! [`Calls`]: which call a child runs, and the requests of its parent about calls, which another thread
 //! brings.
 
+use super::reports::{self, Reports};
 use crate::wire::{self, Kind};
 use nanolith::sync::CancelToken;
 use std::{
     io::{self, Write},
     ops::RangeInclusive,
     os::unix::net::UnixStream,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
 };
 
 /// The calls of a child, and its end of the socket for writing.
 pub(super) struct Calls {
     state: Mutex<State>,
-    socket: UnixStream,
+    pub(super) socket: UnixStream,
+    /// A report waits for the end of the interval.
+    pub(super) report_is_unsent: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     /// The call that began last.
-    latest: u64,
+    pub(super) latest: u64,
     /// Cancels that call while it runs.
     token: Option<CancelToken>,
     /// Calls that are to stop and have not begun.
     stopped: Vec<u64>,
     /// Calls that were given back.
     revoked: Vec<RangeInclusive<u64>>,
+    pub(super) reports: Reports,
+}
+
+impl State {
+    /// Returns whether the task of this call runs.
+    pub(super) fn is_running(&self, call: u64) -> bool {
+        self.latest == call && self.token.is_some()
+    }
 }
 
 impl Calls {
     pub(super) fn new(socket: UnixStream) -> Self {
-        Self { state: Mutex::default(), socket }
+        Self { state: Mutex::default(), socket, report_is_unsent: Condvar::new() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -55,12 +66,14 @@ impl Calls {
         Some(token)
     }
 
-    /// Sends the answer of the running call.
+    /// Sends the answer of the running call, after the last report of its task.
     pub(super) fn answer(&self, frame: &[u8]) -> io::Result<()> {
         let mut state = self.lock();
         state.token = None;
-        // The lock keeps the other thread's frame out of this one.
-        let sent = (&self.socket).write_all(frame);
+        let report = state.reports.take().map(|report| reports::frame(state.latest, report));
+        // The lock keeps the other threads' frames out of these.
+        let sent = report.map_or(Ok(()), |report| (&self.socket).write_all(&report));
+        let sent = sent.and_then(|()| (&self.socket).write_all(frame));
         drop(state);
         sent
     }

@@ -4,6 +4,7 @@
 mod calls;
 mod connection;
 mod lifeline;
+mod reports;
 mod runner;
 
 pub(crate) use runner::{OwnedService, Runner, launch};
@@ -44,7 +45,7 @@ fn run(socket: &UnixStream, sets: &[ServedSet], nonce: u64, on_start: Option<fn(
     on_start.into_iter().for_each(|hook| hook());
     calls.answer(&ready(sets, &hello)?)?;
 
-    let runner = Runner::new(hello.max_message);
+    let runner = Runner::new(hello.max_message, calls.clone());
     let mut server = Server { sets, calls, runner, service: None, answer: wire::start_frame() };
     let mut reader = FrameReader::new(hello.max_message);
     while matches!(reader.fill(socket, true), Ok(Fill::Some)) {
@@ -86,7 +87,7 @@ impl Server<'_> {
     /// Runs a call and answers it, unless it was given back.
     fn run(&mut self, frame: &Frame) -> Result<(), Box<dyn Error>> {
         let Some(token) = self.calls.begin(frame.id) else { return Ok(()) };
-        self.runner.set_token(token);
+        self.runner.set_call(frame.id, token);
         let (head, task) = CallHead::split(frame.body()).ok_or("a call has no head")?;
         let set = self.sets.get(usize::from(head.set)).ok_or("a call is of a set that is not served")?;
         self.answer.truncate(wire::HEAD);

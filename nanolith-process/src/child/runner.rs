@@ -1,36 +1,41 @@
 //! [`Runner`]: decodes one task after another, and runs it: on the calling thread, or by the service
 //! that this child owns.
 
+use super::calls::Calls;
 use crate::{
     served::ProcessSet,
-    wire::{self, CallHead, Failure, HEAD, Kind, Launch},
+    wire::{self, CallHead, Failure, HEAD, Kind, Launch, Report},
 };
 use nanolith::{
     BoxError, Executor, Local, TaskSet,
-    call::{Call, Panic, SubmitError},
+    call::{Call, Panic, Progress, SubmitError},
     executor::{Admission, Job},
     prelude::*,
     service::{LaunchError, ServiceRef},
     sync::CancelToken,
     wire::RemoteError,
 };
+use std::sync::Arc;
 
 /// Runs tasks on the calling thread.
 pub(crate) struct Runner {
     local: Local,
     max_message: usize,
+    calls: Arc<Calls>,
+    /// The call that runs.
+    call: u64,
     /// Cancels the task that runs.
     token: CancelToken,
 }
 
 impl Runner {
-    pub(super) fn new(max_message: usize) -> Self {
-        Self { local: Local::new(), max_message, token: CancelToken::new() }
+    pub(super) fn new(max_message: usize, calls: Arc<Calls>) -> Self {
+        Self { local: Local::new(), max_message, calls, call: 0, token: CancelToken::new() }
     }
 
-    /// Sets the token of the next task.
-    pub(super) fn set_token(&mut self, token: CancelToken) {
-        self.token = token;
+    /// Sets the number and the token of the next call.
+    pub(super) fn set_call(&mut self, call: u64, token: CancelToken) {
+        (self.call, self.token) = (call, token);
     }
 
     /// Runs an encoded task: see [`ServedSet::run`](crate::served::ServedSet::run).
@@ -49,7 +54,9 @@ impl Runner {
             Ok(task) => task,
             Err(error) => return self.fail(&Failure::Message(error.to_string()), answer),
         };
-        let mut call = Call::<S, _, _>::new(executor, task, Some).cancel_token(&self.token);
+        let (calls, number) = (self.calls.clone(), self.call);
+        let report = move |Progress { done, total }| calls.report(number, Report { done, total });
+        let mut call = Call::<S, _, _>::new(executor, task, Some).cancel_token(&self.token).on_progress(report);
         if let Some(left) = head.left {
             call = call.timeout(left);
         }

@@ -146,7 +146,7 @@ impl PoolShared {
     fn on_received(self: &Arc<Self>, child: &Arc<Child>, received: Received) {
         let (mut answers, mut has_news) = (Vec::new(), false);
         for event in received.events {
-            has_news = true;
+            has_news |= !matches!(event, ChildEvent::Progress(_));
             match event {
                 ChildEvent::Ready(frame) => self.on_first_frame(child, &frame),
                 ChildEvent::Launched(launched) => self.on_launched(child, launched),
@@ -157,6 +157,7 @@ impl PoolShared {
                     }
                     answers.push((running, frame));
                 }
+                ChildEvent::Progress(notify) => drop(notify), // the report is stored; this wakes its waiters
                 ChildEvent::Revoked(calls) => self.return_calls(calls),
                 ChildEvent::Malformed(what) => {
                     child.link().fault = Some(Fault::Malformed(what));

@@ -8,8 +8,8 @@ use super::{
     running_task::{Answer, RunningTask, Started},
     stderr::StderrTail,
 };
-use crate::wire::{self, Frame, Kind};
-use nanolith::executor::{StopReason, WaitHelper};
+use crate::wire::{self, Frame, Kind, Report};
+use nanolith::executor::{NotifyProgress, StopReason, WaitHelper};
 use rustix::pipe::pipe;
 use std::{
     fs::{self, File},
@@ -28,6 +28,10 @@ impl RunningTask for Ignored {
 
     fn poll_stop(&mut self, _: &mut Context<'_>) -> Option<StopReason> {
         None
+    }
+
+    fn progress(&self, _: Report) -> NotifyProgress {
+        unreachable!("no child reports")
     }
 
     fn help_waits(&self, _: Arc<dyn WaitHelper>) {}

@@ -6,8 +6,9 @@ use super::{
 };
 use crate::{
     exit::KillReason,
-    wire::{self, Failure, Frame, Kind},
+    wire::{self, Failure, Frame, Kind, REPORT_INTERVAL, Report},
 };
+use nanolith::executor::NotifyProgress;
 use std::{
     collections::VecDeque,
     sync::Arc,
@@ -21,6 +22,9 @@ const LONG: Duration = Duration::from_millis(1);
 /// The number of calls that a child has at most, the running one included, while its calls are
 /// short.
 const MAX_CALLS: usize = 64;
+/// How many reports of a call may come beyond one in each interval: those that a parent finds at once
+/// after it was stopped itself.
+const MAX_EXTRA_REPORTS: u128 = 1_000;
 
 /// What a child does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +69,8 @@ pub(super) struct Running {
     pub(super) stop: Option<(KillReason, Instant)>,
     /// When the child was killed for it.
     pub(super) killed: Option<Instant>,
+    /// How many reports of its task have come.
+    reports: u128,
 }
 
 impl Running {
@@ -72,6 +78,17 @@ impl Running {
     pub(super) fn into_started(self) -> Option<Started> {
         let Self { task, frame, set, moves, .. } = self;
         Some(Started { frame, set, left: None, wait: None, task: task?, moves })
+    }
+
+    /// Takes a report of the task. The guard is `None` if the call has ended.
+    fn report(&mut self, body: &[u8]) -> Result<Option<NotifyProgress>, &'static str> {
+        let report = Report::from_bytes(body).ok_or("a report of another length")?;
+        self.reports += 1;
+        let intervals = self.since.elapsed().as_nanos() / REPORT_INTERVAL.as_nanos();
+        if self.reports > MAX_EXTRA_REPORTS + intervals {
+            return Err("more reports of progress than a task may send");
+        }
+        Ok(self.task.as_ref().map(|task| task.progress(report)))
     }
 }
 
@@ -82,6 +99,8 @@ pub(super) enum ChildEvent {
     /// The service of the child has its state, or has none for this reason.
     Launched(Result<(), Failure>),
     Answer(Running, Frame),
+    /// The task of the first call has come further.
+    Progress(Option<NotifyProgress>),
     /// The child has not begun these calls, and will not.
     Revoked(Vec<Running>),
     Malformed(String),
@@ -163,7 +182,7 @@ impl Link {
     pub(super) fn add(&mut self, started: Started, call: u64) {
         let Started { frame, set, task, moves, .. } = started;
         let (since, task) = (Instant::now(), Some(task));
-        self.calls.push_back(Running { call, task, frame, set, moves, since, stop: None, killed: None });
+        self.calls.push_back(Running { call, task, frame, set, moves, since, stop: None, killed: None, reports: 0 });
     }
 
     /// Returns the call that has begun.
@@ -230,6 +249,11 @@ impl Link {
             },
             Kind::OUTPUT | Kind::FAILED if first == Some(frame.id) => match self.pop() {
                 Some(running) => ChildEvent::Answer(running, frame),
+                None => unreachable!("it was just seen"),
+            },
+            Kind::PROGRESS if first == Some(frame.id) => match self.running().map(|first| first.report(frame.body())) {
+                Some(Ok(notify)) => ChildEvent::Progress(notify),
+                Some(Err(what)) => ChildEvent::Malformed(what.into()),
                 None => unreachable!("it was just seen"),
             },
             Kind::REVOKED if self.revoked.is_some() => {

@@ -5,12 +5,12 @@ use super::wait::Wait;
 use crate::{
     exit::{ChildCrash, Kill, MessageError},
     served::{self, ProcessSet},
-    wire::{self, CALL_HEAD, CallHead, Failure, Frame, HEAD, Kind},
+    wire::{self, CALL_HEAD, CallHead, Failure, Frame, HEAD, Kind, Report},
 };
 use nanolith::{
     CallError, TaskSet,
     call::Panic,
-    executor::{Job, QueuedJob, RunGuard, StopReason, StopSignal, WaitHelper},
+    executor::{Job, NotifyProgress, QueuedJob, RunGuard, StopReason, StopSignal, WaitHelper},
     task::Reply,
 };
 use std::{
@@ -101,6 +101,9 @@ pub(super) trait RunningTask: Send {
     /// Returns why the task is asked to stop. Otherwise `cx` is woken when it is.
     fn poll_stop(&mut self, cx: &mut Context<'_>) -> Option<StopReason>;
 
+    /// Stores how far the task has come. The guard is dropped when no lock is held.
+    fn progress(&self, report: Report) -> NotifyProgress;
+
     /// Sets what a thread does that blocks for the call.
     fn help_waits(&self, helper: Arc<dyn WaitHelper>);
 
@@ -137,6 +140,10 @@ impl<S: ProcessSet> RunningTask for TypedTask<S> {
     fn poll_stop(&mut self, cx: &mut Context<'_>) -> Option<StopReason> {
         let is_asked = Pin::new(&mut self.stop).poll(cx).is_ready();
         is_asked.then(|| self.reply.stop_reason().unwrap_or(StopReason::Cancelled))
+    }
+
+    fn progress(&self, Report { done, total }: Report) -> NotifyProgress {
+        self.reply.progress(done, total)
     }
 
     fn help_waits(&self, helper: Arc<dyn WaitHelper>) {

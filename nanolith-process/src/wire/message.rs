@@ -30,6 +30,8 @@ impl Kind {
     pub(crate) const LAUNCH: u8 = 8;
     /// The service of the child has its state.
     pub(crate) const LAUNCHED: u8 = 9;
+    /// How far the task of the running call has come: [`Report`].
+    pub(crate) const PROGRESS: u8 = 10;
 }
 
 /// What a child learns before it serves.
@@ -88,6 +90,36 @@ impl fmt::Display for Failure {
             Self::Init(error) => error.fmt(f),
             Self::Hook(text) | Self::Message(text) | Self::Other(text) => f.write_str(text),
         }
+    }
+}
+
+/// The least time between two reports of a child. The last report of a call comes before its
+/// answer, whatever the time.
+pub(crate) const REPORT_INTERVAL: Duration = Duration::from_millis(10);
+
+/// The length of a [`Report`].
+pub(crate) const REPORT_LEN: usize = 16;
+
+/// How far a task has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Report {
+    pub(crate) done: u64,
+    pub(crate) total: u64,
+}
+
+impl Report {
+    pub(crate) fn to_bytes(self) -> [u8; REPORT_LEN] {
+        let mut bytes = [0; REPORT_LEN];
+        bytes[..8].copy_from_slice(&self.done.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.total.to_le_bytes());
+        bytes
+    }
+
+    /// Returns the report in the body of a frame.
+    pub(crate) fn from_bytes(body: &[u8]) -> Option<Self> {
+        let bytes: [u8; REPORT_LEN] = body.try_into().ok()?;
+        let number = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
+        Some(Self { done: number(bytes.first_chunk()?), total: number(bytes.last_chunk()?) })
     }
 }
 
@@ -168,6 +200,14 @@ mod tests {
             assert_eq!(CallHead::split(&body), Some((head, &[9][..])));
         }
         assert_eq!(CallHead::split(&[0; CALL_HEAD - 1]), None);
+    }
+
+    #[test]
+    fn reports_survive() {
+        let report = Report { done: 7, total: u64::MAX };
+        assert_eq!(Report::from_bytes(&report.to_bytes()), Some(report));
+        assert_eq!(Report::from_bytes(&[0; REPORT_LEN - 1]), None);
+        assert_eq!(Report::from_bytes(&[0; REPORT_LEN + 1]), None);
     }
 
     #[test]
