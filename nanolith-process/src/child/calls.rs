@@ -5,7 +5,7 @@ use super::reports::{self, Reports};
 use crate::wire::{self, Kind};
 use nanolith::sync::CancelToken;
 use std::{
-    io::{self, Write},
+    io::{self, ErrorKind, IoSlice, Write},
     ops::RangeInclusive,
     os::unix::net::UnixStream,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
@@ -70,10 +70,11 @@ impl Calls {
     pub(super) fn answer(&self, frame: &[u8]) -> io::Result<()> {
         let mut state = self.lock();
         state.token = None;
-        let report = state.reports.take().map(|report| reports::frame(state.latest, report));
         // The lock keeps the other threads' frames out of these.
-        let sent = report.map_or(Ok(()), |report| (&self.socket).write_all(&report));
-        let sent = sent.and_then(|()| (&self.socket).write_all(frame));
+        let sent = match state.reports.take() {
+            None => (&self.socket).write_all(frame),
+            Some(report) => write_both(&self.socket, &reports::frame(state.latest, report), frame),
+        };
         drop(state);
         sent
     }
@@ -101,5 +102,56 @@ impl Calls {
         wire::finish_frame(&mut frame, Kind::REVOKED, first);
         let _ = (&self.socket).write_all(&frame); // the other thread finds the end of the connection
         drop(state);
+    }
+}
+
+/// Sends two frames, with one system call if the socket has room. Two would wake the parent twice.
+fn write_both(mut socket: impl Write, first: &[u8], second: &[u8]) -> io::Result<()> {
+    let sent = match socket.write_vectored(&[IoSlice::new(first), IoSlice::new(second)]) {
+        Err(error) if error.kind() == ErrorKind::Interrupted => 0,
+        sent => sent?,
+    };
+    socket.write_all(&first[sent.min(first.len())..])?;
+    socket.write_all(&second[sent.saturating_sub(first.len())..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes at most `most` bytes at a time, and is interrupted before each time.
+    struct Slow {
+        most: usize,
+        is_interrupted: bool,
+        taken: Vec<u8>,
+    }
+
+    impl Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.write_vectored(&[IoSlice::new(bytes)])
+        }
+
+        fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+            self.is_interrupted = !self.is_interrupted;
+            if self.is_interrupted {
+                return Err(ErrorKind::Interrupted.into());
+            }
+            let before = self.taken.len();
+            self.taken.extend(pieces.iter().flat_map(|piece| piece.iter()).take(self.most));
+            Ok(self.taken.len() - before)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn two_frames_arrive_whole_whatever_the_pieces() {
+        for (most, is_interrupted) in (1..12).flat_map(|most| [(most, false), (most, true)]) {
+            let mut slow = Slow { most, is_interrupted, taken: Vec::new() };
+            write_both(&mut slow, &[1, 2, 3, 4], &[5, 6, 7, 8, 9]).expect("it is sent");
+            assert_eq!(slow.taken, [1, 2, 3, 4, 5, 6, 7, 8, 9], "pieces of {most}");
+        }
     }
 }
