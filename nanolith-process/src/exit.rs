@@ -1,7 +1,7 @@
 //! The errors behind a [`CallError`](nanolith::CallError): a child that died, a child that was
 //! killed, a message that could not pass.
 
-use std::{error::Error, fmt, process::ExitStatus, time::Duration};
+use std::{error::Error, fmt, process::ExitStatus, sync::Arc, time::Duration};
 
 /// A child process that died while it had a call: the source of
 /// [`CallError::Crashed`](nanolith::CallError::Crashed).
@@ -240,6 +240,7 @@ enum What {
     Decode(String),
     TooLarge(usize),
     NotServed(&'static str),
+    Messenger(Arc<str>),
     Remote(String),
 }
 
@@ -258,6 +259,10 @@ impl MessageError {
 
     pub(crate) fn not_served(set: &'static str) -> Self {
         Self(What::NotServed(set))
+    }
+
+    pub(crate) fn messenger(name: Arc<str>) -> Self {
+        Self(What::Messenger(name))
     }
 
     /// An error of the other process.
@@ -282,6 +287,10 @@ impl fmt::Display for MessageError {
             What::NotServed(set) => write!(
                 f,
                 "children do not serve `{set}`: add it to `nanolith_process::init().serve::<(..)>()` in `main`"
+            ),
+            What::Messenger(name) => write!(
+                f,
+                "the messenger `{name}` does not reach a child process: return the messages, or run the call on a `Pool`"
             ),
             What::Remote(text) => f.write_str(text),
         }

@@ -44,6 +44,7 @@
 //! | `cx.progress(..)` | as on a `Pool`, at most 100 reports a second and the last one |
 //! | `cx.send(..)`, `cx.create_stream(..)` | as on a `Pool`: an error, since only a service has owners |
 //! | `cx.data()` | finds nothing |
+//! | `.messenger(..)` of a call | the call is refused |
 //! | streams, ports and messengers as arguments | do not compile |
 //!
 //! # Limits

@@ -1,4 +1,4 @@
-//! Tests of what a task in a child process reports of its progress.
+//! Tests of the context of a task in a child process: its progress, and what it finds there.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use libtest_mimic::{Arguments, Trial};
@@ -6,12 +6,15 @@ use nanolith::{
     TaskSet,
     call::Progress,
     layers::{Layer, Retry},
+    messenger::{Messenger, SendError},
     prelude::*,
     time::{MILLISECOND, SECOND},
 };
-use nanolith_process::ProcessPool;
+use nanolith_process::{MessageError, ProcessPool};
 use std::{
-    env, fs,
+    env,
+    error::Error,
+    fs,
     path::{Path, PathBuf},
     process,
     sync::{
@@ -81,7 +84,7 @@ impl Counter {
     }
 
     pub fn announce(cx: &Context<Self>) -> Result<usize, String> {
-        cx.send("hello".into()).wait().map_err(|unsent| unsent.into_inner())
+        cx.send("hello".into()).wait().map_err(SendError::into_inner)
     }
 
     pub fn open(cx: &Context<Self>) -> Option<String> {
@@ -231,6 +234,19 @@ fn task_finds_no_owner_as_on_a_pool() {
     }
 }
 
+fn call_with_a_messenger_is_refused_and_given_back() {
+    let children = pool();
+    let counter = Counter::on(&children);
+    let events = Messenger::<u64>::open("events").expect("the name is free");
+    let refused = counter.count(3).messenger(&events).try_submit().expect_err("the task could not find it");
+    assert!(matches!(refused.error(), CallError::Rejected(..)), "{}", refused.error());
+    let why = refused.error().source().and_then(|source| source.downcast_ref::<MessageError>());
+    assert!(why.is_some_and(|why| why.to_string().starts_with("the messenger `events` does not reach")), "{why:?}");
+    let again = refused.into_inner().wait().expect_err("it has its messenger still");
+    assert!(matches!(again, CallError::Rejected(..)), "{again}");
+    assert_eq!(children.info().in_flight, 0);
+}
+
 macro_rules! trials {
     ($($name:ident)*) => {
         vec![$(Trial::test(stringify!($name), || { $name(); Ok(()) })),*]
@@ -248,6 +264,7 @@ fn main() {
         call_that_is_retried_reports_again
         report_of_an_ended_task_reaches_no_other_call
         task_finds_no_owner_as_on_a_pool
+        call_with_a_messenger_is_refused_and_given_back
     };
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }

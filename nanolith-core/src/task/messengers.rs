@@ -1,8 +1,12 @@
 //! [`Context::messenger`]: a task finds a messenger, which is a typed broadcast channel, that is
-//! attached to its call or to the executor that runs it.
+//! attached to its call or to the executor that runs it. [`Job::messengers`]: an executor lists
+//! those of a call.
 
-use super::{Context, TaskSet};
-use crate::channel::messenger::{AttachedMessenger, Find, FindError, Lookup, Messenger};
+use super::{Context, Job, TaskSet};
+use crate::{
+    channel::messenger::{AttachedMessenger, Find, FindError, Lookup, Messenger},
+    wake::extensions::Extensions,
+};
 
 impl<S: TaskSet> Context<S> {
     /// Returns a new endpoint, for this task alone, of the attached messenger of this name. A
@@ -92,5 +96,36 @@ impl<S: TaskSet> Context<S> {
     fn finder(&self) -> Lookup<'_> {
         let call = self.call.as_ref().and_then(|call| call.header.attached());
         Lookup { call: call.map(|attached| &**attached), data: &self.data }
+    }
+}
+
+impl<S: TaskSet> Job<S> {
+    /// Returns the messengers that are attached to the call, for an executor that runs the task where
+    /// it could not find them.
+    ///
+    /// ```
+    /// use nanolith::{Executor, TaskSet, call::SubmitError, executor::Job, messenger::Messenger, prelude::*};
+    /// # use nanolith_doc_sets::*;
+    /// /// Refuses calls with messengers.
+    /// struct Remote<E>(E);
+    /// impl<S: TaskSet, E: Executor<S>> Executor<S> for Remote<E> {
+    ///     fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
+    ///         if job.messengers().is_empty() {
+    ///             return self.0.try_execute(job);
+    ///         }
+    ///         let error = job.rejected("Remote");
+    ///         Err(SubmitError::new(job, error))
+    ///     }
+    /// }
+    /// let geometry = Geometry::calls(Remote(Pool::builder().build()?));
+    /// assert_eq!(geometry.add(4, 5).wait()?, 9);
+    /// let sums = Messenger::<i64>::open("sums")?;
+    /// assert!(matches!(geometry.add(4, 5).messenger(&sums).wait(), Err(CallError::Rejected(..))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn messengers(&self) -> Vec<AttachedMessenger> {
+        let attached = self.slot().header.attached();
+        attached.map_or_else(Vec::new, |call| Lookup { call: Some(&**call), data: &Extensions::default() }.list())
     }
 }

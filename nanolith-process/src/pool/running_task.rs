@@ -43,8 +43,11 @@ pub(super) struct Started {
 }
 
 impl Outgoing {
-    /// Encodes the task of a job.
+    /// Encodes the task of a job. It is an error if the task could not find what is attached to it.
     pub(super) fn encode<S: ProcessSet>(job: &Job<S>, max: usize) -> Result<Self, MessageError> {
+        if let Some(messenger) = job.messengers().into_iter().next() {
+            return Err(MessageError::messenger(messenger.name));
+        }
         let set = served::position::<S>().ok_or(MessageError::not_served(S::NAME))?;
         let mut frame = wire::start_frame();
         frame.extend_from_slice(&[0; CALL_HEAD]);
