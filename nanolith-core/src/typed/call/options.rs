@@ -170,7 +170,8 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// ```
     ///
     /// The task waits while `f` runs, so `f` should not block. A panic of `f` is ignored. If a layer
-    /// runs the task again, `f` gets the reports of each run.
+    /// runs the task again, `f` gets the reports of each run. An executor that runs the task elsewhere
+    /// calls `f` on a thread of its choice.
     #[inline]
     pub fn on_progress(mut self, f: impl Fn(Progress) + Send + Sync + 'static) -> Self {
         self.terms.rare().on_progress = Some(Arc::new(f));
