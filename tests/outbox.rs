@@ -275,3 +275,14 @@ fn wait_for_a_stream_ends_with_the_service() -> Result<(), Box<dyn Error>> {
     assert_eq!(waits.join().map_err(|_| "it panicked")?, 1);
     Ok(())
 }
+
+#[test]
+fn service_without_owners_gives_all_back() {
+    let counter = Counter::service(1).without_owners().launch().wait().expect("`#[init]` does not wait");
+    let mut totals = counter.control().events();
+    assert_eq!(counter.bump(1).wait().expect("it runs"), 0, "no receiver");
+    assert!(!counter.try_say(7).wait().expect("it runs"));
+    assert_eq!(counter.print("total".into()).wait().expect("it runs"), Err("total".into()));
+    assert_eq!(totals.recv().wait(), Err(RecvError::Closed));
+    assert!(counter.control().next_stream().wait().is_none());
+}

@@ -42,7 +42,7 @@
 //! | exit, abort, a signal, a stack overflow, no memory | the call ends as `Crashed`; another child takes over |
 //! | tasks with `&self` or `&mut self` | on a [`ProcessService`], whose state lives in a child, or on a [`ProcessCluster`] |
 //! | `cx.progress(..)` | as on a `Pool`, at most 100 reports a second and the last one |
-//! | `cx.send(..)`, `cx.create_stream(..)` | as on a `Pool`: an error, since only a service has owners |
+//! | `cx.send(..)`, `cx.create_stream(..)` | as on a `Pool`: an error, also on a [`ProcessService`] |
 //! | `cx.data()` | finds nothing |
 //! | `.messenger(..)` of a call | the call is refused |
 //! | streams, ports and messengers as arguments | do not compile |

@@ -6,11 +6,12 @@ use nanolith::{
     TaskSet,
     call::Progress,
     layers::{Layer, Retry},
-    messenger::{Messenger, SendError},
+    messenger::{Messenger, SendError, TrySendError},
     prelude::*,
+    task::OpenStreamError,
     time::{MILLISECOND, SECOND},
 };
-use nanolith_process::{MessageError, ProcessPool};
+use nanolith_process::{MessageError, ProcessPool, ProcessService};
 use std::{
     env,
     error::Error,
@@ -88,7 +89,40 @@ impl Counter {
     }
 
     pub fn open(cx: &Context<Self>) -> Option<String> {
-        cx.create_stream("points".into()).err().map(nanolith::task::OpenStreamError::into_inner)
+        cx.create_stream("points".into()).err().map(OpenStreamError::into_inner)
+    }
+}
+
+pub struct Tally {
+    total: u64,
+}
+
+#[define(wire, outbox = u64, streams = String)]
+impl Tally {
+    #[init]
+    fn start(total: u64) -> Self {
+        Self { total }
+    }
+
+    pub fn add_all(&mut self, cx: &Context<Self>, of: Vec<u64>) -> u64 {
+        let total = of.len() as u64;
+        for (done, number) in (1..).zip(of) {
+            self.total += number;
+            cx.progress(done, total);
+        }
+        self.total
+    }
+
+    pub fn announce(&self, cx: &Context<Self>) -> Result<usize, u64> {
+        cx.send(self.total).wait().map_err(SendError::into_inner)
+    }
+
+    pub fn try_announce(&self, cx: &Context<Self>) -> bool {
+        matches!(cx.try_send(self.total), Err(TrySendError::Closed(total)) if total == self.total)
+    }
+
+    pub fn open(cx: &Context<Self>) -> Option<String> {
+        cx.create_stream("points".into()).err().map(OpenStreamError::into_inner)
     }
 }
 
@@ -223,6 +257,24 @@ fn report_of_an_ended_task_reaches_no_other_call() {
     assert_eq!(reports.done(), [1]);
 }
 
+fn task_of_a_service_reports_to_the_handle() {
+    let tally = ProcessService::launch(Tally::service(1)).wait().expect("it starts");
+    let job = tally.add_all(vec![2, 3, 4]).submit();
+    let mut progress = job.progress();
+    while progress.recv().wait().is_some() {}
+    assert_eq!(progress.latest(), Some(Progress { done: 3, total: 3 }));
+    assert!(matches!(job.wait(), Ok(10)));
+    tally.close().wait();
+}
+
+fn task_of_a_service_gets_its_event_back() {
+    let tally = ProcessService::launch(Tally::service(7)).wait().expect("it starts");
+    assert!(matches!(tally.announce().wait(), Ok(Err(7))));
+    assert!(matches!(tally.try_announce().wait(), Ok(true)));
+    assert!(matches!(tally.open().wait(), Ok(Some(metadata)) if metadata == "points"));
+    tally.close().wait();
+}
+
 fn task_finds_no_owner_as_on_a_pool() {
     let (children, threads) = (pool(), Pool::builder().build().expect("the settings are right"));
     let (remote, local) = (Counter::on(&children), Counter::on(&threads));
@@ -254,7 +306,7 @@ macro_rules! trials {
 }
 
 fn main() {
-    nanolith_process::init().serve::<(Counter,)>();
+    nanolith_process::init().serve::<(Counter, Tally)>();
     let trials = trials! {
         handle_has_the_last_report
         thread_that_waits_for_the_call_gets_reports
@@ -263,6 +315,8 @@ fn main() {
         report_outlives_the_crash_of_its_task
         call_that_is_retried_reports_again
         report_of_an_ended_task_reaches_no_other_call
+        task_of_a_service_reports_to_the_handle
+        task_of_a_service_gets_its_event_back
         task_finds_no_owner_as_on_a_pool
         call_with_a_messenger_is_refused_and_given_back
     };

@@ -48,6 +48,29 @@ impl<S: TaskSet, E, A> ServiceBuilder<S, E, A> {
         self.settings.outbox = slow;
         self
     }
+
+    /// Starts the service without owners: no handle receives its events and streams. So a task gets
+    /// an event back as an error, as on a pool. A program that serves the service to another process
+    /// does this, because there is no owner of the service in its own.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// #[define(outbox = i64)]
+    /// impl Counter {
+    ///     pub fn bump(&mut self, cx: &Context<Self>, by: i64) -> bool {
+    ///         self.total += by;
+    ///         cx.send(self.total).wait().is_ok()
+    ///     }
+    /// }
+    /// let counter = Counter::service(Counter { total: 10 }).without_owners().launch().wait()?;
+    /// assert!(!counter.bump(5).wait()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn without_owners(mut self) -> Self {
+        self.settings.has_owners = false;
+        self
+    }
 }
 
 /// Returns the outbox, which the service's builder has inserted.

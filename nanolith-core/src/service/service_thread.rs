@@ -38,7 +38,11 @@ pub(super) fn spawn<S: TaskSet, E: Send + 'static, A: 'static>(
     timer::start().map_err(BuildError::threads)?;
     GlobalSpawner::take_offloaded_work();
     settings.data.share();
-    settings.data.insert(Outbox::new(settings.outbox));
+    let outbox = Outbox::new(settings.outbox);
+    if !settings.has_owners {
+        outbox.close();
+    }
+    settings.data.insert(outbox);
     let mut builder = thread::Builder::new().name(settings.name.to_string());
     if let Some(bytes) = settings.stack_size {
         builder = builder.stack_size(bytes);

@@ -19,6 +19,8 @@ pub(super) struct Settings {
     pub(super) on_panic: Option<PanicHandler>,
     pub(super) restart: Restart,
     pub(super) outbox: LagPolicy,
+    /// Whether handles can receive what the service sends.
+    pub(super) has_owners: bool,
     pub(super) keep_alive: bool,
     pub(super) launch_timeout: Option<Duration>,
     pub(super) metrics: bool,
@@ -38,6 +40,7 @@ impl Settings {
             on_panic: None,
             restart: Restart::never(),
             outbox: LagPolicy::default(),
+            has_owners: true,
             keep_alive: false,
             launch_timeout: None,
             metrics: false,

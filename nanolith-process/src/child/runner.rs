@@ -123,7 +123,7 @@ pub(crate) trait OwnedService {
 pub(crate) fn launch<S: ProcessSet>(launch: &[u8]) -> Result<Box<dyn OwnedService>, Failure> {
     let Launch { name, stack_size, slice, args } =
         wire::decode::<Launch<S::Args>>(launch).map_err(|error| Failure::Message(error.to_string()))?;
-    let mut service = S::service_of(args).name(name).slice(slice);
+    let mut service = S::service_of(args).name(name).slice(slice).without_owners();
     if let Some(bytes) = stack_size {
         service = service.stack_size(bytes);
     }
