@@ -128,7 +128,7 @@ impl fmt::Display for ChildCrash {
             (CrashKind::NotReady(limit), ..) => write!(f, "did not answer within {limit:?} after its start")?,
             (CrashKind::Unfit(why) | CrashKind::NotStarted(why), ..) => write!(f, "cannot serve: {why}")?,
             (CrashKind::Panicked(message), ..) => {
-                write!(f, "was ended because a task of its service panicked: {message}")?
+                write!(f, "was ended because a task of its service panicked: {message}")?;
             }
             (CrashKind::NotLaunched(why), ..) => write!(f, "made no state of its service: {why}")?,
             (CrashKind::Exit, Some(9), _) => {

@@ -85,6 +85,9 @@ tuples! {
     A B C D E F G H;
 }
 
+/// A service that a child has made, or why it has not.
+type LaunchResult = Result<Box<dyn OwnedService>, Failure>;
+
 /// A task set, its types erased.
 #[derive(Clone, Copy)]
 pub(crate) struct ServedSet {
@@ -95,7 +98,7 @@ pub(crate) struct ServedSet {
     /// Returns the kind of that frame.
     pub(crate) run: fn(&Runner, CallHead, &[u8], &mut Vec<u8>) -> u8,
     /// Makes a service from an encoded [`Launch`](crate::wire::Launch).
-    pub(crate) launch: fn(&[u8]) -> Result<Box<dyn OwnedService>, Failure>,
+    pub(crate) launch: fn(&[u8]) -> LaunchResult,
 }
 
 impl ServedSet {

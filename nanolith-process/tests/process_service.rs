@@ -1,5 +1,6 @@
 //! Tests of services whose state lives in a child process. The test program is its own child.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
+#![allow(clippy::result_large_err)] // a refused call comes back whole
 
 use libtest_mimic::{Arguments, Trial};
 use nanolith::{
