@@ -60,6 +60,7 @@ pub mod __private {
         call::backend::ExecutorId,
         context::wait::{Sealed as WaitSealed, timeout as wait_timeout},
         error::error_view::{ErrorView, Probe, ViewError},
+        event::publisher::EventPublisher,
         macro_support::*,
         service::{InitOutput, Restarts, ServiceParts, init_output},
         task::{

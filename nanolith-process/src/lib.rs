@@ -66,6 +66,7 @@ pub mod __fuzz;
 mod build_error;
 mod child;
 mod cluster;
+mod event;
 mod exit;
 mod init;
 mod launch_error;
@@ -79,6 +80,7 @@ pub use cluster::{
     ProcessCluster, ProcessClusterBuilder, ProcessClusterClosed, ProcessClusterControl, ProcessClusterInfo,
     ProcessClusterLaunch, ProcessClusterLaunchError, ProcessClusterRef,
 };
+pub use event::{ExitReason, ProcessEvent};
 pub use exit::{ChildCrash, Kill, KillReason, MessageError};
 pub use init::{Init, Role, init, role};
 pub use launch_error::LaunchError;

@@ -8,6 +8,7 @@
 //! | `Pool::events` | `PoolEvent` | one of each kind is kept | the pool is closed and its last call has ended |
 //! | `CircuitBreaker::transitions` | `Transition` | all are kept | never |
 //! | [`deadlock::suspected`](crate::deadlock::suspected) | [`WaitCycle`](crate::deadlock::WaitCycle) | the first 256 are kept | never |
+//! | `ProcessPool::events`, of `nanolith-process` | `ProcessEvent` | the newest 256 are kept | the pool is closed and its children are gone |
 //!
 //! The events of a pool are read from its counters, so that a pool under load keeps no list. The
 //! reports of suspected deadlocks are bounded, since a program may leave their stream unread.
@@ -24,6 +25,8 @@
 //! assert!(matches!(life.try_recv(), Err(TryRecvError::Ended)));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+
+pub(crate) mod publisher;
 
 use crate::{
     call::backend::ExecutorId,

@@ -16,41 +16,74 @@ struct List<T> {
     /// The event that a new subscriber receives first.
     latest: Option<T>,
     is_replaying: bool,
-    /// The maximum number of events that wait for a subscriber. Later events are dropped.
+    /// The maximum number of events that wait for a subscriber.
     most_unread: Option<usize>,
+    /// Whether a full channel loses its oldest event. Otherwise it loses the later ones.
+    keeps_newest: bool,
     is_over: bool,
-    /// The senders, by the number of the subscription.
-    senders: OrderedMap<u64, flume::Sender<T>>,
+    /// The channels, by the number of the subscription.
+    channels: OrderedMap<u64, Channel<T>>,
     last: u64,
+}
+
+/// The publisher's end of a channel.
+struct Channel<T> {
+    sender: flume::Sender<T>,
+    /// Takes the oldest event out of a full channel that keeps the newest ones.
+    oldest: Option<flume::Receiver<T>>,
+}
+
+impl<T> Clone for Channel<T> {
+    fn clone(&self) -> Self {
+        Self { sender: self.sender.clone(), oldest: self.oldest.clone() }
+    }
+}
+
+impl<T> Channel<T> {
+    /// Sends an event, unless the channel is full or its receiver is gone.
+    fn send(&self, event: T) {
+        let mut unsent = self.sender.try_send(event);
+        while let (Err(flume::TrySendError::Full(event)), Some(oldest)) = (unsent, &self.oldest) {
+            drop(oldest.try_recv());
+            unsent = self.sender.try_send(event);
+        }
+    }
 }
 
 impl<T: Clone> Subscribers<T> {
     /// Creates a publisher without replay: a new subscriber receives the events published from then
     /// on.
     pub(crate) fn new() -> Self {
-        Self::with(None, None)
+        Self::with(None, None, false)
     }
 
     /// Creates a publisher with replay: a new subscriber receives the latest event first. That is
     /// `first` until another event is published.
     pub(crate) fn replaying(first: T) -> Self {
-        Self::with(Some(first), None)
+        Self::with(Some(first), None, false)
     }
 
     /// Creates a publisher without replay. A subscriber with `most_unread` events misses later
     /// ones.
     pub(crate) fn bounded(most_unread: usize) -> Self {
-        Self::with(None, Some(most_unread))
+        Self::with(None, Some(most_unread), false)
     }
 
-    fn with(latest: Option<T>, most_unread: Option<usize>) -> Self {
+    /// Creates a publisher without replay. A subscriber with `most_unread` events loses the oldest
+    /// when another event is published.
+    pub(crate) fn newest(most_unread: usize) -> Self {
+        Self::with(None, Some(most_unread), true)
+    }
+
+    fn with(latest: Option<T>, most_unread: Option<usize>, keeps_newest: bool) -> Self {
         let is_replaying = latest.is_some();
         Self(Arc::new(Mutex::new(List {
             latest,
             is_replaying,
             most_unread,
+            keeps_newest,
             is_over: false,
-            senders: OrderedMap::new(),
+            channels: OrderedMap::new(),
             last: 0,
         })))
     }
@@ -66,37 +99,48 @@ impl<T: Clone> Subscribers<T> {
             let _ = sender.try_send(latest.clone());
         }
         if !list.is_over {
-            list.senders.insert(number, sender);
+            let oldest = list.keeps_newest.then(|| receiver.clone());
+            list.channels.insert(number, Channel { sender, oldest });
         }
         Subscription { events: receiver.clone().into_stream(), receiver, number, list: self.0.clone() }
     }
 
     /// Sends `event` to every subscriber.
     pub(crate) fn publish(&self, event: &T) {
-        let (before, senders): (_, Vec<_>) = {
+        let (before, channels): (_, Vec<_>) = {
             let mut list = lock(&self.0);
-            (list.keep(event), list.senders.values().cloned().collect())
+            (list.keep(event), list.channels.values().cloned().collect())
         };
         drop(before); // an error of the user's may be dropped with it
-        send(senders, event);
+        send(channels, event);
     }
 
     /// Sends `event` to every subscriber, and keeps the earlier event for replay to new
     /// subscribers.
     pub(crate) fn publish_without_replay(&self, event: &T) {
-        let senders: Vec<_> = lock(&self.0).senders.values().cloned().collect();
-        send(senders, event);
+        let channels: Vec<_> = lock(&self.0).channels.values().cloned().collect();
+        send(channels, event);
     }
 
     /// Sends `event` to every subscriber, and ends every subscription after `event`.
     pub(crate) fn publish_last(&self, event: &T) {
-        let (before, senders) = {
+        let (before, channels) = {
             let mut list = lock(&self.0);
             list.is_over = true;
-            (list.keep(event), std::mem::take(&mut list.senders))
+            (list.keep(event), std::mem::take(&mut list.channels))
         };
         drop(before);
-        send(senders.into_values(), event);
+        send(channels.into_values(), event);
+    }
+
+    /// Ends every subscription after the events that wait for it.
+    pub(crate) fn end(&self) {
+        let channels = {
+            let mut list = lock(&self.0);
+            list.is_over = true;
+            std::mem::take(&mut list.channels)
+        };
+        drop(channels); // this wakes receivers, so no lock is held
     }
 }
 
@@ -109,11 +153,9 @@ impl<T: Clone> List<T> {
     }
 }
 
-/// Sends `event` to each sender. A send wakes receivers, so no lock is held.
-fn send<T: Clone>(senders: impl IntoIterator<Item = flume::Sender<T>>, event: &T) {
-    for sender in senders {
-        let _ = sender.try_send(event.clone()); // the channel may be full, and its receiver may be gone
-    }
+/// Sends `event` to each channel. A send wakes receivers, so no lock is held.
+fn send<T: Clone>(channels: impl IntoIterator<Item = Channel<T>>, event: &T) {
+    channels.into_iter().for_each(|channel| channel.send(event.clone()));
 }
 
 fn lock<T>(list: &Mutex<List<T>>) -> MutexGuard<'_, List<T>> {
@@ -154,8 +196,8 @@ impl<T> Stream for Subscription<T> {
 
 impl<T> Drop for Subscription<T> {
     fn drop(&mut self) {
-        let sender = lock(&self.list).senders.remove(self.number);
-        drop(sender); // outside the lock
+        let channel = lock(&self.list).channels.remove(self.number);
+        drop(channel); // outside the lock
     }
 }
 
@@ -173,9 +215,9 @@ mod tests {
         let subscribers = Subscribers::<u8>::new();
         let kept = subscribers.subscribe();
         (0..100).for_each(|_| drop(subscribers.subscribe()));
-        assert_eq!(lock(&subscribers.0).senders.len(), 1);
+        assert_eq!(lock(&subscribers.0).channels.len(), 1);
         drop(kept);
-        assert_eq!(lock(&subscribers.0).senders.len(), 0);
+        assert_eq!(lock(&subscribers.0).channels.len(), 0);
     }
 
     #[test]
@@ -195,5 +237,27 @@ mod tests {
     fn stream_stays_open_without_its_publisher() {
         let mut subscription = Subscribers::<u8>::new().subscribe();
         assert!(subscription.next().now_or_never().is_none());
+    }
+    #[test]
+    fn full_channel_loses_the_oldest_or_the_latest_events() {
+        let (newest, first) = (Subscribers::newest(2), Subscribers::bounded(2));
+        let mut both = [newest.subscribe(), first.subscribe()];
+        for event in 1..=5 {
+            newest.publish(&event);
+            first.publish(&event);
+        }
+        assert_eq!(both.each_mut().map(received), [Some(4), Some(1)]);
+        assert_eq!(both.each_mut().map(received), [Some(5), Some(2)]);
+    }
+
+    #[test]
+    fn ended_publisher_ends_streams_after_their_events() {
+        let subscribers = Subscribers::newest(2);
+        let mut early = subscribers.subscribe();
+        subscribers.publish(&1);
+        subscribers.end();
+        let mut late = subscribers.subscribe();
+        assert_eq!([(); 2].map(|()| received(&mut early)), [Some(1), None]);
+        assert_eq!(received(&mut late), None);
     }
 }

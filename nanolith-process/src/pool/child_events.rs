@@ -8,6 +8,7 @@ use super::{
     running_task::Answer,
 };
 use crate::{
+    event::{ExitReason, ProcessEvent},
     exit::{ChildCrash, Kill, KillReason},
     served,
     wire::{self, Failure, Frame, Kind, Ready, Request},
@@ -72,6 +73,19 @@ impl Fallen {
     /// Creates one of a child that the system did not start.
     pub(super) fn unstarted(crash: ChildCrash) -> Self {
         Self { crash, stage: Stage::Starting, failure: None, is_late: false }
+    }
+}
+
+impl Remains {
+    /// Returns why the child is gone.
+    fn exit_reason(&self, crash: &ChildCrash) -> ExitReason {
+        let killed = self.begun.as_ref().filter(|running| running.killed.is_some()).and_then(|running| running.stop);
+        match (killed, &self.exit) {
+            (Some((reason, _)), _) => ExitReason::Killed(reason),
+            (None, Some(exit @ ExitReason::Killed(_))) => exit.clone(),
+            (None, Some(exit)) if self.stage == Stage::Ending && self.fault.is_none() => exit.clone(),
+            _ => ExitReason::Crashed(crash.clone()),
+        }
     }
 }
 
@@ -187,20 +201,22 @@ impl PoolShared {
 
     /// Gives the next call to a child that has answered its last one, or replaces the child.
     fn on_idle(self: &Arc<Self>, child: &Arc<Child>) {
-        let (stage, is_dead) = {
+        let stage = {
             let link = child.link();
-            (link.stage, link.is_dead)
+            if link.is_dead { Stage::Ending } else { link.stage }
         };
-        if stage == Stage::Serving && !is_dead && !self.is_too_large(child) {
-            self.free(child);
-            return;
+        match stage {
+            Stage::Ending => return, // its end comes
+            Stage::Serving if !self.is_too_large(child) => return self.free(child),
+            _ => {}
         }
         if self.state.is_some() {
             child.kill(); // its state is lost
             return;
         }
-        self.children().figures.recycled += u64::from(!is_dead);
-        self.end(child);
+        self.end(child, ExitReason::Recycled);
+        let is_recycled = matches!(child.link().exit, Some(ExitReason::Recycled));
+        self.children().figures.recycled += u64::from(is_recycled);
     }
 
     /// Makes a child get no further call if a task of its service panicked, and the service is to go on
@@ -234,26 +250,28 @@ impl PoolShared {
         let (crash, failure) = self.crash_of(child.pid, status, stderr, &remains);
         let is_starting = matches!(remains.stage, Stage::Starting | Stage::Launching);
         self.children().remove(child.id, is_starting);
+        let reason = remains.exit_reason(&crash);
         let is_idle = remains.begun.is_none() && remains.unread.is_none() && remains.ahead.is_empty();
+        if !is_starting {
+            self.children().figures.count_exit(&reason, is_idle);
+        }
+        self.publish(&ProcessEvent::Exit { pid: child.pid, reason });
         match remains.stage {
             Stage::Ending => {}
             stage if self.state.is_some() => {
                 let is_late = matches!(remains.fault, Some(Fault::NotReady));
-                self.children().figures.crashed += u64::from(is_idle);
                 self.on_state_lost(Fallen { crash: crash.clone(), stage, failure, is_late });
             }
             Stage::Starting => self.on_start_failure(crash.clone()),
-            Stage::Serving | Stage::Retiring if is_idle => {
-                self.children().figures.crashed += 1;
-                if !remains.has_answered {
-                    self.on_start_failure(crash.clone()); // else one that dies at once is started for ever
-                }
+            // Else a child that dies at once is started for ever.
+            Stage::Serving | Stage::Retiring if is_idle && !remains.has_answered => {
+                self.on_start_failure(crash.clone());
             }
             _ => {}
         }
         self.return_calls(remains.ahead);
         self.on_unread_call(remains.unread, &crash);
-        self.on_lost_call(remains.begun, child, crash);
+        Self::on_lost_call(remains.begun, child, crash);
         self.report_free_slots();
         self.dispatch();
     }
@@ -299,17 +317,11 @@ impl PoolShared {
     }
 
     /// Ends the call that a child had begun.
-    fn on_lost_call(&self, call: Option<Running>, child: &Child, crash: ChildCrash) {
+    fn on_lost_call(call: Option<Running>, child: &Child, crash: ChildCrash) {
         let Some(Running { task, since, stop, killed, .. }) = call else { return };
         let answer = match (killed, stop) {
-            (Some(at), Some((reason, _))) => {
-                self.children().figures.killed += 1;
-                Answer::Killed(Kill::new(child.pid, reason, at.duration_since(since)))
-            }
-            _ => {
-                self.children().figures.crashed += 1;
-                Answer::Crashed(crash)
-            }
+            (Some(at), Some((reason, _))) => Answer::Killed(Kill::new(child.pid, reason, at.duration_since(since))),
+            _ => Answer::Crashed(crash),
         };
         if let Some(task) = task {
             finish(task, answer);

@@ -1,7 +1,10 @@
 //! [`Children`]: which children a pool has, under its lock. Pure data.
 
 use super::{child::Child, running_task::Started, state_source::LaunchStage};
-use crate::exit::ChildCrash;
+use crate::{
+    event::ExitReason,
+    exit::{ChildCrash, KillReason},
+};
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
@@ -47,6 +50,18 @@ pub(super) struct Figures {
     pub(super) killed: u64,
     pub(super) recycled: u64,
     pub(super) restarts: u64,
+}
+
+impl Figures {
+    /// Counts a child that had served and is gone.
+    pub(super) fn count_exit(&mut self, reason: &ExitReason, was_idle: bool) {
+        match reason {
+            ExitReason::Crashed(_) => self.crashed += 1,
+            ExitReason::Killed(KillReason::Terminated) if was_idle => {} // it ended no task
+            ExitReason::Killed(_) => self.killed += 1,
+            _ => {}
+        }
+    }
 }
 
 impl Children {

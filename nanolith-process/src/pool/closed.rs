@@ -1,9 +1,15 @@
-//! [`Closed`]: the future that waits until a pool of children has ended.
+//! [`Closed`]: the future that waits until a pool of children has ended. The end of a pool by force.
 
-use super::pool_shared::PoolShared;
+use super::{
+    link::Stage,
+    pool_shared::{PoolShared, finish},
+    running_task::Answer,
+};
+use crate::{event::ExitReason, exit::KillReason};
 use nanolith::{
     __private::{WaitSealed, wait_timeout},
     Wait,
+    executor::StopReason,
 };
 use std::{
     fmt,
@@ -11,7 +17,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Waits until a pool has ended: see [`ProcessPool::closed`](crate::ProcessPool::closed).
@@ -57,6 +63,35 @@ impl Wait for Closed {
 
     fn wait_timeout(self, limit: Duration) -> Result<(), Self> {
         wait_timeout(self, limit)
+    }
+}
+
+impl PoolShared {
+    /// Kills all children. The calls that they run end as killed.
+    pub(super) fn kill_all(&self) {
+        let (children, returned) = {
+            let mut children = self.children();
+            children.is_terminated = true;
+            (children.all(), children.take_all_returned())
+        };
+        returned.into_iter().for_each(|started| finish(started.task, Answer::Stopped(StopReason::Cancelled)));
+        for child in children {
+            let mut link = child.link();
+            let now = Instant::now();
+            match link.running() {
+                Some(running) => {
+                    running.stop = Some((KillReason::Terminated, now));
+                    running.kill(&child, now);
+                }
+                None => {
+                    link.exit = Some(ExitReason::Killed(KillReason::Terminated));
+                    if !matches!(link.stage, Stage::Starting | Stage::Launching) {
+                        link.stage = Stage::Ending;
+                    }
+                    child.kill();
+                }
+            }
+        }
     }
 }
 

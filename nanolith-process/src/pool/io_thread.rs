@@ -11,6 +11,7 @@ use super::{
     spawn,
 };
 use crate::{
+    event::{ExitReason, ProcessEvent},
     exit::{ChildCrash, KillReason},
     wire::Request,
 };
@@ -34,6 +35,7 @@ impl PoolShared {
             self.on_stops();
             self.look_at_time();
         }
+        self.events.end();
         let waiting = {
             let mut children = self.children();
             children.is_over = true;
@@ -55,13 +57,15 @@ impl PoolShared {
                 idle.push(child);
             }
         }
-        idle.iter().for_each(|child| self.end(child));
+        idle.iter().for_each(|child| self.end(child, ExitReason::Closed));
         self.children().len() == 0
     }
 
-    /// Asks a child to end that runs no call and is not among the idle ones.
-    pub(super) fn end(&self, child: &Child) {
+    /// Asks a child to end that runs no call and is not among the idle ones, for this reason unless
+    /// there is one already.
+    pub(super) fn end(&self, child: &Child, reason: ExitReason) {
         let mut link = child.link();
+        link.exit.get_or_insert(reason);
         (link.stage, link.since) = (Stage::Ending, Instant::now());
         drop(link);
         child.ask_to_end();
@@ -97,7 +101,9 @@ impl PoolShared {
             self.poller.add(exit, exit_token(id), Interest::Read)?;
         }
         self.look_at(&child);
+        let pid = child.pid;
         self.children().add(child);
+        self.publish(&ProcessEvent::Started { pid });
         Ok(())
     }
 
@@ -234,7 +240,7 @@ impl PoolShared {
                 let mut children = self.children();
                 if children.len() > self.config.min_children && children.remove_idle(child.id) {
                     drop(children);
-                    self.end(child);
+                    self.end(child, ExitReason::Idle);
                 }
             }
             Stage::Serving | Stage::Retiring => {

@@ -5,6 +5,7 @@ use super::{
     running_task::{RunningTask, Started},
 };
 use crate::{
+    event::ExitReason,
     exit::KillReason,
     wire::{self, Failure, Frame, Kind, REPORT_INTERVAL, Report},
 };
@@ -110,6 +111,7 @@ pub(super) enum ChildEvent {
 pub(super) struct Remains {
     pub(super) stage: Stage,
     pub(super) fault: Option<Fault>,
+    pub(super) exit: Option<ExitReason>,
     /// The call that the child had begun.
     pub(super) begun: Option<Running>,
     pub(super) has_answered: bool,
@@ -140,6 +142,8 @@ pub(super) struct Link {
     /// The last of the calls that the child was asked to give back, until it answers.
     revoked: Option<u64>,
     pub(super) fault: Option<Fault>,
+    /// Why the pool ends the child, once that is decided.
+    pub(super) exit: Option<ExitReason>,
     /// Whether the process has ended, so that it runs no further call.
     pub(super) is_dead: bool,
     /// Whether the child has answered a call.
@@ -161,6 +165,7 @@ impl Link {
             max_calls: MAX_CALLS,
             revoked: None,
             fault: None,
+            exit: None,
             is_dead: false,
             has_answered: false,
         }
@@ -279,13 +284,21 @@ impl Link {
             None => self.since = now,
         }
         self.answers_left -= 1;
-        if self.answers_left == 0 || running.killed.is_some() {
-            self.stage = Stage::Retiring;
+        match running.stop.filter(|_| running.killed.is_some()) {
+            Some((reason, _)) => self.retire(ExitReason::Killed(reason)),
+            None if self.answers_left == 0 => self.retire(ExitReason::Recycled),
+            None => {}
         }
         Some(running)
     }
 
     // ----- the end
+
+    /// Gives the child no more calls, for this reason unless there is one already.
+    pub(super) fn retire(&mut self, reason: ExitReason) {
+        self.stage = Stage::Retiring;
+        self.exit.get_or_insert(reason);
+    }
 
     /// Takes what is left of the child. `is_unread` says that it died before it had read all that was
     /// sent.
@@ -299,7 +312,7 @@ impl Link {
             Some(first) if is_unread && first.killed.is_none() => (Some(first), None),
             first => (None, first),
         };
-        let has_answered = self.has_answered;
-        Remains { stage, fault: self.fault.take(), begun, has_answered, unread, ahead: calls.into() }
+        let (fault, exit, has_answered) = (self.fault.take(), self.exit.take(), self.has_answered);
+        Remains { stage, fault, exit, begun, has_answered, unread, ahead: calls.into() }
     }
 }

@@ -29,10 +29,11 @@ pub use builder::{ProcessPoolBuilder, Stdout};
 pub use closed::Closed;
 pub(crate) use state_source::{LaunchStage, ServiceState, StateSource};
 
-use crate::served::ProcessSet;
+use crate::{event::ProcessEvent, served::ProcessSet};
 use nanolith::{
     CallError, Executor,
     call::SubmitError,
+    event::Events,
     executor::{Admission, Job},
 };
 use pool_shared::PoolShared;
@@ -140,6 +141,37 @@ impl ProcessPool {
     #[must_use]
     pub fn pids(&self) -> Vec<u32> {
         self.shared().children().all().iter().map(|child| child.pid).collect()
+    }
+
+    /// Returns a stream of what happens to children from now on. The stream ends when the pool is closed
+    /// and its children are gone.
+    ///
+    /// The newest 256 unread events are kept, and earlier ones are lost, so that a stream that is not
+    /// read takes no more memory. A [`Pool`](nanolith::Pool) keeps the newest event of each kind.
+    /// [`info`](Self::info) counts every child.
+    ///
+    /// ```standalone_crate
+    /// use nanolith::prelude::*;
+    /// use nanolith_process::{ExitReason, ProcessEvent, ProcessPool};
+    ///
+    /// # pub struct Geometry;
+    /// # #[define(wire)]
+    /// # impl Geometry {
+    /// #     pub fn add(x: i64, y: i64) -> i64 { x + y }
+    /// # }
+    /// fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     nanolith_process::init().serve::<(Geometry,)>();
+    ///     let children = ProcessPool::builder().max_children(1).build()?;
+    ///     let events = children.events();
+    ///     assert_eq!(Geometry::on(&children).add(4, 5).wait()?, 9);
+    ///     children.close();
+    ///     let last = events.last(); // a stream is an iterator, too
+    ///     assert!(matches!(last, Some(ProcessEvent::Exit { reason: ExitReason::Closed, .. })));
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn events(&self) -> Events<ProcessEvent> {
+        self.shared().events.subscribe()
     }
 
     /// Closes the pool: it accepts no more calls. Accepted calls are still run. Then the children

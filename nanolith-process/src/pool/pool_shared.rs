@@ -5,14 +5,16 @@ use super::{
     builder::Config,
     child::{Child, Sent},
     children::Children,
-    link::Stage,
     poller::{Interest, Poller},
     running_task::{Answer, Outgoing, RunningTask, Started},
     state_source::ServiceState,
     wait::Wait,
 };
-use crate::{build_error::BuildError, exit::KillReason};
-use nanolith::executor::{JobQueue, StopReason, WaitHelper};
+use crate::{build_error::BuildError, event::ProcessEvent, exit::KillReason};
+use nanolith::{
+    __private::EventPublisher,
+    executor::{JobQueue, StopReason, WaitHelper},
+};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -24,6 +26,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// The number of events that wait for a stream at most.
+const MAX_UNREAD: usize = 256;
+
 pub(super) struct PoolShared {
     pub(super) config: Config,
     pub(super) queue: JobQueue<Outgoing>,
@@ -31,6 +36,7 @@ pub(super) struct PoolShared {
     /// What makes the state of the pool's service, if it has one.
     pub(super) state: Option<ServiceState>,
     pub(super) poller: Poller,
+    pub(super) events: EventPublisher<ProcessEvent>,
     /// The start of the pool's clock.
     start: Instant,
     /// When the pool's thread wakes by itself, in nanoseconds of the pool's clock.
@@ -56,6 +62,7 @@ impl PoolShared {
             children: Mutex::default(),
             state,
             poller,
+            events: EventPublisher::newest(MAX_UNREAD),
             start: Instant::now(),
             next_look: AtomicU64::new(0),
             stops: Mutex::default(),
@@ -79,6 +86,11 @@ impl PoolShared {
     /// Returns how long it is until a moment of the pool's clock.
     pub(super) fn until(&self, due: u64) -> Duration {
         Duration::from_nanos(due).saturating_sub(self.start.elapsed())
+    }
+
+    /// Publishes an event. The wakers of its receivers are user code.
+    pub(super) fn publish(&self, event: &ProcessEvent) {
+        let _ = catch_unwind(AssertUnwindSafe(|| self.events.publish(event)));
     }
 
     /// Makes the pool's thread look at the child when something may be due.
@@ -248,34 +260,6 @@ impl PoolShared {
         // ORDERING: Release, pairs with the Acquire of the pool's thread.
         self.is_closing.store(true, Ordering::Release);
         self.poller.notify();
-    }
-}
-
-impl PoolShared {
-    /// Kills all children. The calls that they run end as killed.
-    pub(super) fn kill_all(&self) {
-        let (children, returned) = {
-            let mut children = self.children();
-            children.is_terminated = true;
-            (children.all(), children.take_all_returned())
-        };
-        returned.into_iter().for_each(|started| finish(started.task, Answer::Stopped(StopReason::Cancelled)));
-        for child in children {
-            let mut link = child.link();
-            let now = Instant::now();
-            match link.running() {
-                Some(running) => {
-                    running.stop = Some((KillReason::Terminated, now));
-                    running.kill(&child, now);
-                }
-                None => {
-                    if !matches!(link.stage, Stage::Starting | Stage::Launching) {
-                        link.stage = Stage::Ending;
-                    }
-                    child.kill();
-                }
-            }
-        }
     }
 }
 

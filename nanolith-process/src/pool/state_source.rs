@@ -9,6 +9,7 @@ use super::{
     running_task::{Answer, Outgoing},
 };
 use crate::{
+    event::ProcessEvent,
     exit::{ChildCrash, MessageError},
     launch_error::LaunchError,
     wire::Failure,
@@ -118,6 +119,7 @@ impl PoolShared {
             children.launch_ended(LaunchStage::Done)
         };
         waiting.into_iter().for_each(Waker::wake);
+        self.publish(&ProcessEvent::Online { pid: child.pid });
         self.free(child);
     }
 

@@ -1,0 +1,75 @@
+//! [`ProcessEvent`]: what happens to the children of a pool. [`ExitReason`]: why one is gone.
+
+use crate::exit::{ChildCrash, KillReason};
+
+/// What happens to a child of a [`ProcessPool`](crate::ProcessPool): see
+/// [`ProcessPool::events`](crate::ProcessPool::events).
+///
+/// ```standalone_crate
+/// use nanolith::prelude::*;
+/// use nanolith_process::{ExitReason, ProcessEvent, ProcessPool};
+///
+/// pub struct Worker;
+///
+/// #[define(wire)]
+/// impl Worker {
+///     pub fn exit(code: i32) { std::process::exit(code) }
+/// }
+///
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     nanolith_process::init().serve::<(Worker,)>();
+///     let children = ProcessPool::builder().max_children(1).build()?;
+///     let mut events = children.events();
+///     assert!(Worker::on(&children).exit(3).wait().is_err());
+///     children.close();
+///     let Some(ProcessEvent::Started { pid }) = events.next() else { panic!() };
+///     assert!(matches!(events.next(), Some(ProcessEvent::Online { pid: online }) if online == pid));
+///     let Some(ProcessEvent::Exit { reason: ExitReason::Crashed(crash), .. }) = events.next() else { panic!() };
+///     assert_eq!(crash.code(), Some(3));
+///     assert!(events.next().is_none()); // the pool is closed, and its children are gone
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ProcessEvent {
+    /// A process was started, as Node's `fork` reports.
+    Started {
+        /// The id of the process.
+        pid: u32,
+    },
+    /// A child serves: the pool gives it calls from now on. Node's `online` comes earlier, before the
+    /// program of the worker runs.
+    Online {
+        /// The id of the process.
+        pid: u32,
+    },
+    /// A process has ended, as Node's `exit` reports. Its parent has waited for it, so the id may name
+    /// another process from now on. It is the last event of the process.
+    Exit {
+        /// The id of the process.
+        pid: u32,
+        /// Why it ended.
+        reason: ExitReason,
+    },
+}
+
+/// Why a child process ended: see [`ProcessEvent::Exit`].
+///
+/// Node's `exitedAfterDisconnect` is true for all of these but the first two.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ExitReason {
+    /// The process ended by itself, was killed from outside, or broke the protocol.
+    Crashed(ChildCrash),
+    /// The pool killed the process.
+    Killed(KillReason),
+    /// The pool replaces the child because of [`recycle_after`](crate::ProcessPoolBuilder::recycle_after)
+    /// or [`recycle_above`](crate::ProcessPoolBuilder::recycle_above).
+    Recycled,
+    /// The child was idle for longer than the pool's
+    /// [`idle_timeout`](crate::ProcessPoolBuilder::idle_timeout).
+    Idle,
+    /// The pool is [closed](crate::ProcessPool::close), and the child had no call left.
+    Closed,
+}
