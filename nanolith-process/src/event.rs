@@ -70,6 +70,8 @@ pub enum ExitReason {
     /// The child was idle for longer than the pool's
     /// [`idle_timeout`](crate::ProcessPoolBuilder::idle_timeout).
     Idle,
+    /// [`ProcessPool::restart`](crate::ProcessPool::restart) has replaced the child.
+    Restarted,
     /// The pool is [closed](crate::ProcessPool::close), and the child had no call left.
     Closed,
 }

@@ -76,6 +76,7 @@ mod service;
 mod wire;
 
 pub use build_error::BuildError;
+pub use child::is_retiring;
 pub use cluster::{
     ProcessCluster, ProcessClusterBuilder, ProcessClusterClosed, ProcessClusterControl, ProcessClusterInfo,
     ProcessClusterLaunch, ProcessClusterLaunchError, ProcessClusterRef,
@@ -84,7 +85,7 @@ pub use event::{ExitReason, ProcessEvent};
 pub use exit::{ChildCrash, Kill, KillReason, MessageError};
 pub use init::{Init, Role, init, role};
 pub use launch_error::LaunchError;
-pub use pool::{Closed, ProcessPool, ProcessPoolBuilder, ProcessPoolInfo, Stdout};
+pub use pool::{Closed, PoolRestart, PoolRestartError, ProcessPool, ProcessPoolBuilder, ProcessPoolInfo, Stdout};
 pub use served::{ProcessSet, ServedSets};
 pub use service::{
     ProcessLaunch, ProcessService, ProcessServiceBuilder, ProcessServiceControl, ProcessServiceInfo, ProcessServiceRef,

@@ -1,7 +1,7 @@
 //! The lifeline: a pipe on which one thread of the child blocks. Its end is the end of the parent,
 //! and ends this process, whatever the task does. It also brings requests about calls.
 
-use super::calls::Calls;
+use super::{calls::Calls, retire};
 use crate::wire::{REQUEST_LEN, Request};
 use rustix::process::{Signal, getpid, kill_process, kill_process_group};
 use std::{
@@ -22,6 +22,7 @@ pub(super) fn watch(lifeline: OwnedFd, calls: Arc<Calls>) -> io::Result<()> {
             match Request::from_bytes(request) {
                 Some(Request::Stop(call)) => calls.stop(call),
                 Some(Request::Revoke(last)) => calls.revoke(last),
+                Some(Request::Retire) => retire::retire(),
                 None => {}
             }
         }

@@ -5,8 +5,10 @@ mod calls;
 mod connection;
 mod lifeline;
 mod reports;
+mod retire;
 mod runner;
 
+pub use retire::is_retiring;
 pub(crate) use runner::{OwnedService, Runner, launch};
 
 use crate::{

@@ -34,6 +34,7 @@ pub(crate) struct Config {
     pub(crate) name: Arc<str>,
     pub(super) min_children: usize,
     pub(super) max_children: usize,
+    pub(super) warm_spare: bool,
     pub(super) idle_timeout: Duration,
     pub(super) start_timeout: Duration,
     pub(super) max_start_failures: u32,
@@ -58,6 +59,7 @@ impl Default for Config {
             name: "children".into(),
             min_children: 0,
             max_children: thread::available_parallelism().map_or(1, usize::from),
+            warm_spare: false,
             idle_timeout: Duration::from_secs(60),
             start_timeout: Duration::from_secs(10),
             max_start_failures: 5,
@@ -144,6 +146,17 @@ impl ProcessPoolBuilder {
     /// default is the number of processors. A child starts when a call waits and no child is idle.
     pub fn max_children(mut self, children: usize) -> Self {
         self.config.max_children = children;
+        self
+    }
+
+    /// Keeps one child more than those at work started and idle, so that the next call does not wait for
+    /// the start of a child, under a new load or after a crash. The default is false.
+    ///
+    /// The spare child is in addition to `max_children` if all of these are at work. It takes a call
+    /// only in the place of one of them: no more than `max_children` run calls. Of `min_children`, an
+    /// idle one is the spare. The spare starts with the pool, and does not end by the `idle_timeout`.
+    pub fn warm_spare(mut self, keeps: bool) -> Self {
+        self.config.warm_spare = keeps;
         self
     }
 

@@ -18,7 +18,7 @@ use std::{
     process::{self, ExitStatus},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, TryLockError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -37,6 +37,8 @@ pub(super) struct Child {
     /// where the system has no such descriptor.
     pub(super) exit: Option<OwnedFd>,
     stderr: Mutex<StderrTail>,
+    /// Whether it was asked to end after its calls.
+    is_asked_to_retire: AtomicBool,
     /// When the pool's thread looks at the child next, in nanoseconds of the pool's clock.
     due: AtomicU64,
 }
@@ -90,6 +92,7 @@ impl Child {
             link: Mutex::new(link),
             process: Mutex::new(Some(process)),
             stderr: Mutex::new(stderr),
+            is_asked_to_retire: AtomicBool::new(false),
             due: AtomicU64::new(u64::MAX),
         }
     }
@@ -209,6 +212,14 @@ impl Child {
     pub(super) fn request(&self, request: Request) {
         // A pipe that is full has requests enough.
         let _ = (&self.lifeline).write(&request.to_bytes());
+    }
+
+    /// Lets a task of the child know that the child ends after its calls.
+    pub(super) fn ask_to_retire(&self) {
+        // ORDERING: Relaxed, it keeps a second request away and publishes nothing.
+        if !self.is_asked_to_retire.swap(true, Ordering::Relaxed) {
+            self.request(Request::Retire);
+        }
     }
 
     /// Asks an idle child to end.

@@ -5,6 +5,7 @@ use super::{
     link::{ChildEvent, Fault, Remains, Running, Stage},
     poller::Interest,
     pool_shared::{PoolShared, finish, socket_token},
+    restart::PoolRestartError,
     running_task::Answer,
 };
 use crate::{
@@ -217,6 +218,7 @@ impl PoolShared {
         self.end(child, ExitReason::Recycled);
         let is_recycled = matches!(child.link().exit, Some(ExitReason::Recycled));
         self.children().figures.recycled += u64::from(is_recycled);
+        self.dispatch(); // another child may take the next call
     }
 
     /// Makes a child get no further call if a task of its service panicked, and the service is to go on
@@ -249,7 +251,8 @@ impl PoolShared {
         let remains = child.link().take_remains(end == End::Unread);
         let (crash, failure) = self.crash_of(child.pid, status, stderr, &remains);
         let is_starting = matches!(remains.stage, Stage::Starting | Stage::Launching);
-        self.children().remove(child.id, is_starting);
+        let was_replacement = self.children().restarts.is_replacement(child.id);
+        self.children().remove(child.id);
         let reason = remains.exit_reason(&crash);
         let is_idle = remains.begun.is_none() && remains.unread.is_none() && remains.ahead.is_empty();
         if !is_starting {
@@ -261,6 +264,9 @@ impl PoolShared {
             stage if self.state.is_some() => {
                 let is_late = matches!(remains.fault, Some(Fault::NotReady));
                 self.on_state_lost(Fallen { crash: crash.clone(), stage, failure, is_late });
+            }
+            Stage::Starting if was_replacement => {
+                self.fail_restarts(&PoolRestartError::NotStarted(Arc::new(crash.clone())));
             }
             Stage::Starting => self.on_start_failure(crash.clone()),
             // Else a child that dies at once is started for ever.

@@ -3,7 +3,7 @@
 use super::{
     builder::Config,
     child::{Child, Sent},
-    children::Children,
+    children::{Bounds, Children},
     link::{ChildEvent, Link, Stage},
     running_task::{Answer, RunningTask, Started},
     stderr::StderrTail,
@@ -40,6 +40,8 @@ impl RunningTask for Ignored {
         None
     }
 }
+
+const BOUNDS: Bounds = Bounds { min: 0, max: 1, has_spare: false };
 
 /// Returns a child that does nothing, with the other end of its socket.
 fn child(id: u64) -> (Child, UnixStream) {
@@ -177,12 +179,12 @@ fn removed_child_does_not_become_idle() {
     let child = Arc::new(child);
     let mut children = Children::default();
     children.add(child.clone());
-    children.on_ready();
+    children.on_ready(child.id);
     children.put_idle(child.clone());
-    let taken = children.take_idle().expect("it is idle");
-    children.remove(child.id, false);
+    let taken = children.take_idle(1).expect("it is idle");
+    children.remove(child.id);
     children.put_idle(taken);
-    assert!(children.take_idle().is_none());
+    assert!(children.take_idle(1).is_none());
 }
 
 #[test]
@@ -190,9 +192,9 @@ fn moment_of_next_start_does_not_stay() {
     let mut children = Children::default();
     let now = Instant::now();
     assert!(!children.on_start_failure(5, now));
-    assert_eq!(children.missing(1, 0, 1, now), 0, "it is too early");
+    assert_eq!(children.missing(1, BOUNDS, now), 0, "it is too early");
     let then = children.next_start().expect("a start has to wait");
-    assert_eq!(children.missing(0, 0, 1, then), 0, "no call waits meanwhile");
+    assert_eq!(children.missing(0, BOUNDS, then), 0, "no call waits meanwhile");
     assert_eq!(children.next_start(), None, "the pool's thread would not sleep");
-    assert_eq!(children.missing(1, 0, 1, then + Duration::from_secs(1)), 1);
+    assert_eq!(children.missing(1, BOUNDS, then + Duration::from_secs(1)), 1);
 }

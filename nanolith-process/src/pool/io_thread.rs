@@ -4,9 +4,11 @@
 use super::{
     child::Child,
     child_events::Fallen,
+    children::Bounds,
     link::{Fault, Link, Stage},
     poller::{Interest, Ready},
     pool_shared::{PoolShared, child_of, exit_token, finish, kill_reason, socket_token, stderr_token},
+    restart::PoolRestartError,
     running_task::Answer,
     spawn,
 };
@@ -17,7 +19,7 @@ use crate::{
 };
 use std::{
     io,
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{Arc, MutexGuard, PoisonError, atomic::Ordering},
     task::{Context, Waker},
     time::{Duration, Instant},
 };
@@ -30,44 +32,47 @@ impl PoolShared {
         let mut ready = Vec::new();
         while !self.is_over() {
             self.start_missing();
+            self.continue_restarts();
             self.poller.wait(self.next_wait(), &mut ready);
             ready.iter().for_each(|ready| self.on_ready(*ready));
             self.on_stops();
             self.look_at_time();
         }
         self.events.end();
-        let waiting = {
+        {
             let mut children = self.children();
             children.is_over = true;
-            std::mem::take(&mut children.waiting)
-        };
-        waiting.into_values().for_each(Waker::wake);
+            children.restarts.fail(&PoolRestartError::Closed);
+        }
+        self.wake_waiting();
     }
 
     /// Ends idle children of a pool that is closing, and returns whether all are gone.
     fn is_over(&self) -> bool {
         // ORDERING: Acquire, pairs with the Release in `close`.
-        if !self.is_closing.load(Ordering::Acquire) || self.has_work() && self.children().failed.is_none() {
+        if !self.is_closing.load(Ordering::Acquire) {
             return false;
         }
-        let mut idle = Vec::new();
-        {
-            let mut children = self.children();
-            while let Some(child) = children.take_idle() {
-                idle.push(child);
-            }
+        self.children().all().iter().for_each(|child| child.ask_to_retire());
+        if self.has_work() && self.children().failed.is_none() {
+            return false;
         }
+        let idle = self.children().take_all_idle();
         idle.iter().for_each(|child| self.end(child, ExitReason::Closed));
         self.children().len() == 0
     }
 
-    /// Asks a child to end that runs no call and is not among the idle ones, for this reason unless
-    /// there is one already.
+    /// Asks a child to end that runs no call, for this reason unless there is one already.
     pub(super) fn end(&self, child: &Child, reason: ExitReason) {
-        let mut link = child.link();
+        self.end_link(child, child.link(), reason);
+    }
+
+    /// Like [`end`](Self::end), of a child whose link is locked.
+    pub(super) fn end_link(&self, child: &Child, mut link: MutexGuard<'_, Link>, reason: ExitReason) {
         link.exit.get_or_insert(reason);
         (link.stage, link.since) = (Stage::Ending, Instant::now());
         drop(link);
+        self.children().on_ending(child.id);
         child.ask_to_end();
         self.look_at(child);
     }
@@ -76,9 +81,7 @@ impl PoolShared {
 
     fn start_missing(self: &Arc<Self>) {
         let waiting = self.queue.info().queue_len;
-        // ORDERING: Relaxed, a pool that closes meanwhile ends the child.
-        let min = if self.is_closing.load(Ordering::Relaxed) { 0 } else { self.config.min_children };
-        let missing = self.children().missing(waiting, min, self.config.max_children, Instant::now());
+        let missing = self.children().missing(waiting, self.bounds(), Instant::now());
         for _ in 0..missing {
             if let Err(error) = self.start_child() {
                 let crash = ChildCrash::not_started(&error);
@@ -92,7 +95,18 @@ impl PoolShared {
         }
     }
 
-    fn start_child(self: &Arc<Self>) -> io::Result<()> {
+    fn bounds(&self) -> Bounds {
+        // ORDERING: Relaxed, a pool that closes meanwhile ends the child.
+        let is_closing = self.is_closing.load(Ordering::Relaxed);
+        Bounds {
+            min: if is_closing { 0 } else { self.config.min_children },
+            max: self.config.max_children,
+            has_spare: self.config.warm_spare && !is_closing,
+        }
+    }
+
+    /// Starts a child, and returns its number.
+    pub(super) fn start_child(self: &Arc<Self>) -> io::Result<u64> {
         let id = self.children().next_id();
         let child = Arc::new(spawn::spawn(&self.config, id)?);
         self.poller.add(&child.socket, socket_token(id), Interest::Read)?;
@@ -104,7 +118,7 @@ impl PoolShared {
         let pid = child.pid;
         self.children().add(child);
         self.publish(&ProcessEvent::Started { pid });
-        Ok(())
+        Ok(id)
     }
 
     /// Counts a child that did not start. After too many, the pool gives up.
@@ -237,9 +251,8 @@ impl PoolShared {
             Stage::Serving | Stage::Retiring if link.is_idle() => {
                 link.since = now;
                 drop(link);
-                let mut children = self.children();
-                if children.len() > self.config.min_children && children.remove_idle(child.id) {
-                    drop(children);
+                let is_surplus = self.children().take_surplus(child.id, self.bounds());
+                if is_surplus {
                     self.end(child, ExitReason::Idle);
                 }
             }

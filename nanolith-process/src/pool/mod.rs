@@ -3,7 +3,7 @@
 //! - `builder`: the settings. `pool_shared`: the data, and the way of a call to an idle child.
 //! - `io_thread`: the pool's thread. `child_events`: what it does when a child answers or dies.
 //! - `children`, `child`: which children there are, and one of them. `link`: the calls that it has.
-//! - `spawn`: the start of a child.
+//! - `spawn`: the start of a child. `restart`, `restarts`: the replacement of all.
 //! - `running_task`: a call with its types erased. `wait`: the thread that blocks for it.
 //! - `stderr`, `poller`: the output of children, and waiting for their sockets.
 
@@ -18,6 +18,8 @@ mod io_thread;
 mod link;
 mod poller;
 mod pool_shared;
+mod restart;
+mod restarts;
 mod running_task;
 mod spawn;
 mod state_source;
@@ -27,6 +29,7 @@ mod wait;
 pub(crate) use builder::Config;
 pub use builder::{ProcessPoolBuilder, Stdout};
 pub use closed::Closed;
+pub use restart::{PoolRestart, PoolRestartError};
 pub(crate) use state_source::{LaunchStage, ServiceState, StateSource};
 
 use crate::{event::ProcessEvent, served::ProcessSet};
@@ -101,6 +104,7 @@ impl ProcessPool {
             crashed: children.figures.crashed,
             killed: children.figures.killed,
             recycled: children.figures.recycled,
+            restarted: children.figures.restarted,
             is_closed: queue.is_closed,
         }
     }
@@ -172,6 +176,48 @@ impl ProcessPool {
     /// ```
     pub fn events(&self) -> Events<ProcessEvent> {
         self.shared().events.subscribe()
+    }
+
+    /// Replaces all children, one after another, without a refused or a lost call. The future ends when
+    /// each child that lived at the call is gone. It can be waited on, awaited or dropped: the restart
+    /// goes on.
+    ///
+    /// A new child starts and serves before an old one gets no more calls. An old child finishes the
+    /// calls that it has, however long they take; [`is_retiring`](crate::is_retiring) is true in it. When
+    /// it is gone, the next one follows. So there is at most one child more than without a restart, also
+    /// beyond `max_children`, and no more than `max_children` run calls.
+    ///
+    /// The program that runs is the one of this process, also if its file was replaced. A restart helps
+    /// against leaks, and makes children read their settings again.
+    ///
+    /// ```standalone_crate
+    /// use nanolith::prelude::*;
+    /// use nanolith_process::ProcessPool;
+    ///
+    /// pub struct Worker;
+    ///
+    /// #[define(wire)]
+    /// impl Worker {
+    ///     pub fn pid() -> u32 { std::process::id() }
+    /// }
+    ///
+    /// fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     nanolith_process::init().serve::<(Worker,)>();
+    ///     let children = ProcessPool::builder().max_children(1).build()?;
+    ///     let worker = Worker::on(&children);
+    ///     let before = worker.pid().wait()?;
+    ///     children.restart().wait()?;
+    ///     assert_ne!(worker.pid().wait()?, before);
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`PoolRestartError::NotStarted`] if a new child fails to start: the children that were not yet
+    /// replaced go on. [`PoolRestartError::Closed`] if the pool is or becomes closed.
+    pub fn restart(&self) -> PoolRestart {
+        PoolRestart::begin(self.shared().clone())
     }
 
     /// Closes the pool: it accepts no more calls. Accepted calls are still run. Then the children
@@ -285,6 +331,8 @@ pub struct ProcessPoolInfo {
     pub killed: u64,
     /// The number of children that were replaced because of `recycle_after` or `recycle_above`.
     pub recycled: u64,
+    /// The number of children that [`restart`](ProcessPool::restart) replaced.
+    pub restarted: u64,
     /// Whether the pool is closed.
     pub is_closed: bool,
 }

@@ -120,10 +120,15 @@ impl PoolShared {
     /// Like [`dispatch`](Self::dispatch), by a thread that then blocks for the call with this wait.
     pub(super) fn dispatch_for(self: &Arc<Self>, wait: Option<Wait>) {
         loop {
-            let idle = self.children().take_idle();
+            let idle = self.children().take_idle(self.config.max_children);
             if let Some(child) = idle {
                 match self.next_call() {
-                    Some(started) => self.send(&child, started, false, wait),
+                    Some(started) => {
+                        self.send(&child, started, false, wait);
+                        if self.config.warm_spare && self.children().lacks_spare() {
+                            self.poller.notify(); // the pool's thread starts another
+                        }
+                    }
                     None => {
                         self.children().put_idle(child);
                         if !self.has_work() {
@@ -248,11 +253,18 @@ impl PoolShared {
 
     /// Tells the queue how many calls could start at once.
     pub(super) fn report_free_slots(&self) {
-        let busy = self.children().busy_len();
-        self.queue.set_free_slots(self.config.max_children.saturating_sub(busy));
+        let slots = self.children().free_slots(self.config.max_children);
+        self.queue.set_free_slots(slots);
     }
 
     // ----- the end
+
+    /// Wakes all waits for the end or for a restart.
+    pub(super) fn wake_waiting(&self) {
+        let waiting = std::mem::take(&mut self.children().waiting);
+        // A waker is user code.
+        waiting.into_values().for_each(|waker| drop(catch_unwind(AssertUnwindSafe(|| waker.wake()))));
+    }
 
     /// Accepts no more calls. The children end when the accepted calls are over.
     pub(super) fn close(&self) {

@@ -115,7 +115,7 @@ impl PoolShared {
         drop(link);
         let waiting = {
             let mut children = self.children();
-            children.on_ready();
+            children.on_ready(child.id);
             children.launch_ended(LaunchStage::Done)
         };
         waiting.into_iter().for_each(Waker::wake);

@@ -163,6 +163,8 @@ pub(crate) enum Request {
     Stop(u64),
     /// The calls up to this one that have not begun are to be given back: see [`Kind::REVOKED`].
     Revoke(u64),
+    /// The child ends after the calls that it has.
+    Retire,
 }
 
 impl Request {
@@ -170,6 +172,7 @@ impl Request {
         let (kind, call) = match self {
             Self::Stop(call) => (1, call),
             Self::Revoke(call) => (2, call),
+            Self::Retire => (8, 0),
         };
         let mut bytes = [kind; REQUEST_LEN];
         bytes[1..].copy_from_slice(&call.to_le_bytes());
@@ -182,6 +185,7 @@ impl Request {
         match kind {
             1 => Some(Self::Stop(call)),
             2 => Some(Self::Revoke(call)),
+            8 => Some(Self::Retire),
             _ => None,
         }
     }
@@ -212,7 +216,7 @@ mod tests {
 
     #[test]
     fn requests_survive() {
-        for request in [Request::Stop(7), Request::Revoke(u64::MAX)] {
+        for request in [Request::Stop(7), Request::Revoke(u64::MAX), Request::Retire] {
             assert_eq!(Request::from_bytes(request.to_bytes()), Some(request));
         }
         assert_eq!(Request::from_bytes([0; REQUEST_LEN]), None);
