@@ -1,6 +1,7 @@
 //! [`ProcessEvent`]: what happens to the children of a pool. [`ExitReason`]: why one is gone.
 
 use crate::exit::{ChildCrash, KillReason};
+use std::net::SocketAddr;
 
 /// What happens to a child of a [`ProcessPool`](crate::ProcessPool): see
 /// [`ProcessPool::events`](crate::ProcessPool::events).
@@ -43,6 +44,16 @@ pub enum ProcessEvent {
     Online {
         /// The id of the process.
         pid: u32,
+    },
+    /// A child uses a listening socket for the first time: it has called [`listener`](crate::listener()) or
+    /// [`listeners`](crate::listeners). With several sockets, each is an event. Node's `listening` is the
+    /// same. It precedes `Online` if the function of
+    /// [`on_child_start`](crate::Init::on_child_start) makes the call.
+    Listening {
+        /// The id of the process.
+        pid: u32,
+        /// The address of the socket.
+        address: SocketAddr,
     },
     /// A process has ended, as Node's `exit` reports. Its parent has waited for it, so the id may name
     /// another process from now on. It is the last event of the process.

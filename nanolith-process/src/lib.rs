@@ -40,6 +40,9 @@
 //! | retries, limits and other layers | as on a `Pool` |
 //! | a panic | its call ends as `Panicked`, with message and place; the child lives on |
 //! | exit, abort, a signal, a stack overflow, no memory | the call ends as `Crashed`; another child takes over |
+//! | `restart`, `warm_spare` | children are replaced one by one; the next child is there before it is needed |
+//! | `events` | what happens to each child, and why it ended |
+//! | `listener` | children accept connections at one listening socket |
 //! | tasks with `&self` or `&mut self` | on a [`ProcessService`], whose state lives in a child, or on a [`ProcessCluster`] |
 //! | `cx.progress(..)` | as on a `Pool`, at most 100 reports a second and the last one |
 //! | `cx.send(..)`, `cx.create_stream(..)` | as on a `Pool`: an error, also on a [`ProcessService`] |
@@ -63,6 +66,7 @@
 #[doc(hidden)]
 #[path = "fuzz.rs"]
 pub mod __fuzz;
+mod accept;
 mod build_error;
 mod child;
 mod cluster;
@@ -75,8 +79,9 @@ mod served;
 mod service;
 mod wire;
 
+pub use accept::accept_timeout;
 pub use build_error::BuildError;
-pub use child::is_retiring;
+pub use child::{is_retiring, listener, listeners};
 pub use cluster::{
     ProcessCluster, ProcessClusterBuilder, ProcessClusterClosed, ProcessClusterControl, ProcessClusterInfo,
     ProcessClusterLaunch, ProcessClusterLaunchError, ProcessClusterRef,

@@ -30,6 +30,7 @@ const READY: u8 = 3;
 const OUTPUT: u8 = 4;
 const FAILED: u8 = 5;
 const PROGRESS: u8 = 10;
+const LISTENING: u8 = 11;
 const UNKNOWN: u8 = 200;
 
 pub struct Geometry;
@@ -165,6 +166,7 @@ fn misbehave_in_call(how: &str, parent: &mut Connection) -> io::Result<()> {
         "call: huge frame" => parent.send(&claim(u32::MAX, OUTPUT, call)),
         "call: long frame" => parent.send(&claim(1_000_000_000, OUTPUT, call)),
         "call: unknown kind" => parent.send(&frame(UNKNOWN, call, &[])),
+        "call: listening" => parent.send(&frame(LISTENING, 0, &[])),
         "call: other number" => parent.send(&frame(OUTPUT, call + 1, &output(&GeometryOutput::Add(9)))),
         "call: progress of other call" => parent.send(&frame(PROGRESS, call + 1, &[0; 16])),
         "call: short progress" => parent.send(&frame(PROGRESS, call, &[0; 15])),
@@ -280,6 +282,7 @@ fn wrong_frame_ends_call_and_child() {
         ("call: short progress", "sent a malformed message: a report of another length"),
         ("call: long progress", "sent a malformed message: a report of another length"),
         ("call: progress flood", "sent a malformed message: more reports of progress than a task may send"),
+        ("call: listening", "sent a malformed message: an answer that was not asked for"),
         ("call: second ready", "sent a malformed message: an answer that was not asked for"),
         ("call: flood", "sent a malformed message: an answer that was not asked for"),
         ("call: close", "SIGKILL"),

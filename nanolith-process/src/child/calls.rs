@@ -79,6 +79,14 @@ impl Calls {
         sent
     }
 
+    /// Sends a frame that answers no call.
+    pub(super) fn send(&self, frame: &[u8]) -> io::Result<()> {
+        let state = self.lock(); // it keeps the other threads' frames out of this one
+        let sent = (&self.socket).write_all(frame);
+        drop(state);
+        sent
+    }
+
     /// Asks the task of a call to stop.
     pub(super) fn stop(&self, call: u64) {
         let mut state = self.lock();

@@ -1,7 +1,7 @@
 //! The start of a child: takes the socket from standard input, and receives the lifeline and the
 //! settings over it.
 
-use crate::wire::{self, Frame, Hello, Kind};
+use crate::wire::{self, Frame, Hello, Kind, MAX_LISTENERS};
 use rustix::{
     io::{Errno, fcntl_dupfd_cloexec},
     net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg},
@@ -19,6 +19,8 @@ use std::{
 pub(super) struct Greeting {
     /// A pipe that ends with the parent, and that brings requests to stop a call.
     pub(super) lifeline: OwnedFd,
+    /// The listening sockets that the children share.
+    pub(super) listeners: Vec<OwnedFd>,
     pub(super) hello: Hello,
 }
 
@@ -30,20 +32,27 @@ pub(super) fn take_socket() -> io::Result<UnixStream> {
     Ok(UnixStream::from(socket))
 }
 
-/// Receives the lifeline and the settings.
+/// Receives the lifeline, the listening sockets and the settings.
 pub(super) fn receive_greeting(socket: &UnixStream, nonce: u64) -> io::Result<Greeting> {
-    let (frame, lifeline) = receive_hello(socket)?;
+    let (frame, mut descriptors) = receive_hello(socket)?;
     let hello: Hello = wire::decode(frame.body()).map_err(io::Error::other)?;
     if frame.kind != Kind::HELLO || hello.nonce != nonce {
         return Err(io::Error::other("the process on the socket is not the parent"));
     }
-    Ok(Greeting { lifeline, hello })
+    if descriptors.len() != 1 + hello.listeners {
+        let (found, wanted) = (descriptors.len(), 1 + hello.listeners);
+        return Err(io::Error::other(format!(
+            "{found} of {wanted} descriptors arrived: raise the limit of open files"
+        )));
+    }
+    let lifeline = descriptors.remove(0);
+    Ok(Greeting { lifeline, listeners: descriptors, hello })
 }
 
-/// Receives the first frame, and the descriptor that comes with it.
-fn receive_hello(socket: &UnixStream) -> io::Result<(Frame, OwnedFd)> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let (mut bytes, mut lifeline) = (Vec::new(), None);
+/// Receives the first frame, and the descriptors that come with it.
+fn receive_hello(socket: &UnixStream) -> io::Result<(Frame, Vec<OwnedFd>)> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1 + MAX_LISTENERS))];
+    let (mut bytes, mut descriptors) = (Vec::new(), Vec::new());
     loop {
         let mut piece = [0; 4096];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
@@ -58,14 +67,13 @@ fn receive_hello(socket: &UnixStream) -> io::Result<(Frame, OwnedFd)> {
         }
         bytes.extend_from_slice(&piece[..count]);
         for message in ancillary.drain() {
-            if let RecvAncillaryMessage::ScmRights(descriptors) = message {
-                lifeline = descriptors.last();
+            if let RecvAncillaryMessage::ScmRights(received) = message {
+                descriptors.extend(received);
             }
         }
         // The parent sends nothing else before the child is ready.
         if let Some(frame) = Frame::whole(&bytes) {
-            let lifeline = lifeline.ok_or_else(|| io::Error::other("the parent sent no lifeline"))?;
-            return Ok((frame, lifeline));
+            return Ok((frame, descriptors));
         }
     }
 }

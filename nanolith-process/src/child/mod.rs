@@ -5,9 +5,11 @@ mod calls;
 mod connection;
 mod lifeline;
 mod reports;
+mod listener;
 mod retire;
 mod runner;
 
+pub use listener::{listener, listeners};
 pub use retire::is_retiring;
 pub(crate) use runner::{OwnedService, Runner, launch};
 
@@ -40,10 +42,11 @@ pub(crate) fn serve(sets: &[ServedSet], nonce: u64, on_start: Option<fn()>) -> !
 }
 
 fn run(socket: &UnixStream, sets: &[ServedSet], nonce: u64, on_start: Option<fn()>) -> Result<(), Box<dyn Error>> {
-    let Greeting { lifeline, hello } = connection::receive_greeting(socket, nonce)?;
+    let Greeting { lifeline, listeners, hello } = connection::receive_greeting(socket, nonce)?;
     connection::apply_limits(&hello)?;
     let calls = Arc::new(Calls::new(socket.try_clone()?));
     lifeline::watch(lifeline, calls.clone())?;
+    listener::keep(listeners, calls.clone());
     on_start.into_iter().for_each(|hook| hook());
     calls.answer(&ready(sets, &hello)?)?;
 

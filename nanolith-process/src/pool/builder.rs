@@ -1,10 +1,11 @@
 //! [`ProcessPoolBuilder`]: the settings of a pool of child processes, and their validation.
 
-use super::{ProcessPool, pool_shared::PoolShared, state_source::ServiceState};
+use super::{ProcessPool, listeners::Listeners, pool_shared::PoolShared, state_source::ServiceState};
 use crate::{
     build_error::BuildError,
     init::{Role, role},
     served,
+    wire::MAX_LISTENERS,
 };
 use nanolith::{
     executor::{JobQueue, JobQueueBuilder, MaxQueue, OnFull},
@@ -51,6 +52,7 @@ pub(crate) struct Config {
     pub(super) env: Vec<(OsString, Option<OsString>)>,
     pub(super) stdout: Stdout,
     pub(super) pass_stderr: bool,
+    pub(super) listeners: Listeners,
 }
 
 impl Default for Config {
@@ -76,6 +78,7 @@ impl Default for Config {
             env: Vec::new(),
             stdout: Stdout::Inherit,
             pass_stderr: true,
+            listeners: Listeners::default(),
         }
     }
 }
@@ -118,7 +121,7 @@ impl Default for Config {
 /// ```
 #[must_use = "settings do nothing until `build`"]
 pub struct ProcessPoolBuilder {
-    config: Config,
+    pub(super) config: Config,
     queue: JobQueueBuilder,
 }
 
@@ -343,7 +346,11 @@ impl Config {
     }
 
     /// Starts a pool, or the one child of a service.
-    pub(crate) fn start(self, queue: JobQueueBuilder, state: Option<ServiceState>) -> Result<ProcessPool, BuildError> {
+    pub(crate) fn start(
+        mut self,
+        queue: JobQueueBuilder,
+        state: Option<ServiceState>,
+    ) -> Result<ProcessPool, BuildError> {
         self.validate()?;
         if role() == Role::Child && served::served().is_none() {
             return Err(BuildError::in_child());
@@ -351,6 +358,7 @@ impl Config {
         if served::served().is_none() {
             return Err(BuildError::not_served());
         }
+        self.listeners.prepare().map_err(|error| BuildError::system("a listening socket", error))?;
         let queue = queue.name(self.name.clone()).build().map_err(BuildError::queue)?;
         PoolShared::start(self, queue, state).map(ProcessPool::of)
     }
@@ -367,6 +375,7 @@ impl Config {
             (self.recycle_above.is_some() && !is_linux, "recycle_above", "is not available on this system"),
             (self.memory.is_some() && !is_linux, "memory_limit", "is not available on this system"),
             (self.cpu_time.is_some_and(|limit| limit.as_secs() == 0), "cpu_time", "must be at least a second"),
+            (self.listeners.len() > MAX_LISTENERS, "listener", "must be set at most 16 times"),
             (!(1024..=1 << 30).contains(&self.max_message), "max_message", "must be from 1 KiB to 1 GiB"),
         ];
         match wrong.into_iter().find(|(is_wrong, ..)| *is_wrong) {

@@ -200,9 +200,11 @@ impl Child {
         let loses_call = |event: &ChildEvent| match event {
             ChildEvent::Answer(..) => true,
             ChildEvent::Revoked(calls) => !calls.is_empty(),
-            ChildEvent::Ready(_) | ChildEvent::Launched(_) | ChildEvent::Progress(_) | ChildEvent::Malformed(_) => {
-                false
-            }
+            ChildEvent::Ready(_)
+            | ChildEvent::Launched(_)
+            | ChildEvent::Listening
+            | ChildEvent::Progress(_)
+            | ChildEvent::Malformed(_) => false,
         };
         let is_idle = events.iter().any(loses_call) && link.is_idle();
         Received { events, is_idle, end, has_more }

@@ -174,6 +174,11 @@ impl PoolShared {
                 }
                 ChildEvent::Progress(notify) => drop(notify), // the report is stored; this wakes its waiters
                 ChildEvent::Revoked(calls) => self.return_calls(calls),
+                ChildEvent::Listening => {
+                    let addresses = self.config.listeners.addresses().iter();
+                    let pid = child.pid;
+                    addresses.for_each(|&address| self.publish(&ProcessEvent::Listening { pid, address }));
+                }
                 ChildEvent::Malformed(what) => {
                     child.link().fault = Some(Fault::Malformed(what));
                     child.kill();

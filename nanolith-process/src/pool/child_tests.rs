@@ -5,6 +5,7 @@ use super::{
     child::{Child, Sent},
     children::{Bounds, Children},
     link::{ChildEvent, Link, Stage},
+    restarts::RestartStep,
     running_task::{Answer, RunningTask, Started},
     stderr::StderrTail,
 };
@@ -197,4 +198,55 @@ fn moment_of_next_start_does_not_stay() {
     assert_eq!(children.missing(0, BOUNDS, then), 0, "no call waits meanwhile");
     assert_eq!(children.next_start(), None, "the pool's thread would not sleep");
     assert_eq!(children.missing(1, BOUNDS, then + Duration::from_secs(1)), 1);
+}
+
+/// Adds a child, and returns it.
+fn add(children: &mut Children) -> Arc<Child> {
+    let child = Arc::new(child(children.next_id()).0);
+    children.add(child.clone());
+    child
+}
+
+#[test]
+fn replacement_of_one_restart_is_old_for_the_next() {
+    let mut children = Children::default();
+    let first = add(&mut children);
+    children.on_ready(first.id); // and has a call
+    let earlier = children.begin_restart();
+    assert!(matches!(children.next_restart_step(), RestartStep::Start));
+    let second = add(&mut children);
+    children.restarts.set_replacement(second.id);
+    assert!(matches!(children.next_restart_step(), RestartStep::Wait), "it starts");
+    children.on_ready(second.id);
+    children.put_idle(second.clone());
+    let later = children.begin_restart();
+
+    assert!(matches!(children.next_restart_step(), RestartStep::Retire(child) if child.id == first.id));
+    assert!(matches!(children.next_restart_step(), RestartStep::Wait), "the child is not gone");
+    children.remove(first.id);
+    assert!(matches!(children.next_restart_step(), RestartStep::Ended));
+    assert!(earlier.outcome.get().is_some() && later.outcome.get().is_none());
+    assert!(matches!(children.next_restart_step(), RestartStep::Start));
+    let third = add(&mut children);
+    children.restarts.set_replacement(third.id);
+    children.on_ready(third.id);
+    assert!(matches!(children.next_restart_step(), RestartStep::Retire(child) if child.id == second.id));
+    children.remove(second.id);
+    assert!(matches!(children.next_restart_step(), RestartStep::Ended));
+    assert!(later.outcome.get().is_some());
+}
+
+#[test]
+fn child_at_its_limit_of_work_leaves_others_idle() {
+    let mut children = Children::default();
+    let both = [add(&mut children), add(&mut children)];
+    for child in &both {
+        children.on_ready(child.id);
+        children.put_idle(child.clone());
+    }
+    let taken = children.take_idle(1).expect("no child is at work");
+    assert!(children.take_idle(1).is_none(), "one is at work");
+    children.on_ending(taken.id);
+    children.put_idle(taken.clone());
+    assert!(children.take_idle(1).is_some_and(|child| child.id != taken.id), "that one ends");
 }

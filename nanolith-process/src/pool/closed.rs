@@ -14,6 +14,7 @@ use nanolith::{
 use std::{
     fmt,
     future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -92,6 +93,13 @@ impl PoolShared {
                 }
             }
         }
+    }
+
+    /// Wakes all waits for the end or for a restart.
+    pub(super) fn wake_waiting(&self) {
+        let waiting = std::mem::take(&mut self.children().waiting);
+        // A waker is user code.
+        waiting.into_values().for_each(|waker| drop(catch_unwind(AssertUnwindSafe(|| waker.wake()))));
     }
 }
 

@@ -38,6 +38,7 @@ impl PoolShared {
             self.on_stops();
             self.look_at_time();
         }
+        self.config.listeners.close();
         self.events.end();
         {
             let mut children = self.children();

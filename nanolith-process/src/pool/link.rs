@@ -104,6 +104,8 @@ pub(super) enum ChildEvent {
     Progress(Option<NotifyProgress>),
     /// The child has not begun these calls, and will not.
     Revoked(Vec<Running>),
+    /// The child uses its listening sockets.
+    Listening,
     Malformed(String),
 }
 
@@ -148,6 +150,8 @@ pub(super) struct Link {
     pub(super) is_dead: bool,
     /// Whether the child has answered a call.
     pub(super) has_answered: bool,
+    /// Whether the child has listening sockets that it does not use yet.
+    may_listen: bool,
 }
 
 impl Link {
@@ -168,6 +172,7 @@ impl Link {
             exit: None,
             is_dead: false,
             has_answered: false,
+            may_listen: config.listeners.len() > 0,
         }
     }
 
@@ -271,6 +276,7 @@ impl Link {
                 self.calls = kept;
                 ChildEvent::Revoked(back.into())
             }
+            Kind::LISTENING if std::mem::take(&mut self.may_listen) => ChildEvent::Listening,
             _ => ChildEvent::Malformed("an answer that was not asked for".into()),
         }
     }

@@ -16,6 +16,7 @@ mod children;
 mod closed;
 mod io_thread;
 mod link;
+mod listeners;
 mod poller;
 mod pool_shared;
 mod restart;

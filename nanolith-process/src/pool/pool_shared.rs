@@ -259,13 +259,6 @@ impl PoolShared {
 
     // ----- the end
 
-    /// Wakes all waits for the end or for a restart.
-    pub(super) fn wake_waiting(&self) {
-        let waiting = std::mem::take(&mut self.children().waiting);
-        // A waker is user code.
-        waiting.into_values().for_each(|waker| drop(catch_unwind(AssertUnwindSafe(|| waker.wake()))));
-    }
-
     /// Accepts no more calls. The children end when the accepted calls are over.
     pub(super) fn close(&self) {
         self.queue.close();

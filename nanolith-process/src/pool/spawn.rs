@@ -8,10 +8,10 @@ use super::{
 };
 use crate::{
     init::{Invitation, VARIABLE},
-    wire::{self, Hello, Kind},
+    wire::{self, Hello, Kind, MAX_LISTENERS},
 };
 use rustix::{
-    fd::AsFd,
+    fd::{AsFd, BorrowedFd},
     io::ioctl_fionbio,
     net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg},
     pipe::{PipeFlags, pipe_with},
@@ -50,7 +50,9 @@ pub(super) fn spawn(config: &Config, id: u64) -> io::Result<Child> {
     let link = Link::new(config);
     let child = Child::new(id, process, (ours, File::from(lifeline_write)), stderr, config.max_message, link);
     // From here on an error drops the child, which ends the process.
-    match send_hello(&child.socket, &hello(config, nonce)?, &lifeline_read) {
+    let hello = hello(config, nonce)?;
+    let sent = config.listeners.send_after(lifeline_read.as_fd(), |sent| send_hello(&child.socket, &hello, sent));
+    match sent {
         // The child has died already. The end of the socket leads to its exit status.
         Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => Ok(child),
         sent => sent.map(|()| child),
@@ -97,6 +99,7 @@ fn hello(config: &Config, nonce: u64) -> io::Result<Vec<u8>> {
         memory: config.memory,
         cpu_seconds: config.cpu_time.map(|limit| limit.as_secs()),
         nice: config.nice,
+        listeners: config.listeners.len(),
     };
     let mut frame = wire::start_frame();
     wire::encode(&hello, &mut frame, config.max_message).map_err(io::Error::other)?;
@@ -104,12 +107,11 @@ fn hello(config: &Config, nonce: u64) -> io::Result<Vec<u8>> {
     Ok(frame)
 }
 
-/// Sends the first frame with the lifeline. The socket is new, so it takes all of it at once.
-fn send_hello(socket: &UnixStream, frame: &[u8], lifeline: &OwnedFd) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+/// Sends the first frame with descriptors. The socket is new, so it takes all of it at once.
+fn send_hello(socket: &UnixStream, frame: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1 + MAX_LISTENERS))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let descriptors = [lifeline.as_fd()];
-    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+    ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
     let sent = sendmsg(socket, &[IoSlice::new(frame)], &mut ancillary, SendFlags::empty())?;
     if sent == frame.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
 }

@@ -8,7 +8,7 @@ use std::{fmt, time::Duration};
 pub(crate) struct Kind;
 
 impl Kind {
-    /// The parent's first frame: [`Hello`]. The lifeline comes with it.
+    /// The parent's first frame: [`Hello`]. The lifeline and the listening sockets come with it.
     pub(crate) const HELLO: u8 = 1;
     /// A call: [`CallHead`] and the task.
     pub(crate) const CALL: u8 = 2;
@@ -32,6 +32,9 @@ impl Kind {
     pub(crate) const LAUNCHED: u8 = 9;
     /// How far the task of the running call has come: [`Report`].
     pub(crate) const PROGRESS: u8 = 10;
+    /// The child uses the listening sockets that came with the parent's first frame. It is empty, and
+    /// sent once.
+    pub(crate) const LISTENING: u8 = 11;
 }
 
 /// What a child learns before it serves.
@@ -47,7 +50,12 @@ pub(crate) struct Hello {
     pub(crate) cpu_seconds: Option<u64>,
     /// What is added to the child's nice value.
     pub(crate) nice: Option<i32>,
+    /// The number of listening sockets that come with this message.
+    pub(crate) listeners: usize,
 }
+
+/// The number of listening sockets that a pool has at most.
+pub(crate) const MAX_LISTENERS: usize = 16;
 
 /// What a child can run.
 #[derive(Debug, Serialize, Deserialize)]
@@ -172,7 +180,7 @@ impl Request {
         let (kind, call) = match self {
             Self::Stop(call) => (1, call),
             Self::Revoke(call) => (2, call),
-            Self::Retire => (8, 0),
+            Self::Retire => (3, 0),
         };
         let mut bytes = [kind; REQUEST_LEN];
         bytes[1..].copy_from_slice(&call.to_le_bytes());
@@ -185,7 +193,7 @@ impl Request {
         match kind {
             1 => Some(Self::Stop(call)),
             2 => Some(Self::Revoke(call)),
-            8 => Some(Self::Retire),
+            3 => Some(Self::Retire),
             _ => None,
         }
     }

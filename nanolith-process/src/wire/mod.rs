@@ -13,5 +13,6 @@ mod message;
 pub(crate) use codec::{decode, encode};
 pub(crate) use frame::{Fill, Frame, FrameReader, HEAD, finish_frame, start_frame};
 pub(crate) use message::{
-    CALL_HEAD, CallHead, Failure, Hello, Kind, Launch, REPORT_INTERVAL, REQUEST_LEN, Ready, Report, Request,
+    CALL_HEAD, CallHead, Failure, Hello, Kind, Launch, MAX_LISTENERS, REPORT_INTERVAL, REQUEST_LEN, Ready, Report,
+    Request,
 };
