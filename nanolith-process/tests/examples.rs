@@ -5,7 +5,7 @@
 #[path = "../../tests/program/mod.rs"]
 mod program;
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path, process::Command, str::FromStr};
 
 #[test]
 fn every_example_has_a_test() {
@@ -25,7 +25,7 @@ fn kill_runaway_ends_each_call_and_lives_on() {
         printed.iter().map(|line| line.split_once("; the caller waited ").unwrap_or((line, ""))).unzip();
     let killed_after: u64 = number(ends[1], "endless loop: killed (TimedOut) ", " ms after its start");
     assert!((200..5_000).contains(&killed_after), "a limit of 200 ms and a grace of 50 ms: {printed:#?}");
-    assert!(number(waits[1], "", " ms") >= 250, "{printed:#?}");
+    assert!(number::<u64>(waits[1], "", " ms") >= 250, "{printed:#?}");
     assert_eq!(ends[0], "first call: 9");
     assert_eq!(
         ends[2..],
@@ -56,6 +56,17 @@ fn native_crash_survives_each_fault() {
     );
 }
 
+#[test]
+fn http_children_fail_no_request() {
+    let printed = run("http_children");
+    let is_answered = |line: &str| line.starts_with("100 requests: 0 failed, ");
+    assert!([0, 3, 5].into_iter().all(|line| is_answered(&printed[line])), "{printed:#?}");
+    assert_eq!(printed[1..3], ["one child was killed: signal 9", "another child listens"]);
+    let requests: u32 = number(&printed[4], "3 children restarted under ", " requests: 0 failed");
+    assert!(requests > 0);
+    assert_eq!(printed[6..], ["7 children: 1 crashed, 3 restarted, 0 killed"]);
+}
+
 fn run(example: &str) -> Vec<String> {
     let output = Command::new(program::build(example)).output().expect("it runs");
     let printed = String::from_utf8(output.stdout).expect("it prints text");
@@ -64,7 +75,7 @@ fn run(example: &str) -> Vec<String> {
 }
 
 /// Returns the number between two parts of a line.
-fn number(line: &str, before: &str, after: &str) -> u64 {
+fn number<N: FromStr>(line: &str, before: &str, after: &str) -> N {
     let number = line.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
     number.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("another line: {line}"))
 }
