@@ -188,11 +188,12 @@ fn failed_restart_leaves_old_children() {
 fn close_ends_a_restart() {
     let pool = pool(|set| set.max_children(1));
     let mut events = pool.events();
-    let call = Worker::on(&pool).sleep(200).submit();
+    let call = Worker::on(&pool).sleep(500).submit();
     wait_until_online(&mut events, 1);
     let restarted = pool.restart();
     pool.close();
     assert!(matches!(restarted.wait(), Err(PoolRestartError::Closed)));
+    assert!(!call.is_finished(), "the restart does not wait for the end of the pool");
     assert!(call.wait().is_ok());
     pool.closed().wait();
     assert!(matches!(restart(&pool), Err(PoolRestartError::Closed)));
