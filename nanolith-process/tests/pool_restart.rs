@@ -86,17 +86,20 @@ fn no_call_is_lost_in_a_restart() {
     let pool = pool(|set| set.min_children(2));
     wait_until_online(&mut pool.events(), 2);
     let is_over = AtomicBool::new(false);
+    // Short calls are sent ahead of each other.
+    let call = |is_short: bool| {
+        let (mut calls, worker) = (0, Worker::on(&pool));
+        while !is_over.load(Ordering::Relaxed) {
+            let call = if is_short { worker.pid() } else { worker.sleep(calls % 3) };
+            let outcome = call.timeout(10 * SECOND).wait();
+            assert!(outcome.is_ok(), "call {calls}: {outcome:?}");
+            calls += 1;
+        }
+        calls
+    };
     thread::scope(|scope| {
-        let call = || {
-            let mut calls = 0;
-            while !is_over.load(Ordering::Relaxed) {
-                let millis = calls % 3;
-                assert!(Worker::on(&pool).sleep(millis).timeout(10 * SECOND).wait().is_ok(), "call {calls}");
-                calls += 1;
-            }
-            calls
-        };
-        let callers: Vec<_> = (0..4).map(|_| scope.spawn(call)).collect();
+        let call = &call;
+        let callers: Vec<_> = (0..6).map(|n| scope.spawn(move || call(n < 4))).collect();
         (0..5).for_each(|_| restart(&pool).expect("new children start"));
         is_over.store(true, Ordering::Relaxed);
         let calls: Vec<_> = callers.into_iter().map(|caller| caller.join().expect("no call fails")).collect();
