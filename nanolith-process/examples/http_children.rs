@@ -29,6 +29,10 @@ pub struct Web;
 #[define(wire)]
 impl Web {
     /// Answers requests until the child is to end. Returns their number.
+    ///
+    /// # Errors
+    ///
+    /// The error of the listening socket.
     pub fn serve(cx: &Context<Self>) -> Result<u64, RemoteError> {
         let listener = listener().ok_or_else(|| io::Error::other("the pool has no listening socket"))?;
         let mut answered = 0;

@@ -181,7 +181,8 @@ fn failed_restart_leaves_old_children() {
         assert!(error.source().is_some_and(|source| source.to_string().contains("exited with code 7")));
     }
     let mut after = pool.pids();
-    (before.sort_unstable(), after.sort_unstable());
+    before.sort_unstable();
+    after.sort_unstable();
     assert_eq!(before, after);
     assert!(Worker::on(&pool).pid().wait().is_ok(), "failed restarts do not close the pool");
     fs::remove_file(marker).expect("it is there");

@@ -89,7 +89,8 @@ fn spare_runs_no_call_beyond_max_children() {
 fn idle_child_of_min_children_is_the_spare() {
     let pool = pool(|set| set.min_children(2));
     let mut events = pool.events();
-    (next_online(&mut events), next_online(&mut events));
+    next_online(&mut events);
+    next_online(&mut events);
     let first = Worker::on(&pool).sleep(300).submit();
     thread::sleep(Duration::from_millis(50));
     assert_eq!(pool.info().children, 2, "one of two is idle");

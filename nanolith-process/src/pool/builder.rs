@@ -152,17 +152,6 @@ impl ProcessPoolBuilder {
         self
     }
 
-    /// Keeps one child more than those at work started and idle, so that the next call does not wait for
-    /// the start of a child, under a new load or after a crash. The default is false.
-    ///
-    /// The spare child is in addition to `max_children` if all of these are at work. It takes a call
-    /// only in the place of one of them: no more than `max_children` run calls. Of `min_children`, an
-    /// idle one is the spare. The spare starts with the pool, and does not end by the `idle_timeout`.
-    pub fn warm_spare(mut self, keeps: bool) -> Self {
-        self.config.warm_spare = keeps;
-        self
-    }
-
     /// Sets how long a child beyond `min_children` stays idle before it ends. The default is a
     /// minute.
     pub fn idle_timeout(mut self, idle: Duration) -> Self {

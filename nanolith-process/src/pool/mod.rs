@@ -1,6 +1,7 @@
 //! [`ProcessPool`]: an executor whose tasks run in child processes.
 //!
-//! - `builder`: the settings. `pool_shared`: the data, and the way of a call to an idle child.
+//! - `builder`, `listeners`, `warm_spare`: the settings.
+//! - `pool_shared`: the data, and the way of a call to an idle child. `closed`: the end.
 //! - `io_thread`: the pool's thread. `child_events`: what it does when a child answers or dies.
 //! - `children`, `child`: which children there are, and one of them. `link`: the calls that it has.
 //! - `spawn`: the start of a child. `restart`, `restarts`: the replacement of all.
@@ -26,6 +27,7 @@ mod spawn;
 mod state_source;
 mod stderr;
 mod wait;
+mod warm_spare;
 
 pub(crate) use builder::Config;
 pub use builder::{ProcessPoolBuilder, Stdout};
