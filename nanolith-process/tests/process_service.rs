@@ -15,7 +15,7 @@ use nanolith::{
     wire::RemoteError,
 };
 use nanolith_process::{
-    ChildCrash, Kill, LaunchError, ProcessCluster, ProcessClusterRef, ProcessService, ProcessServiceRef,
+    ChildCrash, Kill, KillReason, LaunchError, ProcessCluster, ProcessClusterRef, ProcessService, ProcessServiceRef,
 };
 use std::{error::Error, fs, io, process, thread, time::Instant};
 
@@ -77,6 +77,10 @@ impl Counter {
         loop {
             std::hint::spin_loop();
         }
+    }
+
+    pub fn variable(&self, name: String) -> Option<String> {
+        std::env::var(name).ok()
     }
 
     pub fn sleep(&self, millis: u64) {
@@ -238,8 +242,10 @@ fn service_gives_up_after_too_many_restarts() {
         assert!(matches!(counter.crash().wait(), Err(CallError::Crashed(_))));
         assert_eq!(counter.total().wait().expect("it goes on"), 10);
     }
+    let slow = counter.sleep(30).submit();
     let last = counter.crash().submit();
     let queued = counter.total().submit();
+    slow.wait().expect("it runs");
     assert!(matches!(last.wait(), Err(CallError::Crashed(_))));
     let error = queued.wait().expect_err("the service has ended");
     assert!(matches!(&error, CallError::Crashed(_)), "{error:?}");
@@ -382,6 +388,18 @@ fn settings_of_the_queue_are_those_of_the_service() {
     assert!(jobs.iter().any(Result::is_err), "a call finds the queue full");
 }
 
+fn settings_of_the_child_are_set() {
+    let builder = ProcessService::builder(Counter::service(10, None).restart(at_once()));
+    let builder = builder.env("COLOUR", "blue").task_timeout(30 * MILLISECOND).grace(MILLISECOND);
+    let counter = builder.launch().wait().expect("it starts");
+    assert_eq!(counter.variable("COLOUR".into()).wait().expect("it runs").as_deref(), Some("blue"));
+    let error = counter.spin().wait().expect_err("it runs too long");
+    assert_eq!(source::<Kill>(&error).reason(), KillReason::TaskTimeout);
+    assert_eq!(counter.variable("COLOUR".into()).wait().expect("it runs").as_deref(), Some("blue"));
+    let error = ProcessService::builder(Counter::service(1, None)).max_message(1).launch().wait().map(drop);
+    assert!(error.expect_err("it is too small").to_string().contains("`max_message`"));
+}
+
 fn layers_wrap_the_service() {
     let counter = counter(at_once());
     let retried = Counter::calls(Retry::new(2).layer(ProcessServiceRef::from(&counter)));
@@ -513,6 +531,7 @@ fn main() {
         dropped_launch_ends_the_child
         terminate_kills_the_running_task
         settings_of_the_queue_are_those_of_the_service
+        settings_of_the_child_are_set
         layers_wrap_the_service
         members_of_a_cluster_have_states_of_their_own
         idle_member_gets_the_call

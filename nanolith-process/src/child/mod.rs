@@ -4,8 +4,8 @@
 mod calls;
 mod connection;
 mod lifeline;
-mod reports;
 mod listener;
+mod reports;
 mod retire;
 mod runner;
 

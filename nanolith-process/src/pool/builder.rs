@@ -1,6 +1,9 @@
 //! [`ProcessPoolBuilder`]: the settings of a pool of child processes, and their validation.
 
-use super::{ProcessPool, listeners::Listeners, pool_shared::PoolShared, state_source::ServiceState};
+use super::{
+    ProcessPool, child_settings::child_settings, listeners::Listeners, pool_shared::PoolShared,
+    state_source::ServiceState,
+};
 use crate::{
     build_error::BuildError,
     init::{Role, role},
@@ -11,14 +14,7 @@ use nanolith::{
     executor::{JobQueue, JobQueueBuilder, MaxQueue, OnFull},
     task::Priority,
 };
-use std::{
-    ffi::{OsStr, OsString},
-    fmt,
-    path::PathBuf,
-    sync::Arc,
-    thread,
-    time::Duration,
-};
+use std::{ffi::OsString, fmt, path::PathBuf, sync::Arc, thread, time::Duration};
 
 /// Where the standard output of a child goes: see [`ProcessPoolBuilder::stdout`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -33,25 +29,25 @@ pub enum Stdout {
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) name: Arc<str>,
-    pub(super) min_children: usize,
-    pub(super) max_children: usize,
-    pub(super) warm_spare: bool,
-    pub(super) idle_timeout: Duration,
-    pub(super) start_timeout: Duration,
-    pub(super) max_start_failures: u32,
-    pub(super) task_timeout: Option<Duration>,
-    pub(super) grace: Duration,
-    pub(super) recycle_after: Option<u64>,
-    pub(super) recycle_above: Option<u64>,
-    pub(super) memory: Option<u64>,
-    pub(super) cpu_time: Option<Duration>,
-    pub(super) nice: Option<i32>,
-    pub(super) max_message: usize,
-    pub(super) current_dir: Option<PathBuf>,
-    pub(super) env_clear: bool,
-    pub(super) env: Vec<(OsString, Option<OsString>)>,
-    pub(super) stdout: Stdout,
-    pub(super) pass_stderr: bool,
+    pub(crate) min_children: usize,
+    pub(crate) max_children: usize,
+    pub(crate) warm_spare: bool,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) start_timeout: Duration,
+    pub(crate) max_start_failures: u32,
+    pub(crate) task_timeout: Option<Duration>,
+    pub(crate) grace: Duration,
+    pub(crate) recycle_after: Option<u64>,
+    pub(crate) recycle_above: Option<u64>,
+    pub(crate) memory: Option<u64>,
+    pub(crate) cpu_time: Option<Duration>,
+    pub(crate) nice: Option<i32>,
+    pub(crate) max_message: usize,
+    pub(crate) current_dir: Option<PathBuf>,
+    pub(crate) env_clear: bool,
+    pub(crate) env: Vec<(OsString, Option<OsString>)>,
+    pub(crate) stdout: Stdout,
+    pub(crate) pass_stderr: bool,
     pub(super) listeners: Listeners,
 }
 
@@ -159,13 +155,6 @@ impl ProcessPoolBuilder {
         self
     }
 
-    /// Sets how long a child may take from its start until it serves. The default is 10 seconds.
-    /// After that it is killed, and counts as one that failed to start.
-    pub fn start_timeout(mut self, limit: Duration) -> Self {
-        self.config.start_timeout = limit;
-        self
-    }
-
     /// Sets after how many children that failed to start, without one that answered a call between
     /// them, the pool gives up: at least 1. The default is 5. A child that dies idle, before its first
     /// call, counts too. Between the attempts, the pool waits for 10 ms, then twice as long each
@@ -173,23 +162,6 @@ impl ProcessPoolBuilder {
     /// [`CallError::NotStarted`](nanolith::CallError::NotStarted).
     pub fn max_start_failures(mut self, failures: u32) -> Self {
         self.config.max_start_failures = failures;
-        self
-    }
-
-    // ----- the time of a task
-
-    /// Sets how long a task may run. By default it has no limit. After that the task is asked to
-    /// stop, as by [`Call::timeout`](nanolith::Call::timeout), and after the [`grace`](Self::grace)
-    /// its child is killed.
-    pub fn task_timeout(mut self, limit: Duration) -> Self {
-        self.config.task_timeout = Some(limit);
-        self
-    }
-
-    /// Sets how long a task that is asked to stop may go on before its child is killed. The default
-    /// is 100 ms. With zero the child is killed at once, and the task is not asked.
-    pub fn grace(mut self, grace: Duration) -> Self {
-        self.config.grace = grace;
         self
     }
 
@@ -209,78 +181,7 @@ impl ProcessPoolBuilder {
         self
     }
 
-    // ----- limits of a child
-
-    /// Sets the number of bytes of the data segment of a child: its heap, its private anonymous
-    /// mappings and the stacks of its threads. The system enforces it (`RLIMIT_DATA`): an allocation
-    /// beyond it fails, which ends a Rust program. Linux only: elsewhere `build` fails.
-    pub fn memory_limit(mut self, bytes: u64) -> Self {
-        self.config.memory = Some(bytes);
-        self
-    }
-
-    /// Sets the processor time of a child over its life, in whole seconds. The system enforces it
-    /// (`RLIMIT_CPU`) by ending the child with signal 24, `SIGXCPU`.
-    pub fn cpu_time(mut self, limit: Duration) -> Self {
-        self.config.cpu_time = Some(limit);
-        self
-    }
-
-    /// Sets what is added to the nice value of a child. A positive number makes it less urgent. The
-    /// system refuses a negative number to most users, and the child then fails to start.
-    pub fn nice(mut self, increment: i32) -> Self {
-        self.config.nice = Some(increment);
-        self
-    }
-
-    /// Sets the largest message in bytes: a task with its arguments, or an output, encoded. The
-    /// default is 64 MiB; the maximum is 1 GiB. A larger task is refused before anything is sent.
-    pub fn max_message(mut self, bytes: usize) -> Self {
-        self.config.max_message = bytes;
-        self
-    }
-
-    // ----- the surroundings of a child
-
-    /// Sets the working directory of a child. The default is that of this process.
-    pub fn current_dir(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.config.current_dir = Some(folder.into());
-        self
-    }
-
-    /// Starts children without the environment of this process. [`env`](Self::env) and
-    /// [`env_keep`](Self::env_keep) add to the empty environment.
-    pub fn env_clear(mut self) -> Self {
-        self.config.env_clear = true;
-        self
-    }
-
-    /// Sets an environment variable of the children.
-    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.config.env.push((name.as_ref().to_owned(), Some(value.as_ref().to_owned())));
-        self
-    }
-
-    /// Passes on an environment variable of this process, after [`env_clear`](Self::env_clear).
-    pub fn env_keep(mut self, name: impl AsRef<OsStr>) -> Self {
-        self.config.env.push((name.as_ref().to_owned(), None));
-        self
-    }
-
-    /// Sets where the standard output of children goes. The default is that of this process.
-    pub fn stdout(mut self, stdout: Stdout) -> Self {
-        self.config.stdout = stdout;
-        self
-    }
-
-    /// Sets whether the standard error of children is passed on to that of this process. The default
-    /// is true. Either way the last lines are in the errors of calls. If the standard error of this
-    /// process takes nothing, because the reader of a pipe does not read, up to 1 MiB waits, and the
-    /// rest is dropped.
-    pub fn pass_stderr(mut self, passes: bool) -> Self {
-        self.config.pass_stderr = passes;
-        self
-    }
+    child_settings!(config);
 
     // ----- the queue
 

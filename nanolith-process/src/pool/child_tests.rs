@@ -94,14 +94,15 @@ fn no_call_goes_ahead_if_they_are_sent_one_by_one() {
         if is_one_by_one {
             link.send_one_by_one();
         }
-        for _ in 0..3 {
+        // Calls that are answered at once are short, unless this thread loses its processor.
+        let goes_ahead = (0..200).any(|_| {
             let call = link.next_call();
             link.add(started(), call);
+            let room = link.room_ahead();
             assert!(matches!(link.accept(frame(Kind::OUTPUT, call)), ChildEvent::Answer(..)));
-        }
-        let call = link.next_call();
-        link.add(started(), call);
-        assert_eq!(link.room_ahead() == 0, is_one_by_one, "the calls were short");
+            room > 0
+        });
+        assert_eq!(goes_ahead, !is_one_by_one);
     }
 }
 

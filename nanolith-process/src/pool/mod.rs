@@ -1,6 +1,6 @@
 //! [`ProcessPool`]: an executor whose tasks run in child processes.
 //!
-//! - `builder`, `listeners`, `warm_spare`: the settings.
+//! - `builder`, `child_settings`, `listeners`, `warm_spare`: the settings.
 //! - `pool_shared`: the data, and the way of a call to an idle child. `closed`: the end.
 //! - `io_thread`: the pool's thread. `child_events`: what it does when a child answers or dies.
 //! - `children`, `child`: which children there are, and one of them. `link`: the calls that it has.
@@ -11,6 +11,7 @@
 mod builder;
 mod child;
 mod child_events;
+mod child_settings;
 #[cfg(test)]
 mod child_tests;
 mod children;
@@ -31,6 +32,7 @@ mod warm_spare;
 
 pub(crate) use builder::Config;
 pub use builder::{ProcessPoolBuilder, Stdout};
+pub(crate) use child_settings::child_settings;
 pub use closed::Closed;
 pub use restart::{PoolRestart, PoolRestartError};
 pub(crate) use state_source::{LaunchStage, ServiceState, StateSource};

@@ -3,7 +3,7 @@
 use super::{init_args::InitArgs, launch::ProcessLaunch, service_ref::ProcessServiceRef};
 use crate::{
     build_error::BuildError,
-    pool::{Config, ServiceState},
+    pool::{Config, ServiceState, child_settings},
     served::ProcessSet,
 };
 use nanolith::{executor::JobQueueBuilder, service::ServiceBuilder};
@@ -15,6 +15,32 @@ use std::fmt;
 /// The name, the queue, the restarts and the launch time-out are those of the
 /// [`ServiceBuilder`]. A setting of it that is a value or a function of this process, such as
 /// [`data`](ServiceBuilder::data) or [`on_panic`](ServiceBuilder::on_panic), fails the launch.
+///
+/// ```standalone_crate
+/// use nanolith::{prelude::*, time::SECOND};
+/// use nanolith_process::ProcessService;
+///
+/// pub struct Counter { total: i64 }
+///
+/// #[define(wire)]
+/// impl Counter {
+///     #[init]
+///     fn start() -> Self { Self { total: 0 } }
+///     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+/// }
+///
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     nanolith_process::init().serve::<(Counter,)>();
+///     let counter = ProcessService::builder(Counter::service().name("counter"))
+///         .memory_limit(1 << 30)
+///         .task_timeout(SECOND) // then the task is asked to stop
+///         .env("COLOUR", "blue")
+///         .launch()
+///         .wait()?;
+///     assert_eq!(counter.bump(5).wait()?, 5);
+///     Ok(())
+/// }
+/// ```
 #[must_use = "settings do nothing until `launch`"]
 pub struct ProcessServiceBuilder<S: ProcessSet> {
     service: ServiceBuilder<S, S::Error, S::Args>,
@@ -26,6 +52,8 @@ impl<S: ProcessSet> ProcessServiceBuilder<S> {
     pub(super) fn new(service: ServiceBuilder<S, S::Error, S::Args>) -> Self {
         Self { service, config: Config::of_service(), number: 0 }
     }
+
+    child_settings!(config);
 
     /// Sets the number among the members of a cluster.
     pub(crate) fn number(mut self, number: usize) -> Self {
