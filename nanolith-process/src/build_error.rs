@@ -2,7 +2,13 @@
 
 use std::{error::Error, fmt, io};
 
-/// The error of [`ProcessPoolBuilder::build`](crate::ProcessPoolBuilder::build).
+/// The error of [`ProcessPoolBuilder::build`](crate::ProcessPoolBuilder::build). Its text names the
+/// setting, or says what to write in `main`.
+///
+/// ```
+/// let error = nanolith_process::ProcessPool::builder().build().unwrap_err();
+/// assert!(error.to_string().contains("begin `main` with"));
+/// ```
 #[derive(Debug)]
 pub struct BuildError(Reason);
 

@@ -5,6 +5,29 @@ use std::{error::Error, fmt, process::ExitStatus, sync::Arc, time::Duration};
 
 /// A child process that died while it had a call: the source of
 /// [`CallError::Crashed`](nanolith::CallError::Crashed).
+///
+/// ```standalone_crate
+/// use nanolith::prelude::*;
+/// use nanolith_process::{ChildCrash, ProcessPool};
+/// use std::error::Error;
+///
+/// pub struct Native;
+///
+/// #[define(wire)]
+/// impl Native {
+///     pub fn exit(code: i32) { eprintln!("no licence"); std::process::exit(code) }
+/// }
+///
+/// fn main() -> Result<(), Box<dyn Error>> {
+///     nanolith_process::init().serve::<(Native,)>();
+///     let children = ProcessPool::builder().max_children(1).pass_stderr(false).build()?;
+///     let error = Native::on(&children).exit(3).wait().unwrap_err();
+///     assert!(matches!(error, CallError::Crashed(_)));
+///     let crash = error.source().and_then(|source| source.downcast_ref::<ChildCrash>()).unwrap();
+///     assert_eq!((crash.code(), crash.signal(), crash.stderr()), (Some(3), None, "no licence\n"));
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct ChildCrash {
     pid: u32,
@@ -185,6 +208,29 @@ pub enum KillReason {
 
 /// A child process that was killed to end its task: the source of
 /// [`CallError::Killed`](nanolith::CallError::Killed).
+///
+/// ```standalone_crate
+/// use nanolith::{prelude::*, time::MILLISECOND};
+/// use nanolith_process::{Kill, KillReason, ProcessPool};
+/// use std::error::Error;
+///
+/// pub struct Native;
+///
+/// #[define(wire)]
+/// impl Native {
+///     pub fn spin() { loop { std::hint::spin_loop() } }
+/// }
+///
+/// fn main() -> Result<(), Box<dyn Error>> {
+///     nanolith_process::init().serve::<(Native,)>();
+///     let children = ProcessPool::builder().max_children(1).grace(10 * MILLISECOND).build()?;
+///     let error = Native::on(&children).spin().timeout(50 * MILLISECOND).wait().unwrap_err();
+///     let kill = error.source().and_then(|source| source.downcast_ref::<Kill>()).unwrap();
+///     assert_eq!(kill.reason(), KillReason::TimedOut);
+///     assert!(kill.after() >= 50 * MILLISECOND); // since the start of the task
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Kill {
     pid: u32,
@@ -230,7 +276,30 @@ impl fmt::Display for Kill {
 
 impl Error for Kill {}
 
-/// A task or an output that could not pass between two processes.
+/// A task or an output that could not pass between two processes: the source of
+/// [`CallError::Rejected`](nanolith::CallError::Rejected).
+///
+/// ```standalone_crate
+/// use nanolith::prelude::*;
+/// use nanolith_process::{MessageError, ProcessPool};
+/// use std::error::Error;
+///
+/// pub struct Text;
+///
+/// #[define(wire)]
+/// impl Text {
+///     pub fn len(text: String) -> usize { text.len() }
+/// }
+///
+/// fn main() -> Result<(), Box<dyn Error>> {
+///     nanolith_process::init().serve::<(Text,)>();
+///     let children = ProcessPool::builder().max_message(1024).build()?;
+///     let error = Text::on(&children).len("x".repeat(2000)).wait().unwrap_err();
+///     let message = error.source().and_then(|source| source.downcast_ref::<MessageError>()).unwrap();
+///     assert!(message.is_too_large());
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageError(What);
 

@@ -5,6 +5,29 @@ use nanolith::{call::Panic, wire::RemoteError};
 use std::{error::Error, fmt};
 
 /// Why a [`ProcessService`](crate::ProcessService) did not start.
+///
+/// ```standalone_crate
+/// use nanolith::prelude::*;
+/// use nanolith_process::{LaunchError, ProcessService};
+/// use std::io;
+///
+/// pub struct Index { bytes: Vec<u8> }
+///
+/// #[define(wire)]
+/// impl Index {
+///     #[init]
+///     fn open(path: String) -> io::Result<Self> { Ok(Self { bytes: std::fs::read(path)? }) }
+///     pub fn len(&self) -> usize { self.bytes.len() }
+/// }
+///
+/// fn main() {
+///     nanolith_process::init().serve::<(Index,)>();
+///     match ProcessService::launch(Index::service("no/such/file".into())).wait() {
+///         Err(LaunchError::Init(error)) => assert_eq!(error.kind(), Some(io::ErrorKind::NotFound)),
+///         other => unreachable!("not {other:?}"),
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum LaunchError {
