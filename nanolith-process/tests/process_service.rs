@@ -15,7 +15,8 @@ use nanolith::{
     wire::RemoteError,
 };
 use nanolith_process::{
-    ChildCrash, Kill, KillReason, LaunchError, ProcessCluster, ProcessClusterRef, ProcessService, ProcessServiceRef,
+    ChildCrash, ExitReason, Kill, KillReason, LaunchError, ProcessCluster, ProcessClusterRef, ProcessEvent,
+    ProcessService, ProcessServiceRef,
 };
 use std::{error::Error, fs, io, process, thread, time::Instant};
 
@@ -234,6 +235,27 @@ fn panic_keeps_or_replaces_the_state_by_the_policy() {
         assert_eq!(panic.message(), "the total fits");
         assert_eq!(next.wait().expect("it runs"), expected);
     }
+}
+
+fn events_tell_of_each_child_of_a_service() {
+    let counter = counter(at_once());
+    let mut events = counter.control().events();
+    let before = counter.info().pid.expect("there is a child");
+    assert!(counter.crash().wait().is_err());
+    counter.total().wait().expect("it runs");
+    let after = counter.info().pid.expect("there is a child");
+    counter.close().wait();
+    let mut seen = Vec::new();
+    while let Some(event) = events.recv().wait() {
+        match event {
+            ProcessEvent::Exit { pid, reason: ExitReason::Crashed(_) } => seen.push((pid, "crashed")),
+            ProcessEvent::Exit { pid, reason: ExitReason::Closed } => seen.push((pid, "closed")),
+            ProcessEvent::Online { pid } => seen.push((pid, "online")),
+            ProcessEvent::Started { pid } => seen.push((pid, "started")),
+            other => panic!("not {other:?}"),
+        }
+    }
+    assert_eq!(seen, [(before, "crashed"), (after, "started"), (after, "online"), (after, "closed")]);
 }
 
 fn service_gives_up_after_too_many_restarts() {
@@ -518,6 +540,7 @@ fn main() {
         dead_child_is_replaced_with_a_new_state
         idle_child_that_is_killed_is_replaced
         panic_keeps_or_replaces_the_state_by_the_policy
+        events_tell_of_each_child_of_a_service
         service_gives_up_after_too_many_restarts
         restart_waits_as_its_policy_says
         runaway_task_is_killed_and_the_service_restarts

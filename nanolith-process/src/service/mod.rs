@@ -12,8 +12,8 @@ pub use builder::ProcessServiceBuilder;
 pub use launch::ProcessLaunch;
 pub use service_ref::ProcessServiceRef;
 
-use crate::{Closed, ProcessPool, served::ProcessSet};
-use nanolith::service::ServiceBuilder;
+use crate::{Closed, ProcessEvent, ProcessPool, served::ProcessSet};
+use nanolith::{event::Events, service::ServiceBuilder};
 use std::{fmt, ops::Deref, sync::Arc};
 
 /// A service whose state lives in a child process, with the typed methods of the set. Clones share
@@ -123,6 +123,13 @@ pub struct ProcessServiceControl<'a> {
 }
 
 impl ProcessServiceControl<'_> {
+    /// Returns a stream of what happens to the child processes of the service: each start, and each end
+    /// with its reason. See [`ProcessPool::events`].
+    #[must_use]
+    pub fn events(&self) -> Events<ProcessEvent> {
+        self.pool.events()
+    }
+
     /// Waits until the service is closed and its child is gone. This does not close the service.
     pub fn closed(&self) -> Closed {
         self.pool.closed()
