@@ -113,13 +113,13 @@ impl PoolShared {
             link.send_one_by_one();
         }
         drop(link);
+        self.publish(&ProcessEvent::Online { pid: child.pid }); // before the launch ends
         let waiting = {
             let mut children = self.children();
             children.on_ready(child.id);
             children.launch_ended(LaunchStage::Done)
         };
         waiting.into_iter().for_each(Waker::wake);
-        self.publish(&ProcessEvent::Online { pid: child.pid });
         self.free(child);
     }
 
