@@ -11,9 +11,10 @@ use nanolith_process::{
     ProcessEvent, ProcessPool, ProcessPoolBuilder, Role, Stdout, accept_timeout, is_retiring, listener, listeners,
 };
 use std::{
-    env,
+    env, fs,
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
+    os::{fd::AsRawFd, unix::fs::MetadataExt},
     process::{self, Command},
     thread,
     time::{Duration, Instant},
@@ -190,12 +191,21 @@ fn program_of_a_task_does_not_inherit_the_socket() {
 
 fn socket_closes_with_the_pool() {
     let (socket, address) = socket();
+    // Another program may listen at the address afterwards, so a connection would show nothing.
+    let number = fs::metadata(format!("/proc/self/fd/{}", socket.as_raw_fd())).expect("it is open").ino();
     let pool = pool(|set| set.listener(socket));
     assert!(Server::on(&pool).pid().wait().is_ok());
     assert!(TcpStream::connect(address).is_ok(), "the pool keeps it open");
+    assert!(has_descriptor(number));
     pool.close();
     pool.closed().wait();
-    assert!(TcpStream::connect(address).is_err());
+    assert!(!has_descriptor(number));
+}
+
+/// Returns whether this process has a descriptor of the file with this number.
+fn has_descriptor(number: u64) -> bool {
+    let descriptors = fs::read_dir("/proc/self/fd").expect("this is Linux").flatten();
+    descriptors.filter_map(|entry| fs::metadata(entry.path()).ok()).any(|file| file.ino() == number)
 }
 
 fn parent_and_child_without_a_socket_have_none() {
