@@ -89,7 +89,8 @@ pub(crate) fn service(set: &Set) -> TokenStream {
     match set.start() {
         Start::Init(init) => service_of_init(set, init),
         Start::WithState => {
-            let (handed, body) = (handed(set), with_state(set, &quote!(state)));
+            let state = quote_spanned!(names::place_of(set.this())=> state);
+            let (handed, body) = (handed(set), with_state(set, &state));
             let builder = infallible(&this.to_token_stream());
             quote! {
                 #doc
