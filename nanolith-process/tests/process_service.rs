@@ -18,7 +18,13 @@ use nanolith_process::{
     ChildCrash, ExitReason, Kill, KillReason, LaunchError, ProcessCluster, ProcessClusterRef, ProcessEvent,
     ProcessService, ProcessServiceRef,
 };
-use std::{error::Error, fs, io, process, thread, time::Instant};
+use std::{
+    error::Error,
+    fs, io, process,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Instant,
+};
 
 pub struct Counter {
     total: i64,
@@ -213,7 +219,7 @@ fn idle_child_that_is_killed_is_replaced() {
 
 fn kill(pid: u32) {
     let pid = rustix::process::Pid::from_raw(i32::try_from(pid).expect("it is small")).expect("it is not zero");
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it is ours");
+    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL); // it may be gone already
 }
 
 fn until(what: impl Fn() -> bool) {
@@ -520,6 +526,42 @@ fn layer_retries_on_another_member() {
     }
 }
 
+fn every_call_of_a_cluster_ends_while_children_are_killed() {
+    let counters = cluster(3, &at_once().limit(usize::MAX, MINUTE), Balance::default());
+    let is_over = AtomicBool::new(false);
+    let call = || {
+        let mut ended = (0_u32, 0_u32);
+        while !is_over.load(Ordering::Relaxed) {
+            let jobs: Vec<_> = (0..20).map(|_| counters.bump(1).submit()).collect();
+            for job in jobs {
+                match job.wait_timeout(20 * SECOND).expect("it ends") {
+                    Ok(_) => ended.0 += 1,
+                    Err(CallError::Crashed(_)) => ended.1 += 1,
+                    Err(other) => panic!("not {other:?}"),
+                }
+            }
+        }
+        ended
+    };
+    let (done, crashed) = thread::scope(|scope| {
+        let callers = [scope.spawn(call), scope.spawn(call), scope.spawn(call)];
+        for round in 0..30 {
+            thread::sleep(15 * MILLISECOND);
+            let members = counters.info().members;
+            members[round % members.len()].pid.into_iter().for_each(kill);
+        }
+        is_over.store(true, Ordering::Relaxed);
+        let ended = callers.map(|caller| caller.join().expect("each call ends with a result or its reason"));
+        ended.into_iter().fold((0, 0), |sum, ended| (sum.0 + ended.0, sum.1 + ended.1))
+    });
+    assert!(done > 0 && crashed > 0, "{done} and {crashed}");
+    let restarts: u64 = counters.info().members.iter().map(|member| member.restarts).sum();
+    assert!(restarts >= 10, "{restarts} restarts");
+    assert_eq!(counters.total().wait().map(drop).ok(), Some(()), "they go on");
+    counters.close().wait();
+    assert!(counters.info().members.iter().all(|member| member.pid.is_none() && member.in_flight == 0));
+}
+
 fn error_of_init_converts() {
     let error = RemoteError::from(io::Error::other("x"));
     assert_eq!(LaunchError::Init(error).to_string(), "x");
@@ -563,6 +605,7 @@ fn main() {
         full_member_passes_calls_on
         cluster_that_cannot_start_names_the_member
         layer_retries_on_another_member
+        every_call_of_a_cluster_ends_while_children_are_killed
         error_of_init_converts
     };
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
