@@ -1,14 +1,17 @@
 //! [`init`]: decides at the start of `main` whether this process is a child, which then serves.
 
 use crate::{
-    child,
+    child, program,
     served::{self, ServedSets},
 };
 use std::{
     env, fmt,
     fs::File,
     io,
-    os::{fd::AsFd, unix::fs::MetadataExt},
+    os::{
+        fd::AsFd,
+        unix::fs::{FileTypeExt, MetadataExt},
+    },
     sync::OnceLock,
 };
 
@@ -41,7 +44,7 @@ impl Invitation {
     fn is_ours(self) -> bool {
         let is_child =
             rustix::process::getppid().is_some_and(|pid| pid.as_raw_nonzero().get().unsigned_abs() == self.parent);
-        is_child || standard_input().is_ok_and(|inode| inode == self.socket)
+        is_child || socket_inode(io::stdin()).is_ok_and(|inode| inode == Some(self.socket))
     }
 }
 
@@ -51,10 +54,12 @@ impl fmt::Display for Invitation {
     }
 }
 
-/// Returns the inode of this process's standard input.
-fn standard_input() -> io::Result<u64> {
-    let stdin = io::stdin().as_fd().try_clone_to_owned()?;
-    Ok(File::from(stdin).metadata()?.ino())
+/// Returns the inode of a descriptor, if it is a socket. Sockets of macOS have numbers of their own, which
+/// inodes of files may repeat, and zero is none.
+fn socket_inode(descriptor: impl AsFd) -> io::Result<Option<u64>> {
+    let metadata = File::from(descriptor.as_fd().try_clone_to_owned()?).metadata()?;
+    let inode = metadata.file_type().is_socket().then(|| metadata.ino());
+    Ok(inode.filter(|inode| *inode != 0))
 }
 
 /// What this process is, from [`role`].
@@ -165,8 +170,32 @@ impl Init {
     /// ```
     pub fn serve<T: ServedSets>(self) {
         let sets = served::register::<T>();
+        program::remember();
         if let Some(Invitation { nonce, .. }) = invitation() {
             child::serve(sets, nonce, self.on_start);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn invitation_survives_its_text() {
+        let invitation = Invitation { parent: 1, nonce: u64::MAX, socket: 3 };
+        assert_eq!(Invitation::parse(&invitation.to_string()), Some(invitation));
+        assert_eq!(Invitation::parse("1:2"), None);
+    }
+
+    /// A file may have the number of a socket.
+    #[test]
+    fn socket_alone_has_the_number_of_one() {
+        let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
+        let number = socket_inode(&ours).expect("it is open");
+        assert!(number.is_some() && number != socket_inode(&theirs).expect("it is open"));
+        assert_eq!(socket_inode(ours.try_clone().expect("it is open")).expect("it is open"), number);
+        assert_eq!(socket_inode(File::open("/dev/null").expect("it is there")).expect("it is open"), None);
     }
 }

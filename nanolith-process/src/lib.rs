@@ -60,7 +60,7 @@
 //! [Processes]: https://github.com/nanolith-rs/nanolith/blob/main/docs/processes.md
 #![forbid(unsafe_code)]
 #![warn(missing_debug_implementations)]
-#![cfg(target_os = "linux")]
+#![cfg(any(target_os = "linux", target_os = "macos"))]
 
 #[cfg(fuzzing)]
 #[doc(hidden)]
@@ -75,6 +75,7 @@ mod exit;
 mod init;
 mod launch_error;
 mod pool;
+mod program;
 mod served;
 mod service;
 mod wire;

@@ -3,7 +3,7 @@
 
 use crate::wire::{self, Frame, Hello, Kind, MAX_LISTENERS};
 use rustix::{
-    io::{Errno, fcntl_dupfd_cloexec},
+    io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd},
     net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg},
     process::{Resource, Rlimit, nice, setrlimit},
     stdio,
@@ -71,6 +71,8 @@ fn receive_hello(socket: &UnixStream) -> io::Result<(Frame, Vec<OwnedFd>)> {
                 descriptors.extend(received);
             }
         }
+        // A system without the flag for it makes descriptors that are inherited.
+        descriptors.iter().try_for_each(|descriptor| fcntl_setfd(descriptor, FdFlags::CLOEXEC))?;
         // The parent sends nothing else before the child is ready.
         if let Some(frame) = Frame::whole(&bytes) {
             return Ok((frame, descriptors));
@@ -78,12 +80,12 @@ fn receive_hello(socket: &UnixStream) -> io::Result<(Frame, Vec<OwnedFd>)> {
     }
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(target_os = "linux", not(nanolith_poll)))]
 fn flags() -> RecvFlags {
     RecvFlags::CMSG_CLOEXEC
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(all(target_os = "linux", not(nanolith_poll))))]
 fn flags() -> RecvFlags {
     RecvFlags::empty()
 }

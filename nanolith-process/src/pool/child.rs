@@ -1,14 +1,16 @@
 //! [`Child`]: a child process as its parent sees it: the socket, the lifeline, and its end.
 
 use super::{
+    descriptors::SEND_FLAGS,
     link::{ChildEvent, Link},
     running_task::Started,
     stderr::StderrTail,
 };
 use crate::wire::{self, Fill, FrameReader, Kind, Request};
 use rustix::{
-    net::{SendFlags, send},
-    process::{Pid, Signal, kill_process_group},
+    io::Errno,
+    net::send,
+    process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid},
 };
 use std::{
     fs::File,
@@ -26,7 +28,7 @@ use std::{
 pub(super) struct Child {
     pub(super) id: u64,
     pub(super) pid: u32,
-    pub(super) socket: UnixStream,
+    pub(super) socket: Arc<UnixStream>,
     lifeline: File,
     /// Locked by the thread that reads from the socket, before `link`.
     reader: Mutex<FrameReader>,
@@ -35,7 +37,7 @@ pub(super) struct Child {
     process: Mutex<Option<process::Child>>,
     /// Becomes readable when the process has ended: another process may hold the socket open. `None`
     /// where the system has no such descriptor.
-    pub(super) exit: Option<OwnedFd>,
+    pub(super) exit: Option<Arc<OwnedFd>>,
     stderr: Mutex<StderrTail>,
     /// Whether it was asked to end after its calls.
     is_asked_to_retire: AtomicBool,
@@ -85,8 +87,8 @@ impl Child {
         Self {
             id,
             pid: process.id(),
-            exit: exit_descriptor(process.id()),
-            socket,
+            exit: exit_descriptor(process.id()).map(Arc::new),
+            socket: Arc::new(socket),
             lifeline,
             reader: Mutex::new(FrameReader::new(max_message)),
             link: Mutex::new(link),
@@ -181,7 +183,9 @@ impl Child {
             Ok(Fill::Some) => (None, true),
             Ok(Fill::Nothing) => (None, false),
             Ok(Fill::End) => (Some(End::Closed), false),
-            Err(_) => (Some(End::Unread), false), // `ECONNRESET`, which Linux reports for unread bytes
+            // `ECONNRESET`, which Linux reports for unread bytes. Elsewhere an error says nothing of them.
+            Err(_) if cfg!(target_os = "linux") => (Some(End::Unread), false),
+            Err(_) => (Some(End::Closed), false),
         };
         let (mut events, mut link) = (Vec::new(), self.link());
         loop {
@@ -241,9 +245,21 @@ impl Child {
 
     /// Kills the group of the child. The child is not reaped, so its id names no other group.
     fn kill_group(&self) {
-        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
-        if let Some(pid) = pid {
+        if let Some(pid) = pid(self.pid) {
             let _ = kill_process_group(pid, Signal::KILL); // all of it may be zombies
+        }
+    }
+
+    /// Returns whether the process has ended and is not reaped.
+    pub(super) fn has_ended(&self) -> bool {
+        let process = self.process();
+        let (Some(_), Some(pid)) = (&*process, pid(self.pid)) else { return false };
+        // `try_wait` would reap it, and its id would not be that of its group any more.
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        match waitid(WaitId::Pid(pid), options) {
+            // macOS may report a process that is stopped.
+            Ok(status) => status.is_some_and(|status| status.exited() || status.killed() || status.dumped()),
+            Err(error) => error == Errno::CHILD, // the program ignores `SIGCHLD`
         }
     }
 
@@ -277,14 +293,17 @@ impl Drop for Child {
     }
 }
 
-/// Returns a descriptor that becomes readable when the process has ended.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn exit_descriptor(pid: u32) -> Option<OwnedFd> {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
-    rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok() // since Linux 5.3
+fn pid(process: u32) -> Option<Pid> {
+    i32::try_from(process).ok().and_then(Pid::from_raw)
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+/// Returns a descriptor that becomes readable when the process has ended.
+#[cfg(all(target_os = "linux", not(nanolith_poll)))]
+fn exit_descriptor(process: u32) -> Option<OwnedFd> {
+    rustix::process::pidfd_open(pid(process)?, rustix::process::PidfdFlags::empty()).ok() // since Linux 5.3
+}
+
+#[cfg(not(all(target_os = "linux", not(nanolith_poll))))]
 fn exit_descriptor(_: u32) -> Option<OwnedFd> {
     None
 }
@@ -294,9 +313,9 @@ fn exit_descriptor(_: u32) -> Option<OwnedFd> {
 fn write(socket: &UnixStream, bytes: &[u8]) -> usize {
     let mut sent = 0;
     while sent < bytes.len() {
-        match send(socket, &bytes[sent..], SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+        match send(socket, &bytes[sent..], SEND_FLAGS) {
             Ok(count) => sent += count,
-            Err(rustix::io::Errno::INTR) => {}
+            Err(Errno::INTR) => {}
             Err(_) => break,
         }
     }

@@ -3,8 +3,8 @@
 use super::{
     child::{Child, End, Received},
     link::{ChildEvent, Fault, Remains, Running, Stage},
-    poller::Interest,
-    pool_shared::{PoolShared, finish, socket_token},
+    poller::{Interest, MAX_WAIT},
+    pool_shared::{PoolShared, exit_token, finish, socket_token, stderr_token},
     restart::PoolRestartError,
     running_task::Answer,
 };
@@ -105,9 +105,13 @@ impl PoolShared {
 
     /// Ends a child whose process has ended, after what it has sent.
     pub(super) fn on_exit(self: &Arc<Self>, child: &Arc<Child>) {
-        child.link().is_dead = true;
-        // Another process may hold the socket open. A thread that waits for bytes finds its end now.
-        let _ = child.socket.shutdown(Shutdown::Read);
+        let was_dead = std::mem::replace(&mut child.link().is_dead, true);
+        // Another process may hold the socket open. A thread that waits for bytes finds its end now. At a
+        // shutdown macOS discards the bytes that have arrived, so there the thread first has the time
+        // between two looks to read them.
+        if child.exit.is_some() || was_dead {
+            let _ = child.socket.shutdown(Shutdown::Read);
+        }
         while let Some(mut reader) = child.try_reader() {
             let received = child.receive(&mut reader, false);
             drop(reader);
@@ -218,6 +222,7 @@ impl PoolShared {
         }
         if self.state.is_some() {
             child.kill(); // its state is lost
+            self.watch_end(child);
             return;
         }
         self.end(child, ExitReason::Recycled);
@@ -244,13 +249,13 @@ impl PoolShared {
     }
 
     fn on_end(self: &Arc<Self>, child: &Arc<Child>, end: End) {
-        self.poller.remove(&child.socket);
-        child.exit.iter().for_each(|exit| self.poller.remove(exit));
+        self.poller.remove(&child.socket, socket_token(child.id));
+        child.exit.iter().for_each(|exit| self.poller.remove(exit, exit_token(child.id)));
         let status = child.reap();
         let stderr = {
             let mut stderr = child.stderr();
             stderr.read();
-            self.poller.remove(&*stderr);
+            self.poller.remove(stderr.pipe(), stderr_token(child.id));
             stderr.text()
         };
         let remains = child.link().take_remains(end == End::Unread);
@@ -363,10 +368,11 @@ fn is_readable(child: &Child, deadline: Option<Instant>) -> bool {
 fn wait_for(child: &Child, events: PollFlags, deadline: Option<Instant>) -> PollFlags {
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let limit = left.and_then(|left| Timespec::try_from(left).ok());
+        let limit = left.and_then(|left| Timespec::try_from(left.min(MAX_WAIT)).ok());
         let mut sockets = [PollFd::new(&child.socket, events)];
         match poll(&mut sockets, limit.as_ref()) {
             Err(Errno::INTR) => {}
+            Ok(0) if left.is_some_and(|left| left > MAX_WAIT) => {}
             _ => return sockets[0].revents(),
         }
     }

@@ -4,6 +4,7 @@ use super::{
     builder::Config,
     child::{Child, Sent},
     children::{Bounds, Children},
+    descriptors,
     link::{ChildEvent, Link, Stage},
     restarts::RestartStep,
     running_task::{Answer, RunningTask, Started},
@@ -11,13 +12,20 @@ use super::{
 };
 use crate::wire::{self, Frame, Kind, Report};
 use nanolith::executor::{NotifyProgress, StopReason, WaitHelper};
-use rustix::pipe::pipe;
+use rustix::{
+    pipe::pipe,
+    process::{Pid, test_kill_process},
+};
 use std::{
-    fs::{self, File},
-    os::unix::{net::UnixStream, process::CommandExt},
+    fs::File,
+    os::unix::{
+        net::UnixStream,
+        process::{CommandExt, ExitStatusExt},
+    },
     process::Command,
-    sync::Arc,
+    sync::{Arc, mpsc},
     task::Context,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -47,7 +55,7 @@ const BOUNDS: Bounds = Bounds { min: 0, max: 1, has_spare: false };
 /// Returns a child that does nothing, with the other end of its socket.
 fn child(id: u64) -> (Child, UnixStream) {
     let process = Command::new("sleep").arg("60").process_group(0).spawn().expect("it starts");
-    let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
+    let (ours, theirs) = descriptors::socket_pair().expect("a pair of sockets");
     let (stderr, _) = pipe().expect("a pipe");
     let (_, lifeline) = pipe().expect("a pipe");
     let stderr = StderrTail::new(File::from(stderr), false);
@@ -60,7 +68,8 @@ fn started() -> Started {
 }
 
 fn is_process(pid: u32) -> bool {
-    fs::exists(format!("/proc/{pid}")).unwrap_or(false)
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("it is an id");
+    test_kill_process(pid).is_ok()
 }
 
 #[test]
@@ -73,6 +82,21 @@ fn dead_child_gives_the_call_back() {
     child.link().stage = Stage::Serving;
     child.link().is_dead = true; // its process has ended, and its socket has not
     assert!(child.send(started(), false).is_err());
+}
+
+#[test]
+fn call_to_a_child_that_does_not_read_is_sent_in_part() {
+    let (child, theirs) = child(1);
+    child.link().stage = Stage::Serving;
+    let (sender, sent) = mpsc::channel();
+    let sending = thread::spawn(move || {
+        let call = Started { frame: Arc::new(vec![0; 64 << 20]), ..started() };
+        let _ = sender.send(child.send(call, false).map(|sent| sent.is_whole).ok());
+    });
+    let is_whole = sent.recv_timeout(Duration::from_secs(20)).expect("the thread does not block");
+    assert_eq!(is_whole, Some(false));
+    drop(theirs);
+    sending.join().expect("it does not panic");
 }
 
 #[test]
@@ -162,6 +186,21 @@ fn reaped_child_is_not_killed_again() {
     assert!(child.reap().is_some());
     assert!(child.reap().is_none());
     child.kill(); // another process may have the id now
+}
+
+#[test]
+fn ended_child_is_seen_before_it_is_reaped() {
+    let (child, _theirs) = child(1);
+    assert!(!child.has_ended());
+    child.kill();
+    let start = Instant::now();
+    while !child.has_ended() {
+        assert!(start.elapsed() < Duration::from_secs(20));
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert!(child.has_ended(), "the look does not reap it");
+    assert_eq!(child.reap().and_then(|status| status.signal()), Some(9));
+    assert!(!child.has_ended(), "another process may have the id now");
 }
 
 #[test]

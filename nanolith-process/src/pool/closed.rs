@@ -90,6 +90,8 @@ impl PoolShared {
                         link.stage = Stage::Ending;
                     }
                     child.kill();
+                    drop(link);
+                    self.watch_end(&child);
                 }
             }
         }

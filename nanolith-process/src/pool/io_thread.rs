@@ -26,10 +26,12 @@ use std::{
 
 /// How long a child that was asked to end may take.
 const END_LIMIT: Duration = Duration::from_secs(5);
+/// How often the thread looks for children that have ended, if they have no descriptor that shows it.
+const EXIT_LOOK: Duration = Duration::from_millis(100);
 
 impl PoolShared {
     pub(super) fn run(self: Arc<Self>) {
-        let mut ready = Vec::new();
+        let (mut ready, mut exit_look) = (Vec::new(), Instant::now());
         while !self.is_over() {
             self.start_missing();
             self.continue_restarts();
@@ -37,6 +39,10 @@ impl PoolShared {
             ready.iter().for_each(|ready| self.on_ready(*ready));
             self.on_stops();
             self.look_at_time();
+            if exit_look.elapsed() >= EXIT_LOOK {
+                exit_look = Instant::now();
+                self.look_for_exits();
+            }
         }
         self.config.listeners.close();
         self.events.end();
@@ -75,7 +81,15 @@ impl PoolShared {
         drop(link);
         self.children().on_ending(child.id);
         child.ask_to_end();
+        self.watch_end(child);
         self.look_at(child);
+    }
+
+    /// Makes the end of a child that runs no call show at once, if it has no descriptor for that.
+    pub(super) fn watch_end(&self, child: &Child) {
+        if child.exit.is_none() {
+            self.watch(child);
+        }
     }
 
     // ----- starting
@@ -111,7 +125,7 @@ impl PoolShared {
         let id = self.children().next_id();
         let child = Arc::new(spawn::spawn(&self.config, id)?);
         self.poller.add(&child.socket, socket_token(id), Interest::Read)?;
-        self.poller.add(&*child.stderr(), stderr_token(id), Interest::Read)?;
+        self.poller.add(child.stderr().pipe(), stderr_token(id), Interest::Read)?;
         if let Some(exit) = &child.exit {
             self.poller.add(exit, exit_token(id), Interest::Read)?;
         }
@@ -137,7 +151,7 @@ impl PoolShared {
         if ready.token == stderr_token(child.id) {
             let mut stderr = child.stderr();
             if !stderr.read() {
-                self.poller.remove(&*stderr);
+                self.poller.remove(stderr.pipe(), ready.token);
             }
             return;
         }
@@ -199,10 +213,19 @@ impl PoolShared {
         let children = self.children();
         let dues = children.all().iter().map(|child| child.due()).min();
         let start = children.next_start().map(|then| self.nanos(then));
+        let exits = children.all().iter().any(|child| child.exit.is_none()).then_some(EXIT_LOOK);
         drop(children);
         let next = dues.into_iter().chain(start).min().unwrap_or(u64::MAX);
         self.next_look.store(next, Ordering::SeqCst);
-        (next < u64::MAX).then(|| self.until(next))
+        let next = (next < u64::MAX).then(|| self.until(next));
+        next.into_iter().chain(exits).min()
+    }
+
+    /// Ends the children whose process has ended, if no descriptor shows it. Mostly their sockets show it
+    /// before, unless another process holds them open.
+    fn look_for_exits(self: &Arc<Self>) {
+        let unseen = self.children().all().into_iter().filter(|child| child.exit.is_none());
+        unseen.filter(|child| child.has_ended()).for_each(|child| self.on_exit(&child));
     }
 
     /// Looks at each child whose moment has come.

@@ -53,7 +53,7 @@ impl PoolShared {
         queue: JobQueue<Outgoing>,
         state: Option<ServiceState>,
     ) -> Result<Arc<Self>, BuildError> {
-        let poller = Poller::new().map_err(|error| BuildError::system("epoll", error))?;
+        let poller = Poller::new().map_err(|error| BuildError::system("the creation of a poller", error))?;
         let name = format!("{}-io", config.name);
         queue.set_free_slots(config.max_children);
         let shared = Arc::new(Self {

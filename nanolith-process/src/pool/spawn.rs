@@ -3,18 +3,19 @@
 use super::{
     builder::{Config, Stdout},
     child::Child,
+    descriptors::{self, SEND_FLAGS, SpawnGuard},
     link::Link,
     stderr::StderrTail,
 };
 use crate::{
     init::{Invitation, VARIABLE},
+    program::program,
     wire::{self, Hello, Kind, MAX_LISTENERS},
 };
 use rustix::{
     fd::{AsFd, BorrowedFd},
     io::ioctl_fionbio,
-    net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg},
-    pipe::{PipeFlags, pipe_with},
+    net::{SendAncillaryBuffer, SendAncillaryMessage, sendmsg},
 };
 use std::{
     env,
@@ -25,14 +26,14 @@ use std::{
         fd::OwnedFd,
         unix::{fs::MetadataExt, net::UnixStream, process::CommandExt},
     },
-    path::PathBuf,
     process::{self, Command, Stdio},
 };
 
 /// Starts a child. Its first frame says when it serves.
 pub(super) fn spawn(config: &Config, id: u64) -> io::Result<Child> {
-    let (ours, theirs) = UnixStream::pair()?;
-    let (lifeline_read, lifeline_write) = pipe_with(PipeFlags::CLOEXEC)?;
+    let guard = SpawnGuard::lock();
+    let (ours, theirs) = descriptors::socket_pair()?;
+    let (lifeline_read, lifeline_write) = descriptors::pipe()?;
     ioctl_fionbio(&lifeline_write, true)?;
     let nonce = fastrand::u64(..);
 
@@ -40,10 +41,11 @@ pub(super) fn spawn(config: &Config, id: u64) -> io::Result<Child> {
     let invitation = Invitation { parent: process::id(), nonce, socket: theirs.metadata()?.ino() };
     let mut command = command(config, invitation)?;
     command.stdin(Stdio::from(theirs));
-    let (stderr, stderr_write) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (stderr, stderr_write) = descriptors::pipe()?;
     ioctl_fionbio(&stderr, true)?;
     command.stderr(Stdio::from(stderr_write));
     let process = command.spawn()?;
+    drop(guard);
     drop(command); // and the child's ends of the socket and the pipe with it
 
     let stderr = StderrTail::new(File::from(stderr), config.pass_stderr);
@@ -87,11 +89,6 @@ fn command(config: &Config, invitation: Invitation) -> io::Result<Command> {
     Ok(command)
 }
 
-/// Returns the program of this process, even if its file was replaced since.
-fn program() -> io::Result<PathBuf> {
-    if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { env::current_exe() }
-}
-
 fn hello(config: &Config, nonce: u64) -> io::Result<Vec<u8>> {
     let hello = Hello {
         nonce,
@@ -112,6 +109,6 @@ fn send_hello(socket: &UnixStream, frame: &[u8], descriptors: &[BorrowedFd<'_>])
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1 + MAX_LISTENERS))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
-    let sent = sendmsg(socket, &[IoSlice::new(frame)], &mut ancillary, SendFlags::empty())?;
+    let sent = sendmsg(socket, &[IoSlice::new(frame)], &mut ancillary, SEND_FLAGS)?;
     if sent == frame.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
 }

@@ -4,7 +4,6 @@
 use std::{
     fs::File,
     io::{self, Read, Write},
-    os::fd::{AsFd, BorrowedFd},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
@@ -24,7 +23,7 @@ const MAX_WAITING: usize = 1024 * 1024;
 
 #[derive(Debug)]
 pub(super) struct StderrTail {
-    pipe: File,
+    pipe: Arc<File>,
     tail: Vec<u8>,
     passes_on: bool,
 }
@@ -32,14 +31,14 @@ pub(super) struct StderrTail {
 impl StderrTail {
     /// Creates a tail of a pipe that does not block.
     pub(super) fn new(pipe: File, passes_on: bool) -> Self {
-        Self { pipe, tail: Vec::new(), passes_on }
+        Self { pipe: Arc::new(pipe), tail: Vec::new(), passes_on }
     }
 
     /// Reads what is there, or a part of it. Returns false at the end of the pipe.
     pub(super) fn read(&mut self) -> bool {
         let mut piece = [0; KEPT];
         for _ in 0..PIECES {
-            match self.pipe.read(&mut piece) {
+            match (&*self.pipe).read(&mut piece) {
                 Ok(0) => return false,
                 Ok(count) => self.keep(&piece[..count]),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -58,15 +57,13 @@ impl StderrTail {
         self.tail.drain(..excess);
     }
 
+    pub(super) fn pipe(&self) -> &Arc<File> {
+        &self.pipe
+    }
+
     /// Returns the last lines as text.
     pub(super) fn text(&self) -> String {
         String::from_utf8_lossy(&self.tail).into_owned()
-    }
-}
-
-impl AsFd for StderrTail {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.pipe.as_fd()
     }
 }
 

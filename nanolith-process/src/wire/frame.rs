@@ -4,6 +4,7 @@
 use crate::exit::MessageError;
 use rustix::{
     buffer::spare_capacity,
+    event::{PollFd, PollFlags, poll},
     fd::AsFd,
     io::Errno,
     net::{RecvFlags, recv},
@@ -114,6 +115,10 @@ impl FrameReader {
                 Ok((_, 0)) => return Ok(Fill::End),
                 Ok(_) => return Ok(Fill::Some),
                 Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) if waits => {
+                    // The socket itself does not wait. An interruption leads to the next read.
+                    let _ = poll(&mut [PollFd::new(&socket, PollFlags::IN)], None);
+                }
                 Err(Errno::AGAIN) => return Ok(Fill::Nothing),
                 Err(error) => return Err(error.into()),
             }
@@ -162,7 +167,7 @@ impl FrameReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{io::Write, os::unix::net::UnixStream};
+    use std::{io::Write, os::unix::net::UnixStream, thread, time::Duration};
 
     fn frame(id: u64, body: &[u8]) -> Vec<u8> {
         let mut frame = start_frame();
@@ -208,6 +213,20 @@ mod tests {
         reader.fill(&read, true).expect("it is read");
         assert!(reader.next().expect("it may come").is_none());
         assert!(reader.buffer.capacity() < 100_000);
+    }
+
+    #[test]
+    fn read_waits_though_its_socket_does_not() {
+        let (mut write, read) = UnixStream::pair().expect("a pair of sockets");
+        read.set_nonblocking(true).expect("it is set");
+        let mut reader = FrameReader::new(100);
+        assert_eq!(reader.fill(&read, false).expect("it is read"), Fill::Nothing);
+        let writing = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(20)); // mostly, the read waits by then
+            write.write_all(b"x").expect("it is written");
+        });
+        assert_eq!(reader.fill(&read, true).expect("it is read"), Fill::Some);
+        writing.join().expect("it does not panic");
     }
 
     #[test]

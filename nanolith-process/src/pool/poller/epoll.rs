@@ -1,6 +1,6 @@
-//! [`Poller`]: waits for the sockets and pipes of children, for a time, or for a notification, by
-//! `epoll` on Linux.
+//! [`Poller`]: waits by `epoll`.
 
+use super::{Interest, Ready};
 use rustix::{
     event::{
         EventfdFlags, Timespec,
@@ -10,38 +10,10 @@ use rustix::{
     fd::{AsFd, OwnedFd},
     io::Errno,
 };
-use std::{io, time::Duration};
-
-/// What a descriptor is watched for. Its end is always watched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Interest {
-    /// Its end alone.
-    End,
-    Read,
-    ReadWrite,
-}
-
-impl Interest {
-    fn flags(self) -> EventFlags {
-        match self {
-            Self::End => EventFlags::empty(),
-            Self::Read => EventFlags::IN,
-            Self::ReadWrite => EventFlags::IN | EventFlags::OUT,
-        }
-    }
-}
-
-/// A descriptor that is ready.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ready {
-    pub(super) token: u64,
-    pub(super) write: bool,
-    /// It can be read, has ended, or has failed.
-    pub(super) read: bool,
-}
+use std::{io, sync::Arc, time::Duration};
 
 #[derive(Debug)]
-pub(super) struct Poller {
+pub(in crate::pool) struct Poller {
     epoll: OwnedFd,
     notify: OwnedFd,
 }
@@ -52,33 +24,33 @@ const NOTIFY: u64 = u64::MAX;
 const BATCH: usize = 64;
 
 impl Poller {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(in crate::pool) fn new() -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let notify = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         epoll::add(&epoll, &notify, EventData::new_u64(NOTIFY), EventFlags::IN)?;
         Ok(Self { epoll, notify })
     }
 
-    pub(super) fn add(&self, source: impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
-        Ok(epoll::add(&self.epoll, source, EventData::new_u64(token), interest.flags())?)
+    pub(in crate::pool) fn add(&self, source: &Arc<impl AsFd>, token: u64, interest: Interest) -> io::Result<()> {
+        Ok(epoll::add(&self.epoll, source, EventData::new_u64(token), flags(interest))?)
     }
 
-    pub(super) fn modify(&self, source: impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
-        Ok(epoll::modify(&self.epoll, source, EventData::new_u64(token), interest.flags())?)
+    pub(in crate::pool) fn modify(&self, source: impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
+        Ok(epoll::modify(&self.epoll, source, EventData::new_u64(token), flags(interest))?)
     }
 
-    pub(super) fn remove(&self, source: impl AsFd) {
+    pub(in crate::pool) fn remove(&self, source: impl AsFd, _token: u64) {
         let _ = epoll::delete(&self.epoll, source); // it may be removed already
     }
 
     /// Ends the current or the next wait.
-    pub(super) fn notify(&self) {
+    pub(in crate::pool) fn notify(&self) {
         // A counter that is full ends the wait too.
         let _ = rustix::io::write(&self.notify, &1_u64.to_ne_bytes());
     }
 
     /// Waits for at most `limit`. Returns the descriptors that are ready.
-    pub(super) fn wait(&self, limit: Option<Duration>, ready: &mut Vec<Ready>) {
+    pub(in crate::pool) fn wait(&self, limit: Option<Duration>, ready: &mut Vec<Ready>) {
         ready.clear();
         let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
         let mut events = Vec::with_capacity(BATCH);
@@ -98,5 +70,13 @@ impl Poller {
                 }),
             }
         }
+    }
+}
+
+fn flags(interest: Interest) -> EventFlags {
+    match interest {
+        Interest::End => EventFlags::empty(),
+        Interest::Read => EventFlags::IN,
+        Interest::ReadWrite => EventFlags::IN | EventFlags::OUT,
     }
 }
