@@ -10,7 +10,7 @@ use signal_hook::{
     iterator::Signals,
 };
 use std::{
-    env, fs,
+    env,
     io::{BufRead, BufReader, Lines},
     os::unix::process::CommandExt,
     process::{self, Child, ChildStdout, Command, Stdio},
@@ -89,11 +89,21 @@ impl Started {
 /// Waits until the process is gone, or has ended and waits for its new parent to notice.
 fn wait_for_end(pid: u32) {
     let start = Instant::now();
-    let state = || fs::read_to_string(format!("/proc/{pid}/stat")).ok();
-    while state().is_some_and(|stat| !stat.contains(") Z ")) {
+    while is_alive(pid) {
         assert!(start.elapsed() < SECOND, "process {pid} is still there");
         thread::sleep(Duration::from_millis(1));
     }
+}
+
+#[cfg(target_os = "linux")]
+fn is_alive(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_alive(pid: u32) -> bool {
+    use rustix::process::{Pid, test_kill_process};
+    i32::try_from(pid).ok().and_then(Pid::from_raw).is_some_and(|pid| test_kill_process(pid).is_ok())
 }
 
 fn child_does_not_outlive_a_killed_parent() {

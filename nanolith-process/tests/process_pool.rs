@@ -13,6 +13,7 @@ use nanolith::{
     wire::RemoteError,
 };
 use nanolith_process::{ChildCrash, Kill, KillReason, ProcessPool, ProcessPoolBuilder, Role, Stdout};
+use rustix::process::{Pid, test_kill_process};
 use std::{
     error::Error,
     fmt, fs,
@@ -160,6 +161,12 @@ impl Victim {
         list.filter_map(|entry| fs::read_link(entry.path()).ok()).map(|path| path.display().to_string()).collect()
     }
 
+    /// Returns the descriptors of a process that it starts.
+    pub fn descriptors_of_a_process() -> String {
+        let output = process::Command::new("ls").arg("/dev/fd").stdin(process::Stdio::null()).output();
+        String::from_utf8_lossy(&output.expect("it runs").stdout).into_owned()
+    }
+
     pub fn is_child() -> bool {
         nanolith_process::role() == Role::Child
     }
@@ -218,7 +225,8 @@ fn wait_for_file(path: &str) {
 /// Waits until the process is gone.
 fn wait_for_end(pid: u32) {
     let start = Instant::now();
-    while fs::exists(format!("/proc/{pid}")).unwrap_or(false) {
+    let id = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("it is an id");
+    while test_kill_process(id).is_ok() {
         assert!(start.elapsed() < 10 * SECOND, "process {pid} is still there");
         std::thread::sleep(MILLISECOND);
     }
@@ -614,6 +622,15 @@ fn child_has_no_descriptors_of_its_siblings() {
     drop(file);
 }
 
+/// The descriptors of a process that a task starts are those of a process that this one starts.
+fn processes_of_a_task_inherit_no_descriptors() {
+    let expected = Victim::descriptors_of_a_process();
+    let pool = pool(|set| set.min_children(2));
+    let victim = Victim::on(&pool);
+    assert_eq!(victim.descriptors_of_a_process().wait().expect("it runs"), expected);
+    assert_eq!(Victim::descriptors_of_a_process(), expected, "beside a pool");
+}
+
 fn wrong_settings_are_named() {
     let build = |set: fn(ProcessPoolBuilder) -> ProcessPoolBuilder| {
         set(ProcessPool::builder()).build().map(drop).expect_err("it is wrong").to_string()
@@ -621,9 +638,17 @@ fn wrong_settings_are_named() {
     assert_eq!(build(|set| set.max_children(0)), "the setting `max_children` must be at least 1");
     assert_eq!(build(|set| set.min_children(500)), "the setting `min_children` must not be above `max_children`");
     assert_eq!(build(|set| set.recycle_after(0)), "the setting `recycle_after` must be at least 1");
+    if !cfg!(target_os = "linux") {
+        let refused = [build(|set| set.memory_limit(1 << 30)), build(|set| set.recycle_above(1 << 30))];
+        assert!(refused[0].contains("`memory_limit`") && refused[1].contains("`recycle_above`"), "{refused:?}");
+    }
     assert!(build(|set| set.max_queue(0)).contains("max_queue"));
     assert!(build(|set| set.on_full(OnFull::CallerRuns)).contains("CallerRuns"));
 }
+
+/// The tests of limits that Linux alone has, and of its `/proc`.
+const LINUX_ALONE: [&str; 3] =
+    ["memory_limit_ends_the_child", "children_are_replaced_above_a_size", "child_has_no_descriptors_of_its_siblings"];
 
 macro_rules! trials {
     ($($name:ident)*) => {
@@ -681,7 +706,10 @@ fn main() {
         prints_of_tasks_do_not_disturb_the_protocol
         environment_and_folder_are_set
         child_has_no_descriptors_of_its_siblings
+        processes_of_a_task_inherit_no_descriptors
         wrong_settings_are_named
     };
+    let runs_here = |trial: &Trial| cfg!(target_os = "linux") || !LINUX_ALONE.contains(&trial.name());
+    let trials = trials.into_iter().filter(runs_here).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }

@@ -388,5 +388,9 @@ fn check(frame: &Frame) -> Result<(), String> {
             .iter()
             .zip(ours)
             .all(|((name, number), set)| name == set.identifier && *number == set.fingerprint);
-    if same { Ok(()) } else { Err("it serves other sets, or another version of them".into()) }
+    if same {
+        Ok(())
+    } else {
+        Err("it serves other sets, or another version of them; was the program's file replaced?".into())
+    }
 }
