@@ -70,6 +70,7 @@ mod accept;
 mod build_error;
 mod child;
 mod cluster;
+mod descriptors;
 mod event;
 mod exit;
 mod init;

@@ -24,6 +24,7 @@ const STEPS: &[&str] = &[
     "doc",
     "ui",
     "features",
+    "targets",
     "tree",
     "deny",
     "examples",

@@ -3,7 +3,7 @@
 
 use crate::{
     checks, ci, instructions,
-    shell::{Failure, Outcome, cargo, has, need, nightly_cargo, root},
+    shell::{Failure, Outcome, cargo, has, has_target, need, nightly_cargo, root},
 };
 use std::{collections::BTreeSet, env, ffi::OsStr, fs};
 
@@ -39,6 +39,8 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new("doc", "the documentation of the libraries, warnings denied", doc),
     Command::new("ui", "what must not compile, and what the compiler says", ui),
     Command::new("features", "the sets of features, checked; the tests that need one", features),
+    Command::new("targets", "nanolith-process for macOS and Windows, checked where they are installed", targets),
+    Command::new("portable", "the same, and its tests on Linux as it is on macOS: by poll, without pidfd", portable),
     Command::new("tree", "a user's default build stays under 30 crates", tree),
     Command::new("deny", "licences, bans and sources of all dependencies", deny),
     Command::new("examples", "every example program, on small input", examples),
@@ -112,6 +114,33 @@ fn features() -> Outcome {
     cargo(&format!("{runner} --all-features -p nanolith-core -p nanolith-macros")).run()?;
     cargo(&format!("{runner} --all-features -p nanolith --test cron --test metrics --test remote_error --test wire"))
         .run()
+}
+
+const MACOS: &str = "aarch64-apple-darwin";
+const WINDOWS: &str = "x86_64-pc-windows-msvc";
+
+/// The targets are checked without a linker, so nothing runs. On Windows the crate is empty.
+fn targets() -> Outcome {
+    let (installed, missing): (Vec<_>, Vec<_>) = [MACOS, WINDOWS].into_iter().partition(|target| has_target(target));
+    for target in &installed {
+        cargo(&format!("clippy -p nanolith-process --target {target} -- -D warnings")).run()?;
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::NotHere(format!("not installed: rustup target add {}", missing.join(" "))))
+}
+
+/// What the crate does on macOS is tested on Linux by a configuration that leaves out what Linux alone
+/// has. The tests themselves are checked for macOS too.
+fn portable() -> Outcome {
+    match targets() {
+        Ok(()) => cargo(&format!("clippy -p nanolith-process --all-targets --target {MACOS} -- -D warnings")).run()?,
+        Err(Failure::NotHere(why)) => println!("skipped: {why}"),
+        Err(failure) => return Err(failure),
+    }
+    let tests = cargo(&format!("{} -p nanolith-process", runner()));
+    tests.var("RUSTFLAGS", "--cfg nanolith_poll").target("poll").run()
 }
 
 fn tree() -> Outcome {

@@ -128,6 +128,12 @@ pub(crate) fn has(subcommand: &str) -> bool {
     cargo(&format!("{subcommand} --version")).succeeds()
 }
 
+/// Whether the standard library of a target is installed.
+pub(crate) fn has_target(target: &str) -> bool {
+    let found = program("rustc", &format!("--print target-libdir --target {target}")).output();
+    found.is_ok_and(|folder| Path::new(folder.trim()).is_dir())
+}
+
 /// Installs `cargo NAME` from its crate if it is missing. The build is unoptimized, which is
 /// faster: such a tool mostly waits for the compiler.
 pub(crate) fn need(subcommand: &str) -> Outcome {
@@ -164,6 +170,14 @@ mod tests {
     fn missing_program_is_a_failure() {
         let missing = Program::new("no-such-program".into(), "no-such-program", "");
         assert!(matches!(missing.run(), Err(Failure::NotRun { .. })));
+    }
+
+    #[test]
+    fn target_is_installed_if_its_library_is() {
+        let version = program("rustc", "-vV").output().expect("it runs");
+        let host = version.lines().find_map(|line| line.strip_prefix("host: ")).expect("it has a host");
+        assert!(has_target(host));
+        assert!(!has_target("no-such-target"));
     }
 
     #[test]

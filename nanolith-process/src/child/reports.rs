@@ -6,11 +6,11 @@
 //! report is not late by more than an interval.
 
 use super::calls::{Calls, State};
-use crate::wire::{self, Kind, REPORT_INTERVAL, Report};
-use rustix::{
-    io::Errno,
-    net::{SendFlags, send},
+use crate::{
+    descriptors::{SEND_FLAGS, has_room},
+    wire::{self, Kind, REPORT_INTERVAL, Report},
 };
+use rustix::{io::Errno, net::send};
 use std::{
     io::Write,
     os::unix::net::UnixStream,
@@ -110,12 +110,36 @@ pub(super) fn frame(call: u64, report: Report) -> Vec<u8> {
 
 /// Sends a frame whole, or returns false if the socket takes none of it.
 fn send_unless_full(mut socket: &UnixStream, frame: &[u8]) -> bool {
-    match send(socket, frame, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+    if !has_room(socket) {
+        return false;
+    }
+    match send(socket, frame, SEND_FLAGS) {
         Ok(sent) => {
             let _ = socket.write_all(&frame[sent..]); // nothing, for a frame of this size
             true
         }
         Err(Errno::AGAIN | Errno::INTR) => false,
         Err(_) => true, // the end of the connection, which another thread finds
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::descriptors;
+    use std::{sync::mpsc, time::Duration};
+
+    #[test]
+    fn report_does_not_wait_for_room() {
+        let (parent, child) = descriptors::socket_pair().expect("a pair of sockets");
+        let (sender, sent) = mpsc::channel();
+        let sending = thread::spawn(move || {
+            let frames = (0..1_000_000).take_while(|_| send_unless_full(&child, &[0; 40]));
+            let _ = sender.send(frames.count());
+        });
+        let count = sent.recv_timeout(Duration::from_secs(20)).expect("the thread does not block");
+        assert!(count < 1_000_000, "the socket is full before");
+        drop(parent);
+        sending.join().expect("it does not panic");
     }
 }

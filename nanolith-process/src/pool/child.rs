@@ -1,12 +1,14 @@
 //! [`Child`]: a child process as its parent sees it: the socket, the lifeline, and its end.
 
 use super::{
-    descriptors::SEND_FLAGS,
     link::{ChildEvent, Link},
     running_task::Started,
     stderr::StderrTail,
 };
-use crate::wire::{self, Fill, FrameReader, Kind, Request};
+use crate::{
+    descriptors::SEND_FLAGS,
+    wire::{self, Fill, FrameReader, Kind, Request},
+};
 use rustix::{
     io::Errno,
     net::send,

@@ -225,9 +225,10 @@ impl PoolShared {
             self.watch_end(child);
             return;
         }
-        self.end(child, ExitReason::Recycled);
-        let is_recycled = matches!(child.link().exit, Some(ExitReason::Recycled));
+        // It is counted before it can end: its end takes the reason away.
+        let is_recycled = matches!(child.link().exit, None | Some(ExitReason::Recycled));
         self.children().figures.recycled += u64::from(is_recycled);
+        self.end(child, ExitReason::Recycled);
         self.dispatch(); // another child may take the next call
     }
 

@@ -4,13 +4,15 @@ use super::{
     builder::Config,
     child::{Child, Sent},
     children::{Bounds, Children},
-    descriptors,
     link::{ChildEvent, Link, Stage},
     restarts::RestartStep,
     running_task::{Answer, RunningTask, Started},
     stderr::StderrTail,
 };
-use crate::wire::{self, Frame, Kind, Report};
+use crate::{
+    descriptors,
+    wire::{self, Frame, Kind, Report},
+};
 use nanolith::executor::{NotifyProgress, StopReason, WaitHelper};
 use rustix::{
     pipe::pipe,

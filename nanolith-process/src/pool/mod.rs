@@ -7,7 +7,6 @@
 //! - `spawn`: the start of a child. `restart`, `restarts`: the replacement of all.
 //! - `running_task`: a call with its types erased. `wait`: the thread that blocks for it.
 //! - `stderr`, `poller`: the output of children, and waiting for their sockets.
-//! - `descriptors`: the pipes and sockets, as each system makes them.
 
 mod builder;
 mod child;
@@ -17,7 +16,6 @@ mod child_settings;
 mod child_tests;
 mod children;
 mod closed;
-mod descriptors;
 mod io_thread;
 mod link;
 mod listeners;

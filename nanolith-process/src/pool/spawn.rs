@@ -3,11 +3,11 @@
 use super::{
     builder::{Config, Stdout},
     child::Child,
-    descriptors::{self, SEND_FLAGS, SpawnGuard},
     link::Link,
     stderr::StderrTail,
 };
 use crate::{
+    descriptors::{self, SEND_FLAGS, SpawnGuard},
     init::{Invitation, VARIABLE},
     program::program,
     wire::{self, Hello, Kind, MAX_LISTENERS},

@@ -1,7 +1,7 @@
 //! [`Poller`]: waits by `poll`, which each Unix has. A byte in a pipe is the notification.
 
 use super::{Interest, MAX_WAIT, Ready};
-use crate::pool::descriptors;
+use crate::descriptors;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fd::{AsFd, OwnedFd},

@@ -1,7 +1,7 @@
 //! Tests of the poller of this system. Under `--cfg nanolith_poll` they test the other one.
 
 use super::{Interest, Poller, Ready};
-use crate::pool::descriptors;
+use crate::descriptors;
 use std::{
     fs::File,
     io::{Read, Write},
