@@ -1,5 +1,6 @@
 //! [`accept_timeout`]: waits for a connection at a socket that processes share.
 
+use crate::descriptors::MAX_WAIT;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
@@ -48,7 +49,7 @@ pub fn accept_timeout(listener: &TcpListener, limit: Duration) -> io::Result<Opt
         if left.is_some_and(|left| left.is_zero()) {
             return Ok(None);
         }
-        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        let left = left.and_then(|left| Timespec::try_from(left.min(MAX_WAIT)).ok());
         match poll(&mut [PollFd::new(listener, PollFlags::IN)], left.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),

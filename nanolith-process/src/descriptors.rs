@@ -9,7 +9,11 @@ use std::{
     io,
     os::{fd::OwnedFd, unix::net::UnixStream},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
+
+/// The longest wait of one `poll`. That of macOS refuses waits above 24 days.
+pub(crate) const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Keeps this crate from starting another process while descriptors are made that a child gets.
 ///

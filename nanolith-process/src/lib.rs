@@ -52,7 +52,8 @@
 //!
 //! # Limits
 //!
-//! This version runs on Linux. On other systems the crate is empty.
+//! This version runs on Linux. It compiles for macOS, where it has not run yet: see [Processes] for what
+//! differs there. On other systems the crate is empty.
 //!
 //! The page [Processes] says when to use child processes, how each call ends, which limits there are,
 //! what the parent trusts, how to handle signals, and how to write tests.

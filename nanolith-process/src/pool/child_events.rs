@@ -3,12 +3,13 @@
 use super::{
     child::{Child, End, Received},
     link::{ChildEvent, Fault, Remains, Running, Stage},
-    poller::{Interest, MAX_WAIT},
+    poller::Interest,
     pool_shared::{PoolShared, exit_token, finish, socket_token, stderr_token},
     restart::PoolRestartError,
     running_task::Answer,
 };
 use crate::{
+    descriptors::MAX_WAIT,
     event::{ExitReason, ProcessEvent},
     exit::{ChildCrash, Kill, KillReason},
     served,

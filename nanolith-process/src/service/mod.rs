@@ -125,7 +125,6 @@ pub struct ProcessServiceControl<'a> {
 impl ProcessServiceControl<'_> {
     /// Returns a stream of what happens to the child processes of the service: each start, and each end
     /// with its reason. See [`ProcessPool::events`].
-    #[must_use]
     pub fn events(&self) -> Events<ProcessEvent> {
         self.pool.events()
     }

@@ -15,11 +15,6 @@ pub(super) use epoll::Poller;
 #[cfg(not(all(target_os = "linux", not(nanolith_poll))))]
 pub(super) use poll::Poller;
 
-use std::time::Duration;
-
-/// The longest wait. The `poll` of macOS refuses waits above 24 days.
-pub(super) const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
-
 /// What a descriptor is watched for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Interest {

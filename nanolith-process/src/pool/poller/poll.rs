@@ -1,7 +1,7 @@
 //! [`Poller`]: waits by `poll`, which each Unix has. A byte in a pipe is the notification.
 
-use super::{Interest, MAX_WAIT, Ready};
-use crate::descriptors;
+use super::{Interest, Ready};
+use crate::descriptors::{self, MAX_WAIT};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fd::{AsFd, OwnedFd},
