@@ -375,7 +375,7 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __private {
     #[cfg(feature = "wire")]
-    pub use crate::wire_value::{WireValue, wire_value};
+    pub use crate::wire_value::{NoMessage, WireValue, wire_value};
     pub use nanolith_core::__private::*;
     pub use nanolith_macros::reserved_names;
     #[cfg(feature = "wire")]

@@ -1,7 +1,7 @@
 //! The check of a type under `#[define(wire)]`, for generated code. [`WireValue`] exists for the
-//! compiler's message.
+//! compiler's message. [`NoMessage`] is the event of a set without an outbox.
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// A type that a task of a set with `#[define(wire)]` can take or return.
 #[diagnostic::on_unimplemented(
@@ -18,3 +18,8 @@ impl<T: Serialize + DeserializeOwned> WireValue for T {}
 
 #[allow(missing_docs)] // hidden: for generated code
 pub const fn wire_value<T: WireValue>() {}
+
+/// The event of a set without an outbox. It has no value.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[allow(missing_docs)] // hidden: for generated code
+pub enum NoMessage {}

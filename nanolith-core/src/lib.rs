@@ -62,10 +62,10 @@ pub mod __private {
         error::error_view::{ErrorView, Probe, ViewError},
         event::publisher::EventPublisher,
         macro_support::*,
-        service::{InitOutput, Restarts, ServiceParts, init_output},
+        service::{InitOutput, RemoteOutbox, Restarts, ServiceParts, init_output},
         task::{
-            After, Before, HookOutput, HookResult, Hooks, Input, LocalFuture, NoState, OnClose, Owner, Run, Scope,
-            SendFuture, SharedHandle, StreamArgument, Writer, apart, apart_boxed, coop::steps,
+            After, Before, ForwardEvents, HookOutput, HookResult, Hooks, Input, LocalFuture, NoState, OnClose, Owner,
+            Run, Scope, SendFuture, SharedHandle, StreamArgument, Writer, apart, apart_boxed, coop::steps,
         },
     };
 }

@@ -11,8 +11,8 @@ use std::{any::TypeId, sync::OnceLock};
 /// A task set whose tasks can run in another process: one with `#[define(wire)]`.
 ///
 /// A service of the set can have its state in another process. So the arguments of `#[init]` implement
-/// serde's traits as well, or the state does if there is no `#[init]`. The error of `#[init]` converts
-/// to a [`BoxError`].
+/// serde's traits as well, or the state does if there is no `#[init]`. So does the event of an outbox.
+/// The error of `#[init]` converts to a [`BoxError`].
 ///
 /// ```compile_fail
 /// # use nanolith::prelude::*;
@@ -27,11 +27,16 @@ use std::{any::TypeId, sync::OnceLock};
     message = "the tasks of `{Self}` cannot pass to another process",
     label = "not `Serialize` and `Deserialize` as a whole",
     note = "write `#[define(wire)]`; all arguments and outputs are then `Serialize` and `Deserialize`",
-    note = "the arguments of `#[init]` pass too; without `#[init]` a set with `&self` methods passes its state"
+    note = "the arguments of `#[init]` pass too; without `#[init]` a set with `&self` methods passes its state",
+    note = "the event of `outbox = ..` passes too: derive `serde::Serialize` and `serde::Deserialize` for it"
 )]
 pub trait ProcessSet:
     TaskSet<Task: Serialize + DeserializeOwned, Output: Serialize + DeserializeOwned>
-    + ServiceSet<Args: Serialize + DeserializeOwned + Send, Error: Into<BoxError>>
+    + ServiceSet<
+        Args: Serialize + DeserializeOwned + Send,
+        Error: Into<BoxError>,
+        OutboxEvent: Serialize + DeserializeOwned,
+    >
 {
 }
 
@@ -43,6 +48,7 @@ where
     S::Output: Serialize + DeserializeOwned,
     S::Args: Serialize + DeserializeOwned + Send,
     S::Error: Into<BoxError>,
+    S::OutboxEvent: Serialize + DeserializeOwned,
 {
 }
 
@@ -98,7 +104,7 @@ pub(crate) struct ServedSet {
     /// Returns the kind of that frame.
     pub(crate) run: fn(&Runner, CallHead, &[u8], &mut Vec<u8>) -> u8,
     /// Makes a service from an encoded [`Launch`](crate::wire::Launch).
-    pub(crate) launch: fn(&[u8]) -> LaunchResult,
+    pub(crate) launch: fn(&Runner, &[u8]) -> LaunchResult,
 }
 
 impl ServedSet {

@@ -6,7 +6,7 @@ use nanolith::{
     TaskSet,
     call::Progress,
     layers::{Layer, Retry},
-    messenger::{Messenger, SendError, TrySendError},
+    messenger::{Messenger, SendError},
     prelude::*,
     task::OpenStreamError,
     time::{MILLISECOND, SECOND},
@@ -97,7 +97,7 @@ pub struct Tally {
     total: u64,
 }
 
-#[define(wire, outbox = u64, streams = String)]
+#[define(wire, streams = String)]
 impl Tally {
     #[init]
     fn start(total: u64) -> Self {
@@ -111,14 +111,6 @@ impl Tally {
             cx.progress(done, total);
         }
         self.total
-    }
-
-    pub fn announce(&self, cx: &Context<Self>) -> Result<usize, u64> {
-        cx.send(self.total).wait().map_err(SendError::into_inner)
-    }
-
-    pub fn try_announce(&self, cx: &Context<Self>) -> bool {
-        matches!(cx.try_send(self.total), Err(TrySendError::Closed(total)) if total == self.total)
     }
 
     pub fn open(cx: &Context<Self>) -> Option<String> {
@@ -267,10 +259,8 @@ fn task_of_a_service_reports_to_the_handle() {
     tally.close().wait();
 }
 
-fn task_of_a_service_gets_its_event_back() {
+fn task_of_a_service_gets_its_stream_back() {
     let tally = ProcessService::launch(Tally::service(7)).wait().expect("it starts");
-    assert!(matches!(tally.announce().wait(), Ok(Err(7))));
-    assert!(matches!(tally.try_announce().wait(), Ok(true)));
     assert!(matches!(tally.open().wait(), Ok(Some(metadata)) if metadata == "points"));
     tally.close().wait();
 }
@@ -316,7 +306,7 @@ fn main() {
         call_that_is_retried_reports_again
         report_of_an_ended_task_reaches_no_other_call
         task_of_a_service_reports_to_the_handle
-        task_of_a_service_gets_its_event_back
+        task_of_a_service_gets_its_stream_back
         task_finds_no_owner_as_on_a_pool
         call_with_a_messenger_is_refused_and_given_back
     };

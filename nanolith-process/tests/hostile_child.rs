@@ -3,12 +3,13 @@
 #![allow(missing_docs, clippy::missing_panics_doc)] // a test's name documents it
 
 use libtest_mimic::{Arguments, Trial};
+use nanolith::messenger::LagPolicy;
 use nanolith::{
     TaskSet,
     prelude::*,
     time::{MILLISECOND, SECOND},
 };
-use nanolith_process::{ChildCrash, ProcessPool, ProcessPoolBuilder, Role, Stdout};
+use nanolith_process::{ChildCrash, ProcessPool, ProcessPoolBuilder, ProcessService, Role, Stdout};
 use rustix::{
     net::{RecvFlags, recv},
     process::{Pid, test_kill_process},
@@ -34,6 +35,8 @@ const OUTPUT: u8 = 4;
 const FAILED: u8 = 5;
 const PROGRESS: u8 = 10;
 const LISTENING: u8 = 11;
+const LAUNCHED: u8 = 9;
+const EVENT: u8 = 12;
 const UNKNOWN: u8 = 200;
 
 pub struct Geometry;
@@ -46,6 +49,21 @@ impl Geometry {
 
     pub fn repeat(text: String) -> String {
         text
+    }
+}
+
+/// A set whose services send events.
+pub struct Tally;
+
+#[define(wire, outbox = u64)]
+impl Tally {
+    #[init]
+    fn start() -> Self {
+        Self
+    }
+
+    pub fn total(&self) -> u64 {
+        9
     }
 }
 
@@ -90,7 +108,8 @@ struct Ready {
 }
 
 fn ready(fingerprint: u64) -> Vec<u8> {
-    rmp_serde::to_vec_named(&Ready { sets: vec![(Geometry::IDENTIFIER, fingerprint)] }).expect("it is encoded")
+    let sets = vec![(Geometry::IDENTIFIER, fingerprint), (Tally::IDENTIFIER, Tally::FINGERPRINT)];
+    rmp_serde::to_vec_named(&Ready { sets }).expect("it is encoded")
 }
 
 fn frame(kind: u8, call: u64, body: &[u8]) -> Vec<u8> {
@@ -134,6 +153,7 @@ fn misbehave(how: &str) -> io::Result<()> {
         "unknown kind" => parent.send(&frame(UNKNOWN, 0, &[]))?,
         "output first" => parent.send(&frame(OUTPUT, 1, &output(&GeometryOutput::Add(9))))?,
         "progress first" => parent.send(&frame(PROGRESS, 0, &[0; 16]))?,
+        "event first" => parent.send(&frame(EVENT, 0, &[9]))?,
         "other version" => parent.send(&frame(READY, 0, &ready(1)))?,
         "deep ready" => parent.send(&frame(READY, 0, &deep()))?,
         "ready without sets" => parent.send(&frame(READY, 0, &[0x80]))?,
@@ -162,7 +182,33 @@ fn die_before_reading(parent: &mut Connection) -> io::Result<()> {
     Ok(())
 }
 
+fn misbehave_in_service(how: &str, parent: &mut Connection) -> io::Result<()> {
+    parent.send(&frame(READY, 0, &ready(Geometry::FINGERPRINT)))?;
+    parent.receive()?; // the arguments of `#[init]`
+    if how == "service: event while it launches" {
+        parent.send(&frame(EVENT, 0, &[0xc1]))?;
+    }
+    parent.send(&frame(LAUNCHED, 0, &[]))?;
+    parent.receive()?;
+    match how {
+        "service: no event" => parent.send(&frame(EVENT, 0, &[0xc1; 50])),
+        "service: empty event" => parent.send(&frame(EVENT, 0, &[])),
+        "service: deep event" => parent.send(&frame(EVENT, 0, &deep())),
+        "service: event and more" => parent.send(&frame(EVENT, 0, &[9, 9])),
+        "service: event flood" => {
+            let events = frame(EVENT, 0, &[9]).repeat(1_000);
+            loop {
+                parent.send(&events)?;
+            }
+        }
+        _ => Err(io::Error::other("there is no such behaviour")),
+    }
+}
+
 fn misbehave_in_call(how: &str, parent: &mut Connection) -> io::Result<()> {
+    if how.starts_with("service") {
+        return misbehave_in_service(how, parent);
+    }
     let call = parent.receive_call()?;
     match how {
         "call: random bytes" => parent.send(&random_bytes()),
@@ -170,6 +216,7 @@ fn misbehave_in_call(how: &str, parent: &mut Connection) -> io::Result<()> {
         "call: long frame" => parent.send(&claim(1_000_000_000, OUTPUT, call)),
         "call: unknown kind" => parent.send(&frame(UNKNOWN, call, &[])),
         "call: listening" => parent.send(&frame(LISTENING, 0, &[])),
+        "call: event" => parent.send(&frame(EVENT, call, &[9])),
         "call: other number" => parent.send(&frame(OUTPUT, call + 1, &output(&GeometryOutput::Add(9)))),
         "call: progress of other call" => parent.send(&frame(PROGRESS, call + 1, &[0; 16])),
         "call: short progress" => parent.send(&frame(PROGRESS, call, &[0; 15])),
@@ -262,6 +309,7 @@ fn wrong_first_message_ends_the_start() {
     expect_at_start("short frame", "sent a malformed message: a message cannot be decoded: a frame is shorter");
     expect_at_start("unknown kind", "sent a malformed message: an answer that was not asked for");
     expect_at_start("output first", "sent a malformed message: an answer that was not asked for");
+    expect_at_start("event first", "sent a malformed message: an answer that was not asked for");
     expect_at_start("progress first", "sent a malformed message: an answer that was not asked for");
     expect_at_start("flood", "sent a malformed message: ");
 }
@@ -286,6 +334,7 @@ fn wrong_frame_ends_call_and_child() {
         ("call: short progress", "sent a malformed message: a report of another length"),
         ("call: long progress", "sent a malformed message: a report of another length"),
         ("call: progress flood", "sent a malformed message: more reports of progress than a task may send"),
+        ("call: event", "sent a malformed message: an answer that was not asked for"),
         ("call: listening", "sent a malformed message: an answer that was not asked for"),
         ("call: second ready", "sent a malformed message: an answer that was not asked for"),
         ("call: flood", "sent a malformed message: an answer that was not asked for"),
@@ -294,6 +343,41 @@ fn wrong_frame_ends_call_and_child() {
     ] {
         let error = expect_in_call(how, text);
         assert!(matches!(error, CallError::Crashed(_)), "{how}: {error}");
+    }
+}
+
+fn tally(how: &str, lag: LagPolicy) -> ProcessService<Tally> {
+    let service = ProcessService::builder(Tally::service().outbox(lag)).env(HOSTILE, how).pass_stderr(false);
+    service.stdout(Stdout::Null).launch().wait().expect("it says that it has launched")
+}
+
+fn event_that_does_not_decode_kills_the_child() {
+    for how in ["service: no event", "service: empty event", "service: deep event", "service: event and more"] {
+        let tally = tally(how, LagPolicy::default());
+        let error = error_of(tally.total().timeout(20 * SECOND).wait());
+        assert!(error.to_string().contains("sent a malformed message: a message cannot be decoded"), "{how}: {error}");
+        let crash = error.source().and_then(|source| source.downcast_ref::<ChildCrash>()).expect("it is killed");
+        wait_for_end(&[crash.pid()]);
+    }
+}
+
+fn malformed_event_while_a_service_launches_kills_the_child() {
+    let builder = ProcessService::builder(Tally::service()).env(HOSTILE, "service: event while it launches");
+    // The child says that it has launched, and is killed before or after that arrives.
+    if let Ok(tally) = builder.pass_stderr(false).launch().wait() {
+        tally.control().closed().wait();
+    }
+}
+
+fn flood_of_events_takes_little_memory() {
+    for lag in [LagPolicy::Wait(1_000), LagPolicy::DropOldest(1_000)] {
+        let tally = tally("service: event flood", lag);
+        let _events = tally.control().events();
+        let before = virtual_memory_kib();
+        let outcome = tally.total().timeout(SECOND).wait();
+        assert!(matches!(outcome, Err(CallError::Killed(_))), "{outcome:?}");
+        let after = virtual_memory_kib();
+        assert!(after < before + 300 * 1024, "{before} KiB before, {after} KiB after");
     }
 }
 
@@ -378,12 +462,15 @@ fn main() {
             return;
         }
     }
-    nanolith_process::init().serve::<(Geometry,)>();
+    nanolith_process::init().serve::<(Geometry, Tally)>();
     let trials = trials! {
         wrong_first_message_ends_the_start
         wrong_sets_end_the_start
         closed_socket_of_living_child_ends_the_start
         wrong_frame_ends_call_and_child
+        event_that_does_not_decode_kills_the_child
+        malformed_event_while_a_service_launches_kills_the_child
+        flood_of_events_takes_little_memory
         output_that_does_not_decode_ends_the_call
         output_of_another_task_ends_the_call
         second_answer_kills_the_child

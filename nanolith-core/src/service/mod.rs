@@ -8,7 +8,7 @@
 //! - `service_thread`: the thread, from its start to its end. `event_loop`, `fast_path`: how it
 //!   takes calls, with the lock and without. `local_tasks`, `futures`: the pending futures of its
 //!   tasks.
-//! - `parts`: the settings of a service whose state lives elsewhere.
+//! - `parts`, `remote_outbox`: the settings and the events of a service whose state lives elsewhere.
 //! - `on_panic`: what follows a panic. `restart`, `replace_state`: when the service restarts, and
 //!   how it gets a new state. `restart_group`: which services restart with it.
 //! - `shutdown`: how the service ends. `close_future`, `close_timeout`: the futures that wait for
@@ -35,6 +35,7 @@ mod messengers;
 mod on_panic;
 mod outbox;
 mod parts;
+mod remote_outbox;
 mod replace_state;
 mod restart;
 mod restart_group;
@@ -61,6 +62,8 @@ pub use outbox::{RecvStream, WaitForEvent};
 #[doc(hidden)]
 pub use parts::ServiceParts;
 pub use parts::ServiceSet;
+#[doc(hidden)]
+pub use remote_outbox::RemoteOutbox;
 pub use restart::Restart;
 #[doc(hidden)]
 pub use restart::Restarts;

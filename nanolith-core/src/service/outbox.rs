@@ -149,7 +149,7 @@ impl<S: TaskSet> Service<S> {
         S: HasOutbox,
         P: FnMut(&S::Event) -> bool,
     {
-        WaitForEvent { events: heard(self.executor.inner()).subscribe(), predicate }
+        WaitForEvent::new(heard(self.executor.inner()).subscribe(), predicate)
     }
 }
 
@@ -193,6 +193,12 @@ impl<S: HasOutbox> ServiceControl<'_, S> {
 pub struct WaitForEvent<T: Clone, P> {
     events: Subscriber<T>,
     predicate: P,
+}
+
+impl<T: Clone, P> WaitForEvent<T, P> {
+    pub(super) fn new(events: Subscriber<T>, predicate: P) -> Self {
+        Self { events, predicate }
+    }
 }
 
 impl<T: Clone, P> Unpin for WaitForEvent<T, P> {}

@@ -1,7 +1,7 @@
 //! [`ServiceParts`]: what an executor needs of a [`ServiceBuilder`] if the state lives elsewhere,
 //! such as in another process. [`ServiceSet`]: makes the builder again from the arguments.
 
-use super::{ServiceBuilder, init::Initializer, restart::Restart, settings::Settings};
+use super::{ServiceBuilder, init::Initializer, remote_outbox::RemoteOutbox, restart::Restart, settings::Settings};
 use crate::{
     pool::{BuildError, queue_config::QueueConfig},
     task::TaskSet,
@@ -31,6 +31,8 @@ pub trait ServiceSet: TaskSet {
     type Args: 'static;
     /// The error of `#[init]`.
     type Error: Send + 'static;
+    /// The event of `#[define(outbox = ..)]`. For a set without an outbox it is a type without values.
+    type OutboxEvent: Clone + Send + Sync + 'static;
 
     /// Returns the builder that `Counter::service(..)` returns for these arguments.
     fn service_of(args: Self::Args) -> ServiceBuilder<Self, Self::Error, Self::Args>;
@@ -48,6 +50,8 @@ pub struct ServiceParts<S: TaskSet, E, A> {
     pub launch_timeout: Option<Duration>,
     /// The stack size of the service's thread.
     pub stack_size: Option<usize>,
+    /// Where the owners of the service receive its events.
+    pub outbox: RemoteOutbox,
     pub(crate) queue: QueueConfig,
 }
 
@@ -78,7 +82,8 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         if let Some(setting) = settings.first_local() {
             return Err(BuildError::bad(setting, "cannot be set for a service that does not run in this process"));
         }
-        let Settings { name, queue, restart, launch_timeout, stack_size, .. } = settings;
-        Ok(ServiceParts { init, name, restart, launch_timeout, stack_size, queue })
+        let Settings { name, queue, restart, launch_timeout, stack_size, outbox, .. } = settings;
+        let outbox = RemoteOutbox::new(outbox);
+        Ok(ServiceParts { init, name, restart, launch_timeout, stack_size, outbox, queue })
     }
 }

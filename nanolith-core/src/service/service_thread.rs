@@ -38,7 +38,7 @@ pub(super) fn spawn<S: TaskSet, E: Send + 'static, A: 'static>(
     timer::start().map_err(BuildError::threads)?;
     GlobalSpawner::take_offloaded_work();
     settings.data.share();
-    let outbox = Outbox::new(settings.outbox);
+    let outbox = Outbox::new(settings.outbox, settings.forwarder.take());
     if !settings.has_owners {
         outbox.close();
     }

@@ -5,6 +5,7 @@ use crate::{
     channel::messenger::LagPolicy,
     park::parker,
     pool::{BuildError, MIN_STACK, ThreadHandler, check_name, check_spin, queue_config::QueueConfig},
+    task::Forwarder,
     wake::extensions::Extensions,
 };
 use std::{sync::Arc, time::Duration};
@@ -19,6 +20,8 @@ pub(super) struct Settings {
     pub(super) on_panic: Option<PanicHandler>,
     pub(super) restart: Restart,
     pub(super) outbox: LagPolicy,
+    /// Takes the events, if the owners are elsewhere.
+    pub(super) forwarder: Option<Forwarder>,
     /// Whether handles can receive what the service sends.
     pub(super) has_owners: bool,
     pub(super) keep_alive: bool,
@@ -40,6 +43,7 @@ impl Settings {
             on_panic: None,
             restart: Restart::never(),
             outbox: LagPolicy::default(),
+            forwarder: None,
             has_owners: true,
             keep_alive: false,
             launch_timeout: None,
@@ -54,7 +58,6 @@ impl Settings {
         let local = [
             (!self.data.is_empty(), "data"),
             (self.on_panic.is_some(), "on_panic"),
-            (self.outbox != LagPolicy::default(), "outbox"),
             (self.keep_alive, "keep_alive"),
             (self.metrics, "metrics"),
             (self.on_thread_start.is_some(), "on_thread_start"),

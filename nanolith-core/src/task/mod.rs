@@ -36,7 +36,8 @@ pub(crate) use environment::{Environment, HookRun, PanicSource, PoolEnv, Service
 pub use hook::{After, Before, CallInfo, HookOutput, HookResult, Hooks, LocalFuture, OnClose, Outcome, SendFuture};
 pub use job::{Job, JobEndedError};
 pub use messaging::{GivesStreams, HasInbox, HasOutbox, StreamArgument, TakesStreams};
-pub(crate) use outbox::Outbox;
+pub use outbox::ForwardEvents;
+pub(crate) use outbox::{Forwarder, Outbox};
 pub(crate) use reply::drop_unseen;
 pub use reply::{Reply, StopSignal};
 pub(crate) use run::{Brought, run_on_pool, run_on_service};

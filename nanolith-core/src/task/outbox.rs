@@ -4,7 +4,7 @@
 
 use crate::{
     channel::{
-        messenger::{LagPolicy, Messenger},
+        messenger::{LagPolicy, Messenger, TrySendError},
         port::{self, Port},
         stream::StreamReader,
     },
@@ -14,12 +14,15 @@ use std::{
     any::Any,
     convert::Infallible,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Instant,
 };
 
 /// The channels from a service to its owners. It is created with the service. Each channel is
 /// created at its first use, because only then its type is known.
 pub(crate) struct Outbox {
     policy: LagPolicy,
+    /// Takes the events of a service whose owners are elsewhere: a `Box<dyn ForwardEvents<T>>`.
+    forwarder: Option<Forwarder>,
     events: OnceLock<Box<dyn Any + Send + Sync>>,
     streams: OnceLock<Box<dyn Any + Send + Sync>>,
     /// The functions that close both channels.
@@ -27,8 +30,9 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    pub(crate) fn new(policy: LagPolicy) -> Self {
-        Self { policy, events: OnceLock::new(), streams: OnceLock::new(), closers: Mutex::new(Some(Vec::new())) }
+    pub(crate) fn new(policy: LagPolicy, forwarder: Option<Forwarder>) -> Self {
+        let (events, streams) = (OnceLock::new(), OnceLock::new());
+        Self { policy, forwarder, events, streams, closers: Mutex::new(Some(Vec::new())) }
     }
 
     /// Returns the outbox in the data of a service.
@@ -48,8 +52,14 @@ impl Outbox {
         &self.event_channel().owners
     }
 
+    /// Returns what takes the events of a service whose owners are elsewhere.
+    pub(super) fn forwarder<T: 'static>(&self) -> Option<&dyn ForwardEvents<T>> {
+        let forwarder = self.forwarder.as_ref()?;
+        Some(&**forwarder.downcast_ref::<Box<dyn ForwardEvents<T>>>().expect(TYPED))
+    }
+
     /// Returns the endpoint on which the service sends events.
-    pub(super) fn event_sender<T: Clone + Send + Sync + 'static>(&self) -> &Messenger<T> {
+    pub(crate) fn event_sender<T: Clone + Send + Sync + 'static>(&self) -> &Messenger<T> {
         &self.event_channel().service
     }
 
@@ -102,6 +112,21 @@ impl Outbox {
         }
     }
 }
+
+/// Passes the events of a service on to owners that are elsewhere, such as in another process.
+#[doc(hidden)]
+pub trait ForwardEvents<T>: Send + Sync {
+    /// Passes an event on, and waits for room until `deadline` on this thread. Without a deadline it
+    /// waits until there is room. Returns the number of owners, as far as it is known.
+    ///
+    /// # Errors
+    ///
+    /// Gives the event back: there is no room, or no owner can ever receive it.
+    fn forward(&self, event: T, deadline: Option<Instant>) -> Result<usize, TrySendError<T>>;
+}
+
+/// A `Box<dyn ForwardEvents<T>>`, its type erased.
+pub(crate) type Forwarder = Box<dyn Any + Send + Sync>;
 
 /// The event channel: the service sends on one endpoint, and its owners receive on the other.
 struct Events<T: Clone + Send + Sync + 'static> {

@@ -1,7 +1,7 @@
 //! [`SendEvent`]: the future by which a task of a service sends an event to the service's owners,
 //! the holders of its handles. [`Context::send`] creates it.
 
-use super::{Context, HasOutbox, Outbox, TaskSet};
+use super::{Context, ForwardEvents, HasOutbox, Outbox, TaskSet};
 use crate::{
     channel::messenger::{SendError, SendFuture, TrySendError},
     context::{
@@ -14,7 +14,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{self, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 impl<S: TaskSet> Context<S> {
@@ -47,7 +47,10 @@ impl<S: TaskSet> Context<S> {
         S: HasOutbox,
     {
         SendEvent(match Outbox::of(self.executor_data()) {
-            Some(outlets) => SendState::Out(outlets.event_sender().send(event)),
+            Some(outlets) => match outlets.forwarder() {
+                Some(forwarder) => SendState::Forward(forwarder, Some(event)),
+                None => SendState::Out(outlets.event_sender().send(event)),
+            },
             None => SendState::Nowhere(Some(event)),
         })
     }
@@ -78,7 +81,10 @@ impl<S: TaskSet> Context<S> {
         S: HasOutbox,
     {
         match Outbox::of(self.executor_data()) {
-            Some(outlets) => outlets.event_sender().try_send(event),
+            Some(outlets) => match outlets.forwarder() {
+                Some(forwarder) => forwarder.forward(event, Some(Instant::now())),
+                None => outlets.event_sender().try_send(event),
+            },
             None => Err(TrySendError::Closed(event)),
         }
     }
@@ -104,8 +110,12 @@ pub struct SendEvent<'a, T>(SendState<'a, T>);
 
 enum SendState<'a, T> {
     Out(SendFuture<'a, T>),
+    /// The owners are elsewhere. A wait for room is one of the thread.
+    Forward(&'a dyn ForwardEvents<T>, Option<T>),
     Nowhere(Option<T>),
 }
+
+const POLLED_AGAIN: &str = "it was polled after it was ready";
 
 impl<T> Unpin for SendEvent<'_, T> {}
 
@@ -116,7 +126,7 @@ impl<T> SendEvent<'_, T> {
     pub fn into_inner(self) -> Option<T> {
         match self.0 {
             SendState::Out(sending) => sending.into_inner(),
-            SendState::Nowhere(event) => event,
+            SendState::Forward(_, event) | SendState::Nowhere(event) => event,
         }
     }
 }
@@ -127,9 +137,11 @@ impl<T> Future for SendEvent<'_, T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
             SendState::Out(sending) => Pin::new(sending).poll(cx),
-            SendState::Nowhere(event) => {
-                Poll::Ready(Err(SendError(event.take().expect("it was polled after it was ready"))))
+            SendState::Forward(forwarder, event) => {
+                let sent = forwarder.forward(event.take().expect(POLLED_AGAIN), None);
+                Poll::Ready(sent.map_err(|unsent| SendError(unsent.into_inner())))
             }
+            SendState::Nowhere(event) => Poll::Ready(Err(SendError(event.take().expect(POLLED_AGAIN)))),
         }
     }
 }
@@ -160,8 +172,8 @@ impl<T> Wait for SendEvent<'_, T> {
     fn wait(self) -> Result<usize, SendError<T>> {
         match self.0 {
             SendState::Out(sending) => sending.wait(),
-            nowhere @ SendState::Nowhere(_) => {
-                block_on::block_on_any(SendEvent(nowhere)) // it is ready at once
+            ready @ (SendState::Forward(..) | SendState::Nowhere(_)) => {
+                block_on::block_on_any(SendEvent(ready)) // its first poll is its last
             }
         }
     }
@@ -171,7 +183,14 @@ impl<T> Wait for SendEvent<'_, T> {
             SendState::Out(sending) => {
                 sending.wait_timeout(limit).map_err(|pending| SendEvent(SendState::Out(pending)))
             }
-            nowhere @ SendState::Nowhere(_) => Ok(SendEvent(nowhere).wait()),
+            SendState::Forward(forwarder, Some(event)) => {
+                match forwarder.forward(event, Instant::now().checked_add(limit)) {
+                    Err(TrySendError::Full(event)) => Err(SendEvent(SendState::Forward(forwarder, Some(event)))),
+                    Err(TrySendError::Closed(event)) => Ok(Err(SendError(event))),
+                    Ok(owners) => Ok(Ok(owners)),
+                }
+            }
+            ready @ (SendState::Forward(..) | SendState::Nowhere(_)) => Ok(SendEvent(ready).wait()),
         }
     }
 }

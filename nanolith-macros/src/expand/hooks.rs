@@ -8,7 +8,7 @@ use syn::{Ident, ReturnType, Type, WhereClause};
 use crate::{
     ast::{Hook, Receiver, Set, Start},
     attr::{self, HookKind},
-    expand::{check, doc, trait_attrs},
+    expand::{check, doc, messages, trait_attrs},
     names,
 };
 
@@ -134,13 +134,14 @@ pub(crate) fn service_set(set: &Set) -> Option<TokenStream> {
         Start::Stateless => (quote!(()), infallible, None, quote!(#krate::service::ServiceBuilder::stateless())),
     };
     let (impl_generics, _, where_clause) = generics.split_for_impl();
-    let bounds = where_of(where_clause, bound);
+    let (bounds, event) = (where_of(where_clause, bound), messages::event(set));
     Some(quote! {
         #attrs
         #[allow(deprecated, unused_variables)]
         impl #impl_generics #krate::service::ServiceSet for #this #bounds {
             type Args = #args;
             type Error = #error;
+            type OutboxEvent = #event;
             fn service_of(#given: Self::Args) -> #krate::service::ServiceBuilder<Self, Self::Error, Self::Args> {
                 #body
             }

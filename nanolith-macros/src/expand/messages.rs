@@ -68,6 +68,17 @@ fn conversion_back(set: &Set, task: &Task) -> TokenStream {
     }
 }
 
+/// Returns the type of the set's events. A set without an outbox has a type without values.
+pub(crate) fn event(set: &Set) -> TokenStream {
+    match &set.options.outbox {
+        Some(ty) => this::spelled_out(ty, &set.this()).to_token_stream(),
+        None => {
+            let krate = set.krate();
+            quote!(#krate::__private::NoMessage)
+        }
+    }
+}
+
 /// Generates `impl HasOutbox`, if the option gives a type.
 fn said(set: &Set, ty: Option<&Type>, of: &TokenStream, name: &TokenStream) -> Option<TokenStream> {
     let ty = this::spelled_out(ty?, &set.this());

@@ -3,6 +3,7 @@
 
 mod calls;
 mod connection;
+mod events;
 mod lifeline;
 mod listener;
 mod reports;
@@ -109,7 +110,7 @@ impl Server<'_> {
         let position = usize::try_from(frame.id)?;
         let set = self.sets.get(position).ok_or("a service is of a set that is not served")?;
         self.answer.truncate(wire::HEAD);
-        let kind = match (set.launch)(frame.body()) {
+        let kind = match (set.launch)(&self.runner, frame.body()) {
             Ok(service) => {
                 self.service = Some(service);
                 Kind::LAUNCHED

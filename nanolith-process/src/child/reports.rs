@@ -109,13 +109,13 @@ pub(super) fn frame(call: u64, report: Report) -> Vec<u8> {
 }
 
 /// Sends a frame whole, or returns false if the socket takes none of it.
-fn send_unless_full(mut socket: &UnixStream, frame: &[u8]) -> bool {
+pub(super) fn send_unless_full(mut socket: &UnixStream, frame: &[u8]) -> bool {
     if !has_room(socket) {
         return false;
     }
     match send(socket, frame, SEND_FLAGS) {
         Ok(sent) => {
-            let _ = socket.write_all(&frame[sent..]); // nothing, for a frame of this size
+            let _ = socket.write_all(&frame[sent..]); // nothing, for a frame below the socket's buffer
             true
         }
         Err(Errno::AGAIN | Errno::INTR) => false,

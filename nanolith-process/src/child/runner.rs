@@ -1,7 +1,7 @@
 //! [`Runner`]: decodes one task after another, and runs it: on the calling thread, or by the service
 //! that this child owns.
 
-use super::calls::Calls;
+use super::{calls::Calls, events::ForwardedEvents};
 use crate::{
     served::ProcessSet,
     wire::{self, CallHead, Failure, HEAD, Kind, Launch, Report},
@@ -119,11 +119,13 @@ pub(crate) trait OwnedService {
     fn close(self: Box<Self>);
 }
 
-/// Makes a service from a [`Launch`].
-pub(crate) fn launch<S: ProcessSet>(launch: &[u8]) -> Result<Box<dyn OwnedService>, Failure> {
+/// Makes a service from a [`Launch`]. Its events go to the parent.
+pub(crate) fn launch<S: ProcessSet>(runner: &Runner, launch: &[u8]) -> Result<Box<dyn OwnedService>, Failure> {
     let Launch { name, stack_size, slice, args } =
         wire::decode::<Launch<S::Args>>(launch).map_err(|error| Failure::Message(error.to_string()))?;
-    let mut service = S::service_of(args).name(name).slice(slice).without_owners();
+    let events = ForwardedEvents::new(runner.calls.clone(), runner.max_message);
+    let mut service =
+        S::service_of(args).name(name).slice(slice).without_owners().forward_events::<S::OutboxEvent>(events);
     if let Some(bytes) = stack_size {
         service = service.stack_size(bytes);
     }

@@ -1,6 +1,7 @@
 //! [`Child`]: a child process as its parent sees it: the socket, the lifeline, and its end.
 
 use super::{
+    deliveries::{Deliveries, Received},
     link::{ChildEvent, Link},
     running_task::Started,
     stderr::StderrTail,
@@ -15,6 +16,7 @@ use rustix::{
     process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid},
 };
 use std::{
+    collections::VecDeque,
     fs::File,
     io::Write,
     net::Shutdown,
@@ -35,6 +37,7 @@ pub(super) struct Child {
     /// Locked by the thread that reads from the socket, before `link`.
     reader: Mutex<FrameReader>,
     link: Mutex<Link>,
+    deliveries: Mutex<Deliveries>,
     /// `None` once it is reaped: from then on its id may name another process.
     process: Mutex<Option<process::Child>>,
     /// Becomes readable when the process has ended: another process may hold the socket open. `None`
@@ -67,16 +70,6 @@ pub(super) struct Sent {
     pub(super) is_whole: bool,
 }
 
-/// What a read of the socket gave.
-pub(super) struct Received {
-    pub(super) events: Vec<ChildEvent>,
-    /// Whether the child has lost its last call by this.
-    pub(super) is_idle: bool,
-    pub(super) end: Option<End>,
-    /// Whether more may be there: not all was read, and what was read is no fault.
-    pub(super) has_more: bool,
-}
-
 impl Child {
     pub(super) fn new(
         id: u64,
@@ -94,6 +87,7 @@ impl Child {
             lifeline,
             reader: Mutex::new(FrameReader::new(max_message)),
             link: Mutex::new(link),
+            deliveries: Mutex::default(),
             process: Mutex::new(Some(process)),
             stderr: Mutex::new(stderr),
             is_asked_to_retire: AtomicBool::new(false),
@@ -103,6 +97,10 @@ impl Child {
 
     pub(super) fn link(&self) -> MutexGuard<'_, Link> {
         self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn deliveries(&self) -> MutexGuard<'_, Deliveries> {
+        self.deliveries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn stderr(&self) -> MutexGuard<'_, StderrTail> {
@@ -189,7 +187,7 @@ impl Child {
             Err(_) if cfg!(target_os = "linux") => (Some(End::Unread), false),
             Err(_) => (Some(End::Closed), false),
         };
-        let (mut events, mut link) = (Vec::new(), self.link());
+        let (mut events, mut link) = (VecDeque::new(), self.link());
         loop {
             let event = match reader.next() {
                 Ok(Some(frame)) => link.accept(frame),
@@ -197,7 +195,7 @@ impl Child {
                 Err(error) => ChildEvent::Malformed(error.to_string()),
             };
             let is_last = matches!(event, ChildEvent::Malformed(_));
-            events.push(event);
+            events.push_back(event);
             if is_last {
                 has_more = false; // what follows means nothing
                 break;
@@ -210,6 +208,7 @@ impl Child {
             | ChildEvent::Launched(_)
             | ChildEvent::Listening
             | ChildEvent::Progress(_)
+            | ChildEvent::Sent(_)
             | ChildEvent::Malformed(_) => false,
         };
         let is_idle = events.iter().any(loses_call) && link.is_idle();

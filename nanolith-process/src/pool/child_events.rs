@@ -1,12 +1,13 @@
 //! What a pool does when a child answers, breaks the protocol, or dies.
 
 use super::{
-    child::{Child, End, Received},
+    child::{Child, End},
+    deliveries::Received,
     link::{ChildEvent, Fault, Remains, Running, Stage},
-    poller::Interest,
     pool_shared::{PoolShared, exit_token, finish, socket_token, stderr_token},
     restart::PoolRestartError,
     running_task::Answer,
+    state_source::BlockedEvent,
 };
 use crate::{
     descriptors::MAX_WAIT,
@@ -94,13 +95,12 @@ impl Remains {
 impl PoolShared {
     /// Reads what a child has sent, unless another thread reads it.
     pub(super) fn on_readable(self: &Arc<Self>, child: &Arc<Child>) {
-        let Some(mut reader) = child.try_reader() else { return };
-        let received = child.receive(&mut reader, false);
-        drop(reader);
-        let end = received.end;
-        self.on_received(child, received);
-        if let Some(end) = end {
-            self.on_end(child, end);
+        let Some(reader) = child.try_reader() else { return };
+        let reading = self.read(child, reader, false);
+        match reading.end {
+            Some(end) if reading.is_delivered => self.on_end(child, end),
+            Some(_) => self.on_blocked_exit(child),
+            None => {}
         }
     }
 
@@ -113,38 +113,34 @@ impl PoolShared {
         if child.exit.is_some() || was_dead {
             let _ = child.socket.shutdown(Shutdown::Read);
         }
-        while let Some(mut reader) = child.try_reader() {
-            let received = child.receive(&mut reader, false);
-            drop(reader);
-            let (has_more, end) = (received.has_more, received.end);
-            self.on_received(child, received);
-            if !has_more {
-                self.on_end(child, end.unwrap_or(End::Closed));
+        while child.deliveries().is_done() {
+            let Some(reader) = child.try_reader() else { return };
+            let reading = self.read(child, reader, false);
+            if reading.is_delivered && !reading.has_more {
+                self.on_end(child, reading.end.unwrap_or(End::Closed));
                 return;
             }
         }
+        self.on_blocked_exit(child);
     }
 
     /// Reads from a child until a call that it runs is answered, for the thread that blocks for the
     /// call. The pool's thread does not read meanwhile.
     pub(super) fn read_for(self: &Arc<Self>, child: &Arc<Child>, call: u64, deadline: Option<Instant>) {
-        while let Some(mut reader) = child.try_reader() {
+        while let Some(reader) = child.try_reader() {
             // The answer is still to come as long as the call is the first, since the reader is ours.
             // A call that was sent ahead may end without an answer, so its thread sleeps.
             if !self.unwatch(child, call) || !send_rest(child, deadline) || !is_readable(child, deadline) {
                 break;
             }
-            let received = child.receive(&mut reader, true);
-            drop(reader);
-            let has_ended = received.end.is_some();
-            self.on_received(child, received);
-            if has_ended {
+            if self.read(child, reader, true).end.is_some() {
                 break; // the pool's thread does the rest
             }
         }
         let is_unwatched = {
             let link = child.link();
-            !link.is_watched && !link.is_idle()
+            // A service sends events also while it runs no call.
+            !link.is_watched && (!link.is_idle() || self.has_events())
         };
         if is_unwatched {
             self.watch(child);
@@ -154,19 +150,24 @@ impl PoolShared {
     /// Keeps the pool's thread from reading, if the child runs this call. Returns whether it does.
     fn unwatch(&self, child: &Child, call: u64) -> bool {
         let mut link = child.link();
-        if link.first().is_none_or(|running| running.call != call) {
+        if link.is_blocked || link.first().is_none_or(|running| running.call != call) {
             return false;
         }
         if std::mem::replace(&mut link.is_watched, false) {
-            let _ = self.poller.modify(&child.socket, socket_token(child.id), Interest::End);
+            self.set_interest(child, &link);
         }
         true
     }
 
-    fn on_received(self: &Arc<Self>, child: &Arc<Child>, received: Received) {
-        let (mut answers, mut has_news) = (Vec::new(), false);
-        for event in received.events {
-            has_news |= !matches!(event, ChildEvent::Progress(_));
+    /// Handles what was read. Returns an event that has no room at a receiver, and what follows it.
+    pub(super) fn on_received(
+        self: &Arc<Self>,
+        child: &Arc<Child>,
+        mut received: Received,
+    ) -> Option<(Received, BlockedEvent)> {
+        let (mut answers, mut has_news, mut blocked) = (Vec::new(), false, None);
+        while let Some(event) = received.events.pop_front() {
+            has_news |= !matches!(event, ChildEvent::Progress(_) | ChildEvent::Sent(_));
             match event {
                 ChildEvent::Ready(frame) => self.on_first_frame(child, &frame),
                 ChildEvent::Launched(launched) => self.on_launched(child, launched),
@@ -184,19 +185,30 @@ impl PoolShared {
                     let pid = child.pid;
                     addresses.for_each(|&address| self.publish(&ProcessEvent::Listening { pid, address }));
                 }
-                ChildEvent::Malformed(what) => {
-                    child.link().fault = Some(Fault::Malformed(what));
-                    child.kill();
-                }
+                ChildEvent::Sent(frame) => match self.on_event(child, &frame) {
+                    Ok(waits) => blocked = waits,
+                    Err(what) => Self::on_malformed(child, what),
+                },
+                ChildEvent::Malformed(what) => Self::on_malformed(child, what),
+            }
+            if blocked.is_some() {
+                break;
             }
         }
-        if received.is_idle {
+        if received.is_idle && blocked.is_none() {
             self.on_idle(child);
         } else if has_news {
             self.look_at(child);
             self.dispatch();
         }
         answers.into_iter().for_each(|(running, frame)| running.end_with(frame));
+        blocked.map(|blocked| (received, blocked))
+    }
+
+    /// Kills a child that breaks the protocol.
+    fn on_malformed(child: &Child, what: String) {
+        child.link().fault = Some(Fault::Malformed(what));
+        child.kill();
     }
 
     fn on_first_frame(self: &Arc<Self>, child: &Arc<Child>, frame: &Frame) {

@@ -24,7 +24,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a child that was asked to end may take.
+/// How long a child that was asked to end may take, and how long the events of a child that has ended
+/// may wait for room.
 const END_LIMIT: Duration = Duration::from_secs(5);
 /// How often the thread looks for children that have ended, if they have no descriptor that shows it.
 const EXIT_LOOK: Duration = Duration::from_millis(100);
@@ -38,6 +39,7 @@ impl PoolShared {
             self.poller.wait(self.next_wait(), &mut ready);
             ready.iter().for_each(|ready| self.on_ready(*ready));
             self.on_stops();
+            self.on_unblocked();
             self.look_at_time();
             if exit_look.elapsed() >= EXIT_LOOK {
                 exit_look = Instant::now();
@@ -46,6 +48,7 @@ impl PoolShared {
         }
         self.config.listeners.close();
         self.events.end();
+        self.end_service_events();
         {
             let mut children = self.children();
             children.is_over = true;
@@ -161,11 +164,13 @@ impl PoolShared {
         }
         if ready.write && !child.flush() {
             let link = child.link();
-            let interest = if link.is_watched { Interest::Read } else { Interest::End };
-            let _ = self.poller.modify(&child.socket, ready.token, interest);
+            self.set_interest(&child, &link);
         }
-        if ready.read {
-            self.on_readable(&child);
+        let is_blocked = child.link().is_blocked;
+        match (ready.read, is_blocked) {
+            (true, false) => self.on_readable(&child),
+            (true, true) if ready.end => self.on_blocked_exit(&child),
+            _ => {}
         }
     }
 
@@ -229,7 +234,7 @@ impl PoolShared {
     }
 
     /// Looks at each child whose moment has come.
-    fn look_at_time(&self) {
+    fn look_at_time(self: &Arc<Self>) {
         let now = Instant::now();
         let nanos = self.nanos(now);
         let due = self.children().all().into_iter().filter(|child| child.due() <= nanos);
@@ -242,6 +247,9 @@ impl PoolShared {
 
     /// Returns when something may be due for a child.
     pub(super) fn next_due(&self, link: &Link) -> Option<Instant> {
+        if let Some(ended) = link.ended {
+            return ended.checked_add(END_LIMIT);
+        }
         match link.stage {
             Stage::Starting => link.since.checked_add(self.config.start_timeout),
             Stage::Launching => link.since.checked_add(self.launch_timeout()?),
@@ -257,9 +265,14 @@ impl PoolShared {
     }
 
     /// Does what is due.
-    fn on_due(&self, child: &Arc<Child>, now: Instant) {
+    fn on_due(self: &Arc<Self>, child: &Arc<Child>, now: Instant) {
         let mut link = child.link();
         if self.next_due(&link).is_none_or(|due| now < due) {
+            return;
+        }
+        if link.ended.is_some() {
+            drop(link);
+            self.lose_events(child);
             return;
         }
         match link.stage {
@@ -270,7 +283,9 @@ impl PoolShared {
             }
             Stage::Ending => {
                 link.since = now;
+                drop(link);
                 child.kill();
+                self.lose_events(child);
             }
             Stage::Serving | Stage::Retiring if link.is_idle() => {
                 link.since = now;

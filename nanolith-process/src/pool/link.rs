@@ -2,6 +2,7 @@
 
 use super::{
     builder::Config,
+    poller::Interest,
     running_task::{RunningTask, Started},
 };
 use crate::{
@@ -104,6 +105,8 @@ pub(super) enum ChildEvent {
     Progress(Option<NotifyProgress>),
     /// The child has not begun these calls, and will not.
     Revoked(Vec<Running>),
+    /// The service of the child has sent an event.
+    Sent(Frame),
     /// The child uses its listening sockets.
     Listening,
     Malformed(String),
@@ -133,6 +136,10 @@ pub(super) struct Link {
     pub(super) unsent: VecDeque<(Arc<Vec<u8>>, usize)>,
     /// Whether the pool's thread watches the socket for answers.
     pub(super) is_watched: bool,
+    /// Whether an event waits for room at its receivers. Nothing is read meanwhile.
+    pub(super) is_blocked: bool,
+    /// When the process was found to have ended, while an event waits.
+    pub(super) ended: Option<Instant>,
     pub(super) last_call: u64,
     /// The number of answers after which the child is replaced.
     answers_left: u64,
@@ -162,6 +169,8 @@ impl Link {
             calls: VecDeque::new(),
             unsent: VecDeque::new(),
             is_watched: true,
+            is_blocked: false,
+            ended: None,
             last_call: 0,
             answers_left: config.recycle_after.map_or(u64::MAX, |calls| calls + fastrand::u64(..=calls / 10)),
             average: SHORT,
@@ -246,6 +255,17 @@ impl Link {
         self.calls.front()?.since.checked_add(self.task_timeout?)
     }
 
+    /// Returns what the pool's thread watches the socket for.
+    pub(super) fn interest(&self) -> Interest {
+        match (self.is_watched && !self.is_blocked, self.unsent.is_empty()) {
+            (true, true) => Interest::Read,
+            (true, false) => Interest::ReadWrite,
+            // The thread that reads also sends, unless no thread reads.
+            (false, false) if self.is_blocked => Interest::Write,
+            (false, _) => Interest::End,
+        }
+    }
+
     // ----- answers
 
     pub(super) fn accept(&mut self, frame: Frame) -> ChildEvent {
@@ -276,6 +296,7 @@ impl Link {
                 self.calls = kept;
                 ChildEvent::Revoked(back.into())
             }
+            Kind::EVENT if self.stage != Stage::Starting => ChildEvent::Sent(frame),
             Kind::LISTENING if std::mem::take(&mut self.may_listen) => ChildEvent::Listening,
             _ => ChildEvent::Malformed("an answer that was not asked for".into()),
         }

@@ -4,6 +4,7 @@
 //! - `pool_shared`: the data, and the way of a call to an idle child. `closed`: the end.
 //! - `io_thread`: the pool's thread. `child_events`: what it does when a child answers or dies.
 //! - `children`, `child`: which children there are, and one of them. `link`: the calls that it has.
+//! - `deliveries`, `delivery`: what was read from a child, and the order in which it is handled.
 //! - `spawn`: the start of a child. `restart`, `restarts`: the replacement of all.
 //! - `running_task`: a call with its types erased. `wait`: the thread that blocks for it.
 //! - `stderr`, `poller`: the output of children, and waiting for their sockets.
@@ -16,6 +17,8 @@ mod child_settings;
 mod child_tests;
 mod children;
 mod closed;
+mod deliveries;
+mod delivery;
 mod io_thread;
 mod link;
 mod listeners;
@@ -35,7 +38,7 @@ pub use builder::{ProcessPoolBuilder, Stdout};
 pub(crate) use child_settings::child_settings;
 pub use closed::Closed;
 pub use restart::{PoolRestart, PoolRestartError};
-pub(crate) use state_source::{LaunchStage, ServiceState, StateSource};
+pub(crate) use state_source::{BlockedEvent, EventSink, LaunchStage, ServiceState, StateSource};
 
 use crate::{event::ProcessEvent, served::ProcessSet};
 use nanolith::{

@@ -5,7 +5,8 @@ use super::{
     builder::Config,
     child::{Child, Sent},
     children::Children,
-    poller::{Interest, Poller},
+    link::Link,
+    poller::Poller,
     running_task::{Answer, Outgoing, RunningTask, Started},
     state_source::ServiceState,
     wait::Wait,
@@ -43,6 +44,8 @@ pub(super) struct PoolShared {
     pub(super) next_look: AtomicU64,
     /// The calls that are asked to stop.
     pub(super) stops: Mutex<Vec<Arc<SentCall>>>,
+    /// The children whose event may have room at its receivers now.
+    pub(super) unblocked: Mutex<Vec<Arc<Child>>>,
     pub(super) is_closing: AtomicBool,
 }
 
@@ -66,6 +69,7 @@ impl PoolShared {
             start: Instant::now(),
             next_look: AtomicU64::new(0),
             stops: Mutex::default(),
+            unblocked: Mutex::default(),
             is_closing: AtomicBool::new(false),
         });
         let run = shared.clone();
@@ -238,9 +242,13 @@ impl PoolShared {
     pub(super) fn watch(&self, child: &Child) {
         let mut link = child.link();
         link.is_watched = true;
-        let interest = if link.unsent.is_empty() { Interest::Read } else { Interest::ReadWrite };
+        self.set_interest(child, &link);
+    }
+
+    /// Watches the socket of a child for what its link says.
+    pub(super) fn set_interest(&self, child: &Child, link: &Link) {
         // It fails for a child that has ended, of which nothing more is read.
-        let _ = self.poller.modify(&child.socket, socket_token(child.id), interest);
+        let _ = self.poller.modify(&child.socket, socket_token(child.id), link.interest());
     }
 
     /// Makes a child available that runs no call.

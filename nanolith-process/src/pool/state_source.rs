@@ -16,6 +16,8 @@ use crate::{
 };
 use nanolith::{__private::Restarts, call::Panic, service::Restart};
 use std::{
+    future::Future,
+    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::Waker,
     time::{Duration, Instant},
@@ -27,11 +29,28 @@ pub(crate) trait StateSource: Send {
     fn launch_frame(&mut self, max: usize) -> Result<Vec<u8>, MessageError>;
 }
 
+/// Passes the events of a service on to its owners.
+pub(crate) trait EventSink: Send + Sync {
+    /// Returns whether the set of the service has events.
+    fn has_events(&self) -> bool;
+
+    /// Decodes an event and passes it on, if all receivers have room. Otherwise it returns the future
+    /// that does so when they have. This runs user code.
+    fn accept(&self, event: &[u8]) -> Result<Option<BlockedEvent>, MessageError>;
+
+    /// Ends the receivers, after the events that have arrived.
+    fn close(&self);
+}
+
+/// Passes an event on when all receivers have room.
+pub(crate) type BlockedEvent = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// What a pool of one child has for its service.
 pub(crate) struct ServiceState {
     /// Locked while user code makes the next frame. Nothing else locks it.
     source: Mutex<Box<dyn StateSource>>,
     restarts: Mutex<Restarts>,
+    pub(super) events: Box<dyn EventSink>,
     /// Whether a panic of a task leads to a new state.
     pub(super) restarts_after_panic: bool,
     /// How long `#[init]` may take.
@@ -39,9 +58,15 @@ pub(crate) struct ServiceState {
 }
 
 impl ServiceState {
-    pub(crate) fn new(source: Box<dyn StateSource>, restart: Restart, launch_timeout: Option<Duration>) -> Self {
+    pub(crate) fn new(
+        source: Box<dyn StateSource>,
+        events: Box<dyn EventSink>,
+        restart: Restart,
+        launch_timeout: Option<Duration>,
+    ) -> Self {
         Self {
             source: Mutex::new(source),
+            events,
             restarts_after_panic: restart.after_panic(),
             restarts: Mutex::new(Restarts::new(restart)),
             launch_timeout,

@@ -1,6 +1,6 @@
 //! [`ProcessServiceBuilder`]: the settings of a service and its child process, and the launch.
 
-use super::{init_args::InitArgs, launch::ProcessLaunch, service_ref::ProcessServiceRef};
+use super::{init_args::InitArgs, launch::ProcessLaunch, outbox::OwnerEvents, service_ref::ProcessServiceRef};
 use crate::{
     build_error::BuildError,
     pool::{Config, ServiceState, child_settings},
@@ -12,7 +12,7 @@ use std::fmt;
 /// The settings of a [`ProcessService`](crate::ProcessService) and its child process. Made by
 /// [`ProcessService::builder`](crate::ProcessService::builder).
 ///
-/// The name, the queue, the restarts and the launch time-out are those of the
+/// The name, the queue, the restarts, the outbox and the launch time-out are those of the
 /// [`ServiceBuilder`]. A setting of it that is a value or a function of this process, such as
 /// [`data`](ServiceBuilder::data) or [`on_panic`](ServiceBuilder::on_panic), fails the launch.
 ///
@@ -82,9 +82,11 @@ impl<S: ProcessSet> ProcessServiceBuilder<S> {
         config.name = parts.name.clone();
         let queue = JobQueueBuilder::of_service(&parts);
         let (restart, launch_timeout) = (parts.restart.clone(), parts.launch_timeout);
-        let state = ServiceState::new(Box::new(InitArgs(parts)), restart, launch_timeout);
+        let outbox = parts.outbox.clone();
+        let events = Box::new(OwnerEvents::<S>::new(outbox.clone()));
+        let state = ServiceState::new(Box::new(InitArgs(parts)), events, restart, launch_timeout);
         let pool = config.start(queue, Some(state))?;
-        Ok(ProcessServiceRef::new(pool, number))
+        Ok(ProcessServiceRef::new(pool, outbox, number))
     }
 }
 

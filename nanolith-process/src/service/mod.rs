@@ -1,18 +1,20 @@
 //! [`ProcessService`]: a service whose state lives in a child process.
 //!
 //! - `builder`, `launch`: the settings, and the future that waits for the start.
+//! - `outbox`: the events of the service, for the holders of its handles.
 //! - `init_args`: the arguments of `#[init]` for each child. `service_ref`: the service as an executor.
 
 mod builder;
 mod init_args;
 mod launch;
+mod outbox;
 mod service_ref;
 
 pub use builder::ProcessServiceBuilder;
 pub use launch::ProcessLaunch;
 pub use service_ref::ProcessServiceRef;
 
-use crate::{Closed, ProcessEvent, ProcessPool, served::ProcessSet};
+use crate::{Closed, ProcessEvent, served::ProcessSet};
 use nanolith::{event::Events, service::ServiceBuilder};
 use std::{fmt, ops::Deref, sync::Arc};
 
@@ -111,29 +113,37 @@ impl<S: ProcessSet> ProcessService<S> {
 
     /// Returns a handle for less common operations.
     #[must_use]
-    pub fn control(&self) -> ProcessServiceControl<'_> {
-        ProcessServiceControl { pool: self.executor.pool() }
+    pub fn control(&self) -> ProcessServiceControl<'_, S> {
+        ProcessServiceControl { executor: &self.executor }
     }
 }
 
 /// The less common operations of a service in a child process, from [`ProcessService::control`].
-#[derive(Clone, Copy, Debug)]
-pub struct ProcessServiceControl<'a> {
-    pool: &'a ProcessPool,
+#[derive(Debug)]
+pub struct ProcessServiceControl<'a, S: ProcessSet> {
+    executor: &'a ProcessServiceRef<S>,
 }
 
-impl ProcessServiceControl<'_> {
+impl<S: ProcessSet> ProcessServiceControl<'_, S> {
     /// Returns a stream of what happens to the child processes of the service: each start, and each end
-    /// with its reason. See [`ProcessPool::events`].
-    pub fn events(&self) -> Events<ProcessEvent> {
-        self.pool.events()
+    /// with its reason. See [`ProcessPool::events`](crate::ProcessPool::events).
+    pub fn process_events(&self) -> Events<ProcessEvent> {
+        self.executor.pool().events()
     }
 
     /// Waits until the service is closed and its child is gone. This does not close the service.
     pub fn closed(&self) -> Closed {
-        self.pool.closed()
+        self.executor.pool().closed()
     }
 }
+
+impl<S: ProcessSet> Clone for ProcessServiceControl<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S: ProcessSet> Copy for ProcessServiceControl<'_, S> {}
 
 impl<S: ProcessSet> Clone for ProcessService<S> {
     fn clone(&self) -> Self {

@@ -3,6 +3,7 @@
 use super::{ProcessService, ProcessServiceInfo};
 use crate::{Closed, ProcessPool, served::ProcessSet};
 use nanolith::{
+    __private::RemoteOutbox,
     Executor,
     call::SubmitError,
     executor::{Admission, Job, OwnsState, RunsLocal, SharesState},
@@ -14,14 +15,20 @@ use std::{fmt, marker::PhantomData};
 pub struct ProcessServiceRef<S: ProcessSet> {
     /// A pool of one child, which owns the state.
     pool: ProcessPool,
+    /// The events of the service.
+    outbox: RemoteOutbox,
     /// The number among the members of a cluster.
     number: usize,
     set: PhantomData<fn(S)>,
 }
 
 impl<S: ProcessSet> ProcessServiceRef<S> {
-    pub(super) fn new(pool: ProcessPool, number: usize) -> Self {
-        Self { pool, number, set: PhantomData }
+    pub(super) fn new(pool: ProcessPool, outbox: RemoteOutbox, number: usize) -> Self {
+        Self { pool, outbox, number, set: PhantomData }
+    }
+
+    pub(super) fn outbox(&self) -> &RemoteOutbox {
+        &self.outbox
     }
 
     /// Returns the number of the service among the members of its cluster.
@@ -76,7 +83,7 @@ impl<S: ProcessSet> From<&ProcessService<S>> for ProcessServiceRef<S> {
 
 impl<S: ProcessSet> Clone for ProcessServiceRef<S> {
     fn clone(&self) -> Self {
-        Self { pool: self.pool.clone(), number: self.number, set: PhantomData }
+        Self { pool: self.pool.clone(), outbox: self.outbox.clone(), number: self.number, set: PhantomData }
     }
 }
 

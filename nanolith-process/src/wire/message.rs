@@ -35,6 +35,8 @@ impl Kind {
     /// The child uses the listening sockets that came with the parent's first frame. It is empty, and
     /// sent once.
     pub(crate) const LISTENING: u8 = 11;
+    /// An event of the child's service.
+    pub(crate) const EVENT: u8 = 12;
 }
 
 /// What a child learns before it serves.

@@ -67,6 +67,7 @@ impl Poller {
                     token,
                     write: flags.contains(EventFlags::OUT),
                     read: flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR),
+                    end: flags.intersects(EventFlags::HUP | EventFlags::ERR),
                 }),
             }
         }
@@ -77,6 +78,7 @@ fn flags(interest: Interest) -> EventFlags {
     match interest {
         Interest::End => EventFlags::empty(),
         Interest::Read => EventFlags::IN,
+        Interest::Write => EventFlags::OUT,
         Interest::ReadWrite => EventFlags::IN | EventFlags::OUT,
     }
 }

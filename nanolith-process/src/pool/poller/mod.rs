@@ -22,6 +22,8 @@ pub(super) enum Interest {
     End,
     /// Bytes, and its end.
     Read,
+    /// Room for bytes, and its end.
+    Write,
     /// Bytes, room for bytes, and its end.
     ReadWrite,
 }
@@ -33,4 +35,6 @@ pub(super) struct Ready {
     pub(super) write: bool,
     /// It can be read, has ended, or has failed.
     pub(super) read: bool,
+    /// The other side has closed it, or it has failed.
+    pub(super) end: bool,
 }

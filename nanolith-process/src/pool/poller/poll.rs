@@ -119,7 +119,8 @@ impl Poller {
             let flags = descriptor.revents();
             let (write, read) = (flags.contains(PollFlags::OUT), flags.intersects(!PollFlags::OUT));
             if read || write {
-                ready.push(Ready { token: *token, write, read });
+                let end = flags.intersects(PollFlags::HUP | PollFlags::ERR);
+                ready.push(Ready { token: *token, write, read, end });
             }
         }
     }
@@ -134,6 +135,7 @@ impl Poller {
                 // macOS reports no end of a descriptor without another interest.
                 Interest::End => return None,
                 Interest::Read => PollFlags::IN,
+                Interest::Write => PollFlags::OUT,
                 Interest::ReadWrite => PollFlags::IN | PollFlags::OUT,
             };
             Some(Watched { token: *token, descriptor: source.descriptor.upgrade()?, flags })

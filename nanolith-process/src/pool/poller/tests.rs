@@ -101,7 +101,7 @@ fn new_interest_holds_in_a_wait_that_goes_on() {
     let watch = || poller.modify(&ours, 7, Interest::Read).expect("it is there");
     let (ready, took) = while_waiting(&poller, Some(PATIENCE), watch);
     assert!(took < PATIENCE, "{took:?}");
-    assert!(matches!(ready[..], [Ready { token: 7, read: true, write: false }]), "{ready:?}");
+    assert!(matches!(ready[..], [Ready { token: 7, read: true, write: false, .. }]), "{ready:?}");
 }
 
 #[test]

@@ -1,0 +1,358 @@
+//! Tests of the messages of a service whose state lives in a child process. The test program is its
+//! own child.
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
+
+use libtest_mimic::{Arguments, Trial};
+use nanolith::{
+    messenger::{LagPolicy, RecvError, SendError, TrySendError},
+    prelude::*,
+    service::Restart,
+    sync::Backoff,
+    time::{MILLISECOND, SECOND},
+};
+use nanolith_process::{ProcessCluster, ProcessService, ProcessServiceBuilder};
+use serde::{Deserialize, Serialize};
+use std::{process, sync::mpsc, thread, time::Instant};
+
+/// What a counter sends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    Total(u64),
+    Text(String),
+    /// It panics when it is decoded.
+    Broken(Broken),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Broken;
+
+impl<'de> Deserialize<'de> for Broken {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        panic!("it does not decode")
+    }
+}
+
+pub struct Counter {
+    total: u64,
+    last_words: u64,
+    cx: Context<Self>,
+}
+
+#[define(wire, outbox = Event)]
+impl Counter {
+    /// Sends the total. The counter will send this many events at its end.
+    #[init]
+    fn start(cx: &Context<Self>, total: u64, last_words: u64) -> Self {
+        let _ = cx.send(Event::Total(total)).wait();
+        Self { total, last_words, cx: cx.clone() }
+    }
+
+    #[on_close]
+    fn on_close(self) {
+        for number in 1..=self.last_words {
+            let _ = self.cx.send(Event::Total(number)).wait();
+        }
+    }
+
+    pub fn bump(&mut self, cx: &Context<Self>, by: u64) -> u64 {
+        self.total += by;
+        cx.send(Event::Total(self.total)).wait().map_or(0, |_| self.total)
+    }
+
+    pub async fn bump_later(&mut self, cx: &Context<Self>, by: u64) -> u64 {
+        self.total += by;
+        cx.send(Event::Total(self.total)).await.map_or(0, |_| self.total)
+    }
+
+    /// Sends numbers until there is no room. Returns the last one.
+    pub fn fill(&self, cx: &Context<Self>) -> u64 {
+        (1..).find(|number| cx.try_send(Event::Total(*number)).is_err()).expect("there is an end of room") - 1
+    }
+
+    /// Sends until there is no room, and waits for room for a short time. Returns whether the event came
+    /// back then.
+    pub fn fill_and_wait(&self, cx: &Context<Self>) -> bool {
+        self.fill(cx);
+        cx.send(Event::Total(0)).wait_timeout(20 * MILLISECOND).is_err()
+    }
+
+    /// Sends as long as it is not asked to stop.
+    pub fn flood(&self, cx: &Context<Self>) {
+        while !cx.is_cancelled() {
+            let _ = cx.send(Event::Total(0)).wait_timeout(MILLISECOND);
+        }
+    }
+
+    /// Sends whether it is asked to stop or not.
+    pub fn flood_for_ever(&self, cx: &Context<Self>) {
+        loop {
+            let _ = cx.send(Event::Total(0)).wait();
+        }
+    }
+
+    pub fn send_text(cx: &Context<Self>, len: usize) -> Result<usize, usize> {
+        cx.send(Event::Text("x".repeat(len))).wait().map_err(|SendError(event)| match event {
+            Event::Text(text) => text.len(),
+            _ => 0,
+        })
+    }
+
+    pub fn try_send_text(cx: &Context<Self>, len: usize) -> bool {
+        matches!(cx.try_send(Event::Text("x".repeat(len))), Err(TrySendError::Closed(_)))
+    }
+
+    /// Leaves a thread that sends after the end of the task.
+    pub fn send_after_the_end(cx: &Context<Self>) {
+        let cx = cx.clone();
+        thread::spawn(move || {
+            thread::sleep(50 * MILLISECOND);
+            let _ = cx.send(Event::Total(9)).wait();
+        });
+    }
+
+    pub fn send_broken(cx: &Context<Self>) {
+        let _ = cx.send(Event::Broken(Broken)).wait();
+        thread::sleep(10 * SECOND);
+    }
+
+    pub fn crash() {
+        process::abort();
+    }
+}
+
+// ----- the parent
+
+fn builder(lag: LagPolicy) -> ProcessServiceBuilder<Counter> {
+    ended_with(0, lag)
+}
+
+fn ended_with(last_words: u64, lag: LagPolicy) -> ProcessServiceBuilder<Counter> {
+    let restart = Restart::on_panic().backoff(Backoff::none());
+    ProcessService::builder(Counter::service(10, last_words).restart(restart).outbox(lag)).pass_stderr(false)
+}
+
+fn counter() -> ProcessService<Counter> {
+    builder(LagPolicy::default()).launch().wait().expect("it starts")
+}
+
+fn totals(range: std::ops::RangeInclusive<u64>) -> Vec<Event> {
+    range.map(Event::Total).collect()
+}
+
+fn every_receiver_gets_the_events_in_order() {
+    let counter = counter();
+    let (sender, heard) = mpsc::channel();
+    let _listening = counter.on_message(move |event| drop(sender.send(event))).expect("the global pool starts");
+    let mut events = counter.control().events();
+    let high = counter.wait_for(|event| *event == Event::Total(900));
+    let jobs: Vec<_> = (11..=1_000).map(|_| counter.bump(1).submit()).collect();
+    let expected = totals(11..=1_000);
+    for event in &expected {
+        assert_eq!(events.recv().wait().as_ref(), Ok(event));
+    }
+    assert_eq!(heard.iter().take(991).collect::<Vec<_>>(), totals(10..=1_000), "the first one gets what was kept");
+    assert_eq!(high.wait(), Ok(Event::Total(900)));
+    assert!(jobs.into_iter().all(|job| job.wait().is_ok()));
+}
+
+fn event_arrives_before_the_output_of_its_task() {
+    let counter = counter();
+    let mut events = counter.control().events();
+    assert_eq!(events.try_recv().expect("`#[init]` has sent it"), Event::Total(10));
+    for total in 11..=500 {
+        assert!(matches!(counter.bump(1).wait(), Ok(now) if now == total));
+        assert_eq!(events.try_recv().expect("it is there"), Event::Total(total));
+    }
+    assert!(matches!(counter.bump_later(1).wait(), Ok(501)));
+    assert_eq!(events.try_recv().expect("it is there"), Event::Total(501));
+    for total in 502..=1_000 {
+        assert!(matches!(pollster::block_on(counter.bump(1).into_future()), Ok(now) if now == total));
+        assert_eq!(events.try_recv().expect("it is there"), Event::Total(total));
+    }
+}
+
+fn event_arrives_while_no_call_runs() {
+    let counter = counter();
+    let mut events = counter.control().events();
+    assert!(counter.send_after_the_end().wait().is_ok());
+    assert_eq!(events.recv().wait(), Ok(Event::Total(10)));
+    assert_eq!(events.recv().wait_timeout(10 * SECOND).expect("it arrives"), Ok(Event::Total(9)));
+}
+
+fn events_of_the_end_arrive_before_the_end() {
+    let counter = ended_with(3, LagPolicy::default()).launch().wait().expect("it starts");
+    let events = counter.control().events();
+    counter.close().wait();
+    let expected = [totals(10..=10), totals(1..=3)].concat();
+    assert_eq!(events.into_iter().collect::<Vec<_>>(), expected);
+    assert_eq!(counter.control().events().recv().wait(), Err(RecvError::Closed));
+}
+
+fn sender_waits_for_a_slow_receiver() {
+    let counter = builder(LagPolicy::Wait(4)).launch().wait().expect("it starts");
+    let mut events = counter.control().events();
+    assert_eq!(events.recv().wait(), Ok(Event::Total(10)));
+    let job = counter.fill().submit();
+    thread::sleep(100 * MILLISECOND);
+    assert!(!job.is_finished(), "its output is behind events that have no room");
+    let mut number = 0;
+    while !job.is_finished() {
+        if let Ok(event) = events.recv().wait_timeout(20 * MILLISECOND) {
+            number += 1;
+            assert_eq!(event, Ok(Event::Total(number)));
+        }
+    }
+    let last = job.wait().expect("it runs");
+    while number < last {
+        number += 1;
+        assert_eq!(events.recv().wait(), Ok(Event::Total(number)));
+    }
+    assert!(events.try_recv().is_err());
+    assert!(matches!(counter.bump(1).wait(), Ok(11)));
+}
+
+fn wait_for_room_ends_at_its_limit() {
+    let counter = builder(LagPolicy::Wait(4)).launch().wait().expect("it starts");
+    let events = counter.control().events();
+    let job = counter.fill_and_wait().submit();
+    thread::sleep(200 * MILLISECOND);
+    drop(events); // and the output has room
+    assert!(matches!(job.wait(), Ok(true)));
+}
+
+fn slow_receiver_learns_how_many_were_lost() {
+    let counter = builder(LagPolicy::DropOldest(2)).launch().wait().expect("it starts");
+    let mut events = counter.control().events();
+    for total in 11..=20 {
+        assert!(matches!(counter.bump(1).wait(), Ok(now) if now == total));
+    }
+    assert_eq!(events.recv().wait(), Err(RecvError::Lost(9)));
+    assert_eq!(events.recv().wait(), Ok(Event::Total(19)));
+}
+
+fn task_that_waits_for_room_stops_when_asked() {
+    let counter = builder(LagPolicy::Wait(1)).grace(10 * SECOND).launch().wait().expect("it starts");
+    let events = counter.control().events();
+    let pid = counter.info().pid;
+    let job = counter.flood().timeout(50 * MILLISECOND).submit();
+    thread::sleep(200 * MILLISECOND);
+    drop(events);
+    assert!(matches!(job.wait(), Err(CallError::TimedOut(_))));
+    assert_eq!(counter.info().pid, pid);
+}
+
+fn kill_does_not_wait_for_a_slow_receiver() {
+    let counter = builder(LagPolicy::Wait(1)).launch().wait().expect("it starts");
+    let mut events = counter.control().events();
+    let start = Instant::now();
+    let outcome = counter.flood_for_ever().timeout(50 * MILLISECOND).wait();
+    assert!(matches!(outcome, Err(CallError::Killed(_))), "{outcome:?}");
+    assert!(start.elapsed() < 4 * SECOND, "{:?}", start.elapsed());
+    assert_eq!(events.recv().wait(), Ok(Event::Total(10)));
+}
+
+fn terminate_does_not_wait_for_a_slow_receiver() {
+    let counter = builder(LagPolicy::Wait(1)).launch().wait().expect("it starts");
+    let _events = counter.control().events();
+    let start = Instant::now();
+    let job = counter.flood_for_ever().submit();
+    thread::sleep(100 * MILLISECOND);
+    counter.terminate().wait();
+    assert!(matches!(job.wait(), Err(CallError::Killed(_))));
+    assert!(start.elapsed() < 4 * SECOND, "{:?}", start.elapsed());
+}
+
+fn events_of_an_ended_child_wait_for_a_slow_receiver() {
+    let counter = ended_with(500, LagPolicy::Wait(4)).launch().wait().expect("it starts");
+    let mut events = counter.control().events();
+    assert_eq!(events.recv().wait(), Ok(Event::Total(10)));
+    let end = counter.close();
+    thread::sleep(200 * MILLISECOND); // the child has ended, or has filled the socket
+    assert_eq!(events.into_iter().collect::<Vec<_>>(), totals(1..=500));
+    end.wait();
+}
+
+fn receiver_that_never_takes_does_not_keep_a_service_open() {
+    let counter = ended_with(500, LagPolicy::Wait(4)).launch().wait().expect("it starts");
+    let events = counter.control().events();
+    assert!(counter.close().wait_timeout(20 * SECOND).is_ok());
+    assert_eq!(events.into_iter().count(), 4, "as many as it may have ahead");
+}
+
+fn receiver_outlives_a_restart() {
+    let counter = counter();
+    let mut events = counter.control().events();
+    assert_eq!(events.recv().wait(), Ok(Event::Total(10)));
+    assert!(matches!(counter.crash().wait(), Err(CallError::Crashed(_))));
+    assert!(matches!(counter.bump(1).wait(), Ok(11)));
+    assert_eq!(events.recv().wait(), Ok(Event::Total(10)));
+    assert_eq!(events.recv().wait(), Ok(Event::Total(11)));
+}
+
+fn event_that_cannot_be_encoded_is_given_back() {
+    let counter = builder(LagPolicy::default()).max_message(2_000).launch().wait().expect("it starts");
+    assert!(matches!(counter.send_text(3_000).wait(), Ok(Err(3_000))));
+    assert!(matches!(counter.try_send_text(3_000).wait(), Ok(true)));
+    let text = counter.wait_for(|event| matches!(event, Event::Text(_)));
+    assert!(matches!(counter.send_text(1_000).wait(), Ok(Ok(1))));
+    assert_eq!(text.wait(), Ok(Event::Text("x".repeat(1_000))));
+}
+
+fn large_events_pass() {
+    let counter = counter();
+    let mut events = counter.control().events();
+    assert_eq!(events.recv().wait(), Ok(Event::Total(10)));
+    for _ in 0..5 {
+        assert!(matches!(counter.send_text(3_000_000).wait(), Ok(Ok(1))));
+        assert!(matches!(events.recv().wait(), Ok(Event::Text(text)) if text.len() == 3_000_000));
+    }
+}
+
+fn event_whose_decoding_panics_kills_the_child() {
+    let counter = counter();
+    let error = counter.send_broken().wait().expect_err("it is killed");
+    assert!(matches!(error, CallError::Crashed(_)), "{error}");
+    assert!(error.to_string().contains("an event whose decoding panics"), "{error}");
+    assert!(matches!(counter.bump(1).wait(), Ok(11)));
+}
+
+fn members_of_a_cluster_have_their_own_events() {
+    let counters = ProcessCluster::launch(2, || builder(LagPolicy::default())).wait().expect("it starts");
+    let members = counters.control().members();
+    let mut events: Vec<_> = members.iter().map(|member| member.control().events()).collect();
+    assert!(matches!(members[1].bump(5).wait(), Ok(15)));
+    assert_eq!(events[1].recv().wait(), Ok(Event::Total(10)));
+    assert_eq!(events[1].recv().wait(), Ok(Event::Total(15)));
+    assert_eq!(events[0].recv().wait(), Ok(Event::Total(10)));
+    assert!(events[0].try_recv().is_err());
+}
+
+macro_rules! trials {
+    ($($name:ident)*) => {
+        vec![$(Trial::test(stringify!($name), || { $name(); Ok(()) })),*]
+    };
+}
+
+fn main() {
+    nanolith_process::init().serve::<(Counter,)>();
+    let trials = trials! {
+        every_receiver_gets_the_events_in_order
+        event_arrives_before_the_output_of_its_task
+        event_arrives_while_no_call_runs
+        events_of_the_end_arrive_before_the_end
+        sender_waits_for_a_slow_receiver
+        wait_for_room_ends_at_its_limit
+        slow_receiver_learns_how_many_were_lost
+        task_that_waits_for_room_stops_when_asked
+        kill_does_not_wait_for_a_slow_receiver
+        terminate_does_not_wait_for_a_slow_receiver
+        events_of_an_ended_child_wait_for_a_slow_receiver
+        receiver_that_never_takes_does_not_keep_a_service_open
+        receiver_outlives_a_restart
+        event_that_cannot_be_encoded_is_given_back
+        large_events_pass
+        event_whose_decoding_panics_kills_the_child
+        members_of_a_cluster_have_their_own_events
+    };
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
