@@ -1,5 +1,5 @@
 //! The check of a type under `#[define(wire)]`, for generated code. [`WireValue`] exists for the
-//! compiler's message. [`NoMessage`] is the event of a set without an outbox.
+//! compiler's message. [`NoMessage`] stands for the event or the message that a set does not have.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -19,7 +19,7 @@ impl<T: Serialize + DeserializeOwned> WireValue for T {}
 #[allow(missing_docs)] // hidden: for generated code
 pub const fn wire_value<T: WireValue>() {}
 
-/// The event of a set without an outbox. It has no value.
+/// The event of a set without an outbox, and the message of a set without an inbox. It has no value.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[allow(missing_docs)] // hidden: for generated code
 pub enum NoMessage {}

@@ -11,8 +11,9 @@ use std::{any::TypeId, sync::OnceLock};
 /// A task set whose tasks can run in another process: one with `#[define(wire)]`.
 ///
 /// A service of the set can have its state in another process. So the arguments of `#[init]` implement
-/// serde's traits as well, or the state does if there is no `#[init]`. So does the event of an outbox.
-/// The error of `#[init]` converts to a [`BoxError`].
+/// serde's traits as well, or the state does if there is no `#[init]`. So do the
+/// event of an outbox and the message of `#[on_message]`. The error of `#[init]` converts to a
+/// [`BoxError`].
 ///
 /// ```compile_fail
 /// # use nanolith::prelude::*;
@@ -28,7 +29,7 @@ use std::{any::TypeId, sync::OnceLock};
     label = "not `Serialize` and `Deserialize` as a whole",
     note = "write `#[define(wire)]`; all arguments and outputs are then `Serialize` and `Deserialize`",
     note = "the arguments of `#[init]` pass too; without `#[init]` a set with `&self` methods passes its state",
-    note = "the event of `outbox = ..` passes too: derive `serde::Serialize` and `serde::Deserialize` for it"
+    note = "the event of `outbox = ..` and the message of `#[on_message]` pass too: derive `serde::Serialize` and `serde::Deserialize` for them"
 )]
 pub trait ProcessSet:
     TaskSet<Task: Serialize + DeserializeOwned, Output: Serialize + DeserializeOwned>
@@ -36,6 +37,7 @@ pub trait ProcessSet:
         Args: Serialize + DeserializeOwned + Send,
         Error: Into<BoxError>,
         OutboxEvent: Serialize + DeserializeOwned,
+        InboxMessage: Serialize + DeserializeOwned,
     >
 {
 }
@@ -49,6 +51,7 @@ where
     S::Args: Serialize + DeserializeOwned + Send,
     S::Error: Into<BoxError>,
     S::OutboxEvent: Serialize + DeserializeOwned,
+    S::InboxMessage: Serialize + DeserializeOwned,
 {
 }
 

@@ -364,8 +364,9 @@ fn event_that_does_not_decode_kills_the_child() {
 fn malformed_event_while_a_service_launches_kills_the_child() {
     let builder = ProcessService::builder(Tally::service()).env(HOSTILE, "service: event while it launches");
     // The child says that it has launched, and is killed before or after that arrives.
-    if let Ok(tally) = builder.pass_stderr(false).launch().wait() {
-        tally.control().closed().wait();
+    match builder.pass_stderr(false).launch().wait() {
+        Ok(tally) => assert!(tally.control().closed().wait_timeout(20 * SECOND).is_ok(), "it is not killed"),
+        Err(error) => assert!(error.to_string().contains("malformed"), "{error}"),
     }
 }
 

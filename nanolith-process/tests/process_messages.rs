@@ -4,15 +4,16 @@
 
 use libtest_mimic::{Arguments, Trial};
 use nanolith::{
+    call::SubmitError,
     messenger::{LagPolicy, RecvError, SendError, TrySendError},
     prelude::*,
-    service::Restart,
+    service::{Restart, ServiceBuilder},
     sync::Backoff,
     time::{MILLISECOND, SECOND},
 };
-use nanolith_process::{ProcessCluster, ProcessService, ProcessServiceBuilder};
+use nanolith_process::{ProcessCluster, ProcessPool, ProcessService, ProcessServiceBuilder};
 use serde::{Deserialize, Serialize};
-use std::{process, sync::mpsc, thread, time::Instant};
+use std::{convert::Infallible, process, sync::mpsc, thread, time::Instant};
 
 /// What a counter sends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -117,6 +118,74 @@ impl Counter {
 
     pub fn crash() {
         process::abort();
+    }
+}
+
+/// What a ledger receives.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Entry {
+    Number(u64),
+    Text(String),
+    Crash,
+    Panic,
+}
+
+/// A ledger of what it was given, in order.
+pub struct Ledger {
+    entries: Vec<u64>,
+}
+
+#[define(wire, inbox = Entry, outbox = u64)]
+impl Ledger {
+    #[init]
+    fn open() -> Self {
+        Self { entries: Vec::new() }
+    }
+
+    #[on_message]
+    async fn on_message(&mut self, cx: &Context<Self>, entry: Entry) {
+        match entry {
+            Entry::Number(number) => {
+                self.entries.push(number);
+                let _ = cx.send(number).await;
+            }
+            Entry::Text(text) => self.entries.push(text.len() as u64),
+            Entry::Crash => process::abort(),
+            Entry::Panic => panic!("a bad entry"),
+        }
+    }
+
+    pub fn push(&mut self, number: u64) {
+        self.entries.push(number);
+    }
+
+    pub fn entries(&self) -> Vec<u64> {
+        self.entries.clone()
+    }
+
+    pub fn pause(&self, millis: u32) {
+        thread::sleep(millis * MILLISECOND);
+    }
+
+    pub fn crash_after(&self, millis: u32) {
+        thread::sleep(millis * MILLISECOND);
+        process::abort();
+    }
+}
+
+/// A set whose `#[on_message]` is left out.
+#[derive(Serialize, Deserialize)]
+pub struct Sometimes;
+
+#[define(wire)]
+impl Sometimes {
+    #[cfg(any())]
+    #[on_message]
+    fn on_message(&self, _message: u8) {}
+
+    #[cfg(not(any()))]
+    pub fn nine() -> u8 {
+        9
     }
 }
 
@@ -327,6 +396,135 @@ fn members_of_a_cluster_have_their_own_events() {
     assert!(events[0].try_recv().is_err());
 }
 
+fn ledger_with(
+    set: impl FnOnce(ServiceBuilder<Ledger, Infallible, ()>) -> ServiceBuilder<Ledger, Infallible, ()>,
+) -> ProcessService<Ledger> {
+    let service = Ledger::service().restart(Restart::on_panic().backoff(Backoff::none()));
+    ProcessService::builder(set(service)).pass_stderr(false).launch().wait().expect("it starts")
+}
+
+fn ledger() -> ProcessService<Ledger> {
+    ledger_with(|service| service)
+}
+
+fn messages_and_calls_keep_their_order() {
+    let ledger = ledger_with(|service| service.max_queue(10_000));
+    let mut pushes = Vec::new();
+    for number in 0..300 {
+        match number % 3 {
+            0 => ledger.send(Entry::Number(number)).wait().expect("it is open"),
+            1 => pushes.push(ledger.push(number).submit()),
+            _ => ledger.try_send(Entry::Number(number)).expect("there is room"),
+        }
+    }
+    pollster::block_on(async { ledger.send(Entry::Number(300)).await }).expect("it is open");
+    assert_eq!(ledger.entries().wait().expect("it runs"), (0..=300).collect::<Vec<_>>());
+    assert_eq!(ledger.info().in_flight, 0);
+}
+
+fn message_waits_behind_a_running_call() {
+    let ledger = ledger();
+    let mut events = ledger.control().events();
+    let pause = ledger.pause(100).submit();
+    let start = Instant::now();
+    ledger.send(Entry::Number(1)).wait().expect("it is open");
+    assert!(start.elapsed() < 90 * MILLISECOND, "the send waits for no handler");
+    assert_eq!(events.recv().wait(), Ok(1));
+    assert!(start.elapsed() > 50 * MILLISECOND, "{:?}", start.elapsed());
+    assert!(pause.is_finished());
+}
+
+fn full_queue_gives_a_message_back() {
+    let ledger = ledger_with(|service| service.max_queue(1));
+    let pause = ledger.pause(300).submit();
+    while ledger.info().queue_len > 0 {
+        thread::yield_now();
+    }
+    ledger.try_send(Entry::Number(1)).expect("there is room for one");
+    let refused = ledger.try_send(Entry::Number(2)).expect_err("there is no room");
+    assert!(refused.is_full());
+    assert_eq!(refused.into_inner(), Entry::Number(2));
+    let pending = ledger.send(Entry::Number(3)).wait_timeout(MILLISECOND).expect_err("there is no room");
+    assert_eq!(pending.into_inner(), Some(Entry::Number(3)));
+    ledger.send(Entry::Number(4)).wait().expect("there is room, in the end");
+    assert!(pause.wait().is_ok());
+    assert_eq!(ledger.entries().wait().expect("it runs"), [1, 4]);
+}
+
+fn waiting_messages_run_on_the_new_state() {
+    let restart = || Restart::on_panic().backoff(Backoff::none());
+    // Under the second one, messages are sent to the child ahead of the end of short calls.
+    for restart in [restart(), restart().except_in_tasks()] {
+        let ledger = ledger_with(|service| service.restart(restart));
+        (0..50).for_each(|_| ledger.push(0).wait().expect("it runs"));
+        let crash = ledger.crash_after(50).submit();
+        for number in 2..=20 {
+            ledger.send(Entry::Number(number)).wait().expect("it is open");
+        }
+        assert!(matches!(crash.wait(), Err(CallError::Crashed(_))));
+        assert_eq!(ledger.entries().wait().expect("it runs"), (2..=20).collect::<Vec<_>>());
+    }
+}
+
+fn message_at_the_death_of_the_child_is_not_run_again() {
+    let ledger = ledger();
+    ledger.send(Entry::Number(1)).wait().expect("it is open");
+    ledger.send(Entry::Crash).wait().expect("it is open");
+    ledger.send(Entry::Number(2)).wait().expect("it is open");
+    assert_eq!(ledger.entries().wait().expect("it runs"), [2]);
+    assert_eq!(ledger.info().restarts, 1);
+}
+
+fn panic_of_a_handler_follows_the_restart_policy() {
+    for (restart, kept) in [(Restart::on_panic().backoff(Backoff::none()), 1), (Restart::never(), 2)] {
+        let ledger = ledger_with(|service| service.restart(restart));
+        ledger.send(Entry::Number(1)).wait().expect("it is open");
+        ledger.send(Entry::Panic).wait().expect("it is open");
+        ledger.send(Entry::Number(2)).wait().expect("it is open");
+        assert_eq!(ledger.entries().wait().expect("it runs").len(), kept);
+    }
+}
+
+fn close_handles_accepted_messages_and_refuses_others() {
+    let ledger = ledger();
+    let events = ledger.control().events();
+    (1..=100).for_each(|number| ledger.send(Entry::Number(number)).wait().expect("it is open"));
+    let end = ledger.close();
+    let refused = ledger.send(Entry::Number(0)).wait().expect_err("it is closed");
+    assert!(matches!(refused.error(), CallError::Closed(_)), "{}", refused.error());
+    assert_eq!(refused.into_inner(), Entry::Number(0));
+    assert_eq!(events.into_iter().collect::<Vec<_>>(), (1..=100).collect::<Vec<_>>());
+    end.wait();
+}
+
+fn message_that_cannot_be_encoded_is_given_back() {
+    let builder = ProcessService::builder(Ledger::service()).max_message(2_000);
+    let ledger = builder.launch().wait().expect("it starts");
+    let text = Entry::Text("x".repeat(3_000));
+    let refused = ledger.send(text.clone()).wait().expect_err("it is too large");
+    assert!(matches!(refused.error(), CallError::Rejected(..)), "{}", refused.error());
+    assert_eq!(refused.into_inner(), text);
+    assert_eq!(ledger.try_send(text.clone()).map_err(SubmitError::into_inner), Err(text));
+    ledger.send(Entry::Text("x".repeat(1_000))).wait().expect("it is small");
+    assert_eq!(ledger.entries().wait().expect("it runs"), [1_000]);
+}
+
+fn members_of_a_cluster_take_messages() {
+    let counters = ProcessCluster::launch(2, || ProcessService::builder(Ledger::service())).wait().expect("it starts");
+    counters.send(Entry::Number(1)).wait().expect("it is open");
+    counters.try_send(Entry::Number(2)).expect("there is room");
+    assert_eq!(counters.control().send_all(&Entry::Number(3)), 2);
+    let members = counters.control().members();
+    let mut all: Vec<_> = members.iter().flat_map(|member| member.entries().wait().expect("it runs")).collect();
+    all.sort_unstable();
+    assert_eq!(all, [1, 2, 3, 3]);
+}
+
+fn handler_that_is_left_out_leaves_the_set_served() {
+    let pool = ProcessPool::builder().max_children(1).build().expect("the settings are right");
+    assert!(matches!(Sometimes::on(&pool).nine().wait(), Ok(9)));
+}
+
 macro_rules! trials {
     ($($name:ident)*) => {
         vec![$(Trial::test(stringify!($name), || { $name(); Ok(()) })),*]
@@ -334,7 +532,7 @@ macro_rules! trials {
 }
 
 fn main() {
-    nanolith_process::init().serve::<(Counter,)>();
+    nanolith_process::init().serve::<(Counter, Ledger, Sometimes)>();
     let trials = trials! {
         every_receiver_gets_the_events_in_order
         event_arrives_before_the_output_of_its_task
@@ -353,6 +551,16 @@ fn main() {
         large_events_pass
         event_whose_decoding_panics_kills_the_child
         members_of_a_cluster_have_their_own_events
+        messages_and_calls_keep_their_order
+        message_waits_behind_a_running_call
+        full_queue_gives_a_message_back
+        waiting_messages_run_on_the_new_state
+        message_at_the_death_of_the_child_is_not_run_again
+        panic_of_a_handler_follows_the_restart_policy
+        close_handles_accepted_messages_and_refuses_others
+        message_that_cannot_be_encoded_is_given_back
+        members_of_a_cluster_take_messages
+        handler_that_is_left_out_leaves_the_set_served
     };
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }

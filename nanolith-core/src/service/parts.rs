@@ -33,9 +33,19 @@ pub trait ServiceSet: TaskSet {
     type Error: Send + 'static;
     /// The event of `#[define(outbox = ..)]`. For a set without an outbox it is a type without values.
     type OutboxEvent: Clone + Send + Sync + 'static;
+    /// The message of `#[on_message]`. For a set without it, it is a type without values.
+    type InboxMessage: Send + 'static;
 
     /// Returns the builder that `Counter::service(..)` returns for these arguments.
     fn service_of(args: Self::Args) -> ServiceBuilder<Self, Self::Error, Self::Args>;
+
+    /// Returns the task that handles a message.
+    #[doc(hidden)]
+    fn inbox_task(message: Self::InboxMessage) -> Self::Task;
+
+    /// Returns the message of such a task, or `None` for another task.
+    #[doc(hidden)]
+    fn inbox_message(task: &Self::Task) -> Option<&Self::InboxMessage>;
 }
 
 /// The settings of a service whose state lives elsewhere.

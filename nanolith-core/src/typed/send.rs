@@ -99,6 +99,16 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> SendFuture<'a, S, E, M> {
         Self { executor, post, submitted: Location::caller(), stage: SendState::Lazy(message) }
     }
 
+    /// Creates a future that sends a message by an executor of another crate.
+    #[doc(hidden)]
+    #[track_caller]
+    pub fn by_executor(executor: &'a E, message: M) -> Self
+    where
+        S: HasInbox<Message = M>,
+    {
+        Self::new(executor, MessageTask::message(), message)
+    }
+
     /// Takes the message back. Returns `None` if it was sent.
     ///
     /// ```
@@ -159,7 +169,12 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> SendFuture<'a, S, E, M> {
     }
 
     /// Sends the message without waiting for queue room.
-    pub(crate) fn try_send(mut self) -> Result<(), SubmitError<M>> {
+    ///
+    /// # Errors
+    ///
+    /// [`SubmitError`] gives the message back.
+    #[doc(hidden)]
+    pub fn try_send(mut self) -> Result<(), SubmitError<M>> {
         self.submit().map_err(|refused| self.restore_message(refused))
     }
 

@@ -134,7 +134,8 @@ pub(crate) fn service_set(set: &Set) -> Option<TokenStream> {
         Start::Stateless => (quote!(()), infallible, None, quote!(#krate::service::ServiceBuilder::stateless())),
     };
     let (impl_generics, _, where_clause) = generics.split_for_impl();
-    let (bounds, event) = (where_of(where_clause, bound), messages::event(set));
+    let bounds = where_of(where_clause, bound);
+    let (event, inbox) = (messages::event(set), messages::inbox_of_service_set(set));
     Some(quote! {
         #attrs
         #[allow(deprecated, unused_variables)]
@@ -145,6 +146,7 @@ pub(crate) fn service_set(set: &Set) -> Option<TokenStream> {
             fn service_of(#given: Self::Args) -> #krate::service::ServiceBuilder<Self, Self::Error, Self::Args> {
                 #body
             }
+            #inbox
         }
     })
 }

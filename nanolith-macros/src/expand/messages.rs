@@ -3,7 +3,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
-use syn::{Attribute, Type};
+use syn::{Attribute, Type, parse_quote};
 
 use crate::{
     ast::{Set, Task},
@@ -22,21 +22,66 @@ pub(crate) fn inert(set: &Set) -> TokenStream {
     both(set, &|_| (quote!(|_| ::core::unimplemented!()), quote!(|_| ::core::unimplemented!())))
 }
 
+/// Generates the items of `ServiceSet` for the set's messages. A set without an inbox has a type
+/// without values.
+pub(crate) fn inbox_of_service_set(set: &Set) -> TokenStream {
+    let krate = set.krate();
+    let no_message = quote!(#krate::__private::NoMessage);
+    let without = inbox_items(&[], &no_message, &quote!(match message {}), &quote!(::core::option::Option::None));
+    let Some((task, ty)) = inbox(set) else { return without };
+    let (task_of, message_of) = (conversion(set, task), borrow(set, task));
+    let cfgs = task.cfgs();
+    let with = inbox_items(&cfgs, &ty.to_token_stream(), &quote!((#task_of)(message)), &message_of);
+    let conditions: Vec<_> =
+        cfgs.iter().filter_map(|cfg| cfg.meta.require_list().ok()).map(|cfg| &cfg.tokens).collect();
+    if conditions.is_empty() {
+        return with;
+    }
+    let neither: Attribute = parse_quote!(#[cfg(not(all(#(#conditions),*)))]);
+    let without =
+        inbox_items(&[neither], &no_message, &quote!(match message {}), &quote!(::core::option::Option::None));
+    quote!(#with #without)
+}
+
+fn inbox_items(cfgs: &[Attribute], ty: &TokenStream, task_of: &TokenStream, message_of: &TokenStream) -> TokenStream {
+    quote! {
+        #(#cfgs)*
+        type InboxMessage = #ty;
+        #(#cfgs)*
+        fn inbox_task(message: Self::InboxMessage) -> Self::Task {
+            #task_of
+        }
+        #(#cfgs)*
+        fn inbox_message(task: &Self::Task) -> ::core::option::Option<&Self::InboxMessage> {
+            #message_of
+        }
+    }
+}
+
+/// Returns the task of `#[on_message]`, and the type of its message.
+fn inbox(set: &Set) -> Option<(&Task, Type)> {
+    let task = set.in_line(HookKind::OnMessage).filter(|task| task.sound)?;
+    let declared = set.options.inbox.as_ref().map(|ty| this::spelled_out(ty, &set.this()));
+    Some((task, declared.or_else(|| heard(task))?))
+}
+
+fn heard(task: &Task) -> Option<Type> {
+    task.params.first().map(|param| param.ty.clone())
+}
+
 /// Generates the `impl`s. `conversions` returns the conversion from a message or a stream to its
 /// task, and the conversion back.
 fn both(set: &Set, conversions: &dyn Fn(&Task) -> (TokenStream, TokenStream)) -> TokenStream {
     let krate = set.krate();
-    let heard = |task: &Task| task.params.first().map(|param| param.ty.clone());
     let sound = |kind| set.in_line(kind).filter(|task| task.sound);
-    let inbox = sound(HookKind::OnMessage).and_then(|task| {
-        let declared = set.options.inbox.as_ref().map(|ty| this::spelled_out(ty, &set.this()));
-        let (ty, (task_of, message_of)) = (declared.or(heard(task))?, conversions(task));
+    let inbox = inbox(set).map(|(task, ty)| {
+        let (task_of, message_of) = conversions(task);
         let items = quote! {
             type Message = #ty;
             const TASK: fn(Self::Message) -> Self::Task = #task_of;
             const MESSAGE: fn(Self::Task) -> ::core::option::Option<Self::Message> = #message_of;
         };
-        Some(implementation(set, &task.cfgs(), &quote!(HasInbox), &items))
+        implementation(set, &task.cfgs(), &quote!(HasInbox), &items)
     });
     let streams = sound(HookKind::OnStream).and_then(|task| {
         let (ty, (task_of, stream_of)) = (heard(task)?, conversions(task));
@@ -62,6 +107,17 @@ fn conversion_back(set: &Set, task: &Task) -> TokenStream {
     let (tasks, variant, name) = (set.task_type(), &task.variant, task.names());
     quote! {
         |task| match task {
+            #tasks::#variant { #(#name: heard),* } => ::core::option::Option::Some(heard),
+            _ => ::core::option::Option::None,
+        }
+    }
+}
+
+/// Generates the borrow of the message in a task.
+fn borrow(set: &Set, task: &Task) -> TokenStream {
+    let (tasks, variant, name) = (set.task_type(), &task.variant, task.names());
+    quote! {
+        match task {
             #tasks::#variant { #(#name: heard),* } => ::core::option::Option::Some(heard),
             _ => ::core::option::Option::None,
         }

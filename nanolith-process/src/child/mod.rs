@@ -93,7 +93,7 @@ impl Server<'_> {
     /// Runs a call and answers it, unless it was given back.
     fn run(&mut self, frame: &Frame) -> Result<(), Box<dyn Error>> {
         let Some(token) = self.calls.begin(frame.id) else { return Ok(()) };
-        self.runner.set_call(frame.id, token);
+        self.runner.set_call(frame, token);
         let (head, task) = CallHead::split(frame.body()).ok_or("a call has no head")?;
         let set = self.sets.get(usize::from(head.set)).ok_or("a call is of a set that is not served")?;
         self.answer.truncate(wire::HEAD);

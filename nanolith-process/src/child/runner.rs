@@ -4,7 +4,7 @@
 use super::{calls::Calls, events::ForwardedEvents};
 use crate::{
     served::ProcessSet,
-    wire::{self, CallHead, Failure, HEAD, Kind, Launch, Report},
+    wire::{self, CallHead, Failure, Frame, HEAD, Kind, Launch, Report},
 };
 use nanolith::{
     BoxError, Executor, Local, TaskSet,
@@ -24,18 +24,20 @@ pub(crate) struct Runner {
     calls: Arc<Calls>,
     /// The call that runs.
     call: u64,
+    /// The kind of its frame: a call, or a message.
+    kind: u8,
     /// Cancels the task that runs.
     token: CancelToken,
 }
 
 impl Runner {
     pub(super) fn new(max_message: usize, calls: Arc<Calls>) -> Self {
-        Self { local: Local::new(), max_message, calls, call: 0, token: CancelToken::new() }
+        Self { local: Local::new(), max_message, calls, call: 0, kind: Kind::CALL, token: CancelToken::new() }
     }
 
-    /// Sets the number and the token of the next call.
-    pub(super) fn set_call(&mut self, call: u64, token: CancelToken) {
-        (self.call, self.token) = (call, token);
+    /// Sets the number, the kind and the token of the next call.
+    pub(super) fn set_call(&mut self, frame: &Frame, token: CancelToken) {
+        (self.call, self.kind, self.token) = (frame.id, frame.kind, token);
     }
 
     /// Runs an encoded task: see [`ServedSet::run`](crate::served::ServedSet::run).
@@ -50,7 +52,11 @@ impl Runner {
         task: &[u8],
         answer: &mut Vec<u8>,
     ) -> u8 {
-        let task = match wire::decode::<S::Task>(task) {
+        let task = match self.kind {
+            Kind::MESSAGE => wire::decode(task).map(S::inbox_task),
+            _ => wire::decode(task),
+        };
+        let task = match task {
             Ok(task) => task,
             Err(error) => return self.fail(&Failure::Message(error.to_string()), answer),
         };

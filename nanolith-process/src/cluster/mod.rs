@@ -1,6 +1,7 @@
 //! [`ProcessCluster`]: several services of one set, each in a child process of its own.
 //!
 //! - `builder`, `launch`: the settings, and the future that waits for the start.
+//! - `messages`: the messages to members.
 //! - `members`: the services, and which of them a call goes to. `cluster_ref`: the cluster as an
 //!   executor.
 
@@ -8,6 +9,7 @@ mod builder;
 mod cluster_ref;
 mod launch;
 mod members;
+mod messages;
 
 pub use builder::ProcessClusterBuilder;
 pub use cluster_ref::ProcessClusterRef;

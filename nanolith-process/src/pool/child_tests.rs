@@ -66,7 +66,15 @@ fn child(id: u64) -> (Child, UnixStream) {
 }
 
 fn started() -> Started {
-    Started { frame: Arc::new(vec![0; 40]), set: 0, left: None, wait: None, task: Box::new(Ignored), moves: 0 }
+    Started {
+        frame: Arc::new(vec![0; 40]),
+        kind: Kind::CALL,
+        set: 0,
+        left: None,
+        wait: None,
+        task: Box::new(Ignored),
+        moves: 0,
+    }
 }
 
 fn is_process(pid: u32) -> bool {

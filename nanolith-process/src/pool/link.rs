@@ -62,6 +62,7 @@ pub(super) struct Running {
     pub(super) task: Option<Box<dyn RunningTask>>,
     /// The frame, in case that the call moves to another child.
     frame: Arc<Vec<u8>>,
+    kind: u8,
     set: u16,
     /// How many children died before they had read the call.
     pub(super) moves: u32,
@@ -78,8 +79,8 @@ pub(super) struct Running {
 impl Running {
     /// Returns the call as one that no child has, unless it has ended.
     pub(super) fn into_started(self) -> Option<Started> {
-        let Self { task, frame, set, moves, .. } = self;
-        Some(Started { frame, set, left: None, wait: None, task: task?, moves })
+        let Self { task, frame, kind, set, moves, .. } = self;
+        Some(Started { frame, kind, set, left: None, wait: None, task: task?, moves })
     }
 
     /// Takes a report of the task. The guard is `None` if the call has ended.
@@ -199,9 +200,20 @@ impl Link {
     }
 
     pub(super) fn add(&mut self, started: Started, call: u64) {
-        let Started { frame, set, task, moves, .. } = started;
+        let Started { frame, kind, set, task, moves, .. } = started;
         let (since, task) = (Instant::now(), Some(task));
-        self.calls.push_back(Running { call, task, frame, set, moves, since, stop: None, killed: None, reports: 0 });
+        self.calls.push_back(Running {
+            call,
+            task,
+            frame,
+            kind,
+            set,
+            moves,
+            since,
+            stop: None,
+            killed: None,
+            reports: 0,
+        });
     }
 
     /// Returns the call that has begun.

@@ -24,6 +24,8 @@ use std::{
 /// What a job has in the queue: its frame, and how it begins.
 pub(super) struct Outgoing {
     frame: Vec<u8>,
+    /// The kind of the frame: a call, or a message.
+    kind: u8,
     set: u16,
     wait: Option<Wait>,
     start: fn(QueuedJob<Self>) -> Option<Started>,
@@ -32,6 +34,8 @@ pub(super) struct Outgoing {
 /// A call that has begun, and the frame to send.
 pub(super) struct Started {
     pub(super) frame: Arc<Vec<u8>>,
+    /// The kind of the frame: a call, or a message.
+    pub(super) kind: u8,
     pub(super) set: u16,
     /// How long the call may still take.
     pub(super) left: Option<Duration>,
@@ -51,8 +55,12 @@ impl Outgoing {
         let set = served::position::<S>().ok_or(MessageError::not_served(S::NAME))?;
         let mut frame = wire::start_frame();
         frame.extend_from_slice(&[0; CALL_HEAD]);
-        job.with_task(|task| wire::encode(task, &mut frame, max)).unwrap_or(Ok(()))?;
-        Ok(Self { frame, set, wait: None, start: start::<S> })
+        let encoded = job.with_task(|task| match S::inbox_message(task) {
+            Some(message) => wire::encode(message, &mut frame, max).map(|()| Kind::MESSAGE),
+            None => wire::encode(task, &mut frame, max).map(|()| Kind::CALL),
+        });
+        let kind = encoded.unwrap_or(Ok(Kind::CALL))?;
+        Ok(Self { frame, kind, set, wait: None, start: start::<S> })
     }
 
     /// Records the wait of the thread that submits the call.
@@ -69,10 +77,10 @@ fn start<S: ProcessSet>(job: QueuedJob<Outgoing>) -> Option<Started> {
     let job = job.start::<S>()?;
     job.reply.defer_end();
     let stop = job.reply.stop_signal();
-    let Outgoing { frame, set, wait, .. } = job.item;
+    let Outgoing { frame, kind, set, wait, .. } = job.item;
     drop(job.task); // it is in the frame
     let task = Box::new(TypedTask { reply: job.reply, stop, guard: job.guard });
-    Some(Started { frame: Arc::new(frame), set, left: None, wait, task, moves: 0 })
+    Some(Started { frame: Arc::new(frame), kind, set, left: None, wait, task, moves: 0 })
 }
 
 impl Started {
@@ -82,7 +90,7 @@ impl Started {
         // Of a call that moves, another child may have a part of the frame to send still.
         let frame = Arc::make_mut(&mut self.frame);
         frame[HEAD..HEAD + CALL_HEAD].copy_from_slice(&head.to_bytes());
-        wire::finish_frame(frame, Kind::CALL, call);
+        wire::finish_frame(frame, self.kind, call);
     }
 }
 

@@ -1,12 +1,13 @@
 //! [`ProcessService`]: a service whose state lives in a child process.
 //!
 //! - `builder`, `launch`: the settings, and the future that waits for the start.
-//! - `outbox`: the events of the service, for the holders of its handles.
+//! - `messages`: the messages to the service. `outbox`: its events, for the holders of its handles.
 //! - `init_args`: the arguments of `#[init]` for each child. `service_ref`: the service as an executor.
 
 mod builder;
 mod init_args;
 mod launch;
+mod messages;
 mod outbox;
 mod service_ref;
 

@@ -37,6 +37,8 @@ impl Kind {
     pub(crate) const LISTENING: u8 = 11;
     /// An event of the child's service.
     pub(crate) const EVENT: u8 = 12;
+    /// A message of the parent: [`CallHead`] and the message. It is answered as a call.
+    pub(crate) const MESSAGE: u8 = 13;
 }
 
 /// What a child learns before it serves.
