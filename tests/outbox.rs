@@ -4,7 +4,8 @@
 #![allow(missing_docs, unreachable_pub, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    messenger::{LagPolicy, RecvError, TryRecvError},
+    __private::ForwardEvents,
+    messenger::{LagPolicy, RecvError, TryRecvError, TrySendError},
     prelude::*,
     service::{LaunchError, Restart},
     stream::{CreditError, Credits, StreamError},
@@ -14,6 +15,7 @@ use nanolith::{
 use std::{
     error::Error,
     sync::mpsc::{Receiver, Sender, channel},
+    time::Instant,
 };
 
 /// Sends its total as an event.
@@ -38,6 +40,14 @@ impl Counter {
     pub async fn bump_later(&mut self, cx: &Context<Self>, by: i64) {
         self.total += by;
         let _ = cx.send(self.total).await;
+    }
+
+    /// Returns the event if it had no room in time.
+    pub fn say_in_time(cx: &Context<Self>, what: i64) -> Result<usize, Option<i64>> {
+        match cx.send(what).wait_timeout(MILLISECOND) {
+            Ok(sent) => sent.map_err(|_| None),
+            Err(pending) => Err(pending.into_inner()),
+        }
     }
 
     pub fn try_say(cx: &Context<Self>, what: i64) -> bool {
@@ -204,6 +214,38 @@ fn generic_code_takes_sets_with_an_outbox() -> Result<(), Box<dyn Error>> {
     let counter = launch();
     counter.bump(5).wait()?;
     assert_eq!(heard(&counter, 2), [10, 15]);
+    Ok(())
+}
+
+/// Takes events up to a limit, and the deadline of each.
+struct Elsewhere(Sender<(i64, bool)>);
+
+impl ForwardEvents<i64> for Elsewhere {
+    fn forward(&self, event: i64, deadline: Option<Instant>) -> Result<usize, TrySendError<i64>> {
+        match event {
+            100.. => Err(TrySendError::Closed(event)),
+            50.. => Err(TrySendError::Full(event)),
+            _ => self.0.send((event, deadline.is_some())).map(|()| 7).map_err(|_| TrySendError::Closed(event)),
+        }
+    }
+}
+
+#[test]
+fn forwarded_events_do_not_reach_handles() -> Result<(), Box<dyn Error>> {
+    let (tell, events) = channel();
+    let counter = Counter::service(10).forward_events(Elsewhere(tell)).launch().wait()?;
+    let handle_events = counter.control().events();
+    assert_eq!(counter.bump(5).wait()?, 7);
+    counter.bump_later(1).wait()?;
+    assert!(counter.try_say(20).wait()?);
+    assert_eq!(counter.say_in_time(21).wait()?, Ok(7));
+    assert_eq!(events.try_iter().collect::<Vec<_>>(), [(10, false), (15, false), (16, false), (20, true), (21, true)]);
+    assert!(!counter.try_say(50).wait()?);
+    assert_eq!(counter.say_in_time(51).wait()?, Err(Some(51)));
+    assert_eq!(counter.say_in_time(100).wait()?, Err(None));
+    assert_eq!(counter.bump(100).wait()?, 0);
+    counter.close().wait()?;
+    assert_eq!(handle_events.into_iter().count(), 0);
     Ok(())
 }
 

@@ -45,7 +45,9 @@
 //! | `listener` | children accept connections at one listening socket |
 //! | tasks with `&self` or `&mut self` | on a [`ProcessService`], whose state lives in a child, or on a [`ProcessCluster`] |
 //! | `cx.progress(..)` | as on a `Pool`, at most 100 reports a second and the last one |
-//! | `cx.send(..)`, `cx.create_stream(..)` | as on a `Pool`: an error, also on a [`ProcessService`] |
+//! | `cx.send(..)` | events reach the handles of a [`ProcessService`]; on a `ProcessPool` an error, as on a `Pool` |
+//! | `.send(..)` of a handle, `#[on_message]` | messages of a [`ProcessService`] and a [`ProcessCluster`], as on a [`Service`](nanolith::Service) |
+//! | `cx.create_stream(..)` | as on a `Pool`: an error, also on a [`ProcessService`] |
 //! | `cx.data()` | finds nothing |
 //! | `.messenger(..)` of a call | the call is refused |
 //! | streams, ports and messengers as arguments | do not compile |

@@ -13,7 +13,7 @@ use nanolith::{
 };
 use nanolith_process::{ProcessCluster, ProcessPool, ProcessService, ProcessServiceBuilder};
 use serde::{Deserialize, Serialize};
-use std::{convert::Infallible, process, sync::mpsc, thread, time::Instant};
+use std::{convert::Infallible, env, fs, process, sync::mpsc, thread, time::Instant};
 
 /// What a counter sends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,17 +70,22 @@ impl Counter {
         (1..).find(|number| cx.try_send(Event::Total(*number)).is_err()).expect("there is an end of room") - 1
     }
 
-    /// Sends until there is no room, and waits for room for a short time. Returns whether the event came
-    /// back then.
-    pub fn fill_and_wait(&self, cx: &Context<Self>) -> bool {
-        self.fill(cx);
-        cx.send(Event::Total(0)).wait_timeout(20 * MILLISECOND).is_err()
+    /// Sends until there is no room for a short time. Returns whether there was an end.
+    pub fn fill_and_wait(cx: &Context<Self>) -> bool {
+        (0..100_000).any(|_| cx.send(Event::Total(0)).wait_timeout(20 * MILLISECOND).is_err())
     }
 
-    /// Sends as long as it is not asked to stop.
-    pub fn flood(&self, cx: &Context<Self>) {
+    /// Sends as long as it is not asked to stop. A thread of its own creates the file when it is.
+    pub fn flood(&self, cx: &Context<Self>, file: String) {
+        let watched = cx.clone();
+        thread::spawn(move || {
+            while !watched.is_cancelled() {
+                thread::sleep(MILLISECOND);
+            }
+            fs::write(file, "").expect("it is written");
+        });
         while !cx.is_cancelled() {
-            let _ = cx.send(Event::Total(0)).wait_timeout(MILLISECOND);
+            let _ = cx.send(Event::Total(0)).wait();
         }
     }
 
@@ -303,8 +308,13 @@ fn task_that_waits_for_room_stops_when_asked() {
     let counter = builder(LagPolicy::Wait(1)).grace(10 * SECOND).launch().wait().expect("it starts");
     let events = counter.control().events();
     let pid = counter.info().pid;
-    let job = counter.flood().timeout(50 * MILLISECOND).submit();
-    thread::sleep(200 * MILLISECOND);
+    let file = env::temp_dir().join(format!("nanolith-messages-{}", process::id()));
+    let job = counter.flood(file.display().to_string()).timeout(100 * MILLISECOND).submit();
+    let start = Instant::now();
+    while fs::remove_file(&file).is_err() {
+        assert!(start.elapsed() < 5 * SECOND, "it is not asked");
+        thread::sleep(MILLISECOND);
+    }
     drop(events);
     assert!(matches!(job.wait(), Err(CallError::TimedOut(_))));
     assert_eq!(counter.info().pid, pid);
@@ -344,7 +354,9 @@ fn events_of_an_ended_child_wait_for_a_slow_receiver() {
 fn receiver_that_never_takes_does_not_keep_a_service_open() {
     let counter = ended_with(500, LagPolicy::Wait(4)).launch().wait().expect("it starts");
     let events = counter.control().events();
+    let start = Instant::now();
     assert!(counter.close().wait_timeout(20 * SECOND).is_ok());
+    assert!(start.elapsed() < 8 * SECOND, "{:?}", start.elapsed());
     assert_eq!(events.into_iter().count(), 4, "as many as it may have ahead");
 }
 
