@@ -309,14 +309,16 @@ fn task_that_waits_for_room_stops_when_asked() {
     let events = counter.control().events();
     let pid = counter.info().pid;
     let file = env::temp_dir().join(format!("nanolith-messages-{}", process::id()));
-    let job = counter.flood(file.display().to_string()).timeout(100 * MILLISECOND).submit();
+    let job = counter.flood(file.display().to_string()).submit();
+    thread::sleep(100 * MILLISECOND); // the socket is full
+    job.cancel();
     let start = Instant::now();
     while fs::remove_file(&file).is_err() {
         assert!(start.elapsed() < 5 * SECOND, "it is not asked");
         thread::sleep(MILLISECOND);
     }
     drop(events);
-    assert!(matches!(job.wait(), Err(CallError::TimedOut(_))));
+    assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
     assert_eq!(counter.info().pid, pid);
 }
 
@@ -437,12 +439,10 @@ fn messages_and_calls_keep_their_order() {
 fn message_waits_behind_a_running_call() {
     let ledger = ledger();
     let mut events = ledger.control().events();
-    let pause = ledger.pause(100).submit();
-    let start = Instant::now();
+    let pause = ledger.pause(500).submit();
     ledger.send(Entry::Number(1)).wait().expect("it is open");
-    assert!(start.elapsed() < 90 * MILLISECOND, "the send waits for no handler");
+    assert!(!pause.is_finished(), "the send waits for no handler");
     assert_eq!(events.recv().wait(), Ok(1));
-    assert!(start.elapsed() > 50 * MILLISECOND, "{:?}", start.elapsed());
     assert!(pause.is_finished());
 }
 
@@ -465,7 +465,7 @@ fn full_queue_gives_a_message_back() {
 
 fn waiting_messages_run_on_the_new_state() {
     let restart = || Restart::on_panic().backoff(Backoff::none());
-    // Under the second one, messages are sent to the child ahead of the end of short calls.
+    // Under the second one, messages may be sent to the child ahead of the end of short calls.
     for restart in [restart(), restart().except_in_tasks()] {
         let ledger = ledger_with(|service| service.restart(restart));
         (0..50).for_each(|_| ledger.push(0).wait().expect("it runs"));

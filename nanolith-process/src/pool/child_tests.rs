@@ -4,7 +4,7 @@ use super::{
     builder::Config,
     child::{Child, Sent},
     children::{Bounds, Children},
-    link::{ChildEvent, Link, Stage},
+    link::{ChildEvent, Link, Running, Stage},
     restarts::RestartStep,
     running_task::{Answer, RunningTask, Started},
     stderr::StderrTail,
@@ -179,6 +179,19 @@ fn frame(kind: u8, call: u64) -> Frame {
     let mut bytes = wire::start_frame();
     wire::finish_frame(&mut bytes, kind, call);
     Frame::whole(&bytes).expect("it is a frame")
+}
+
+#[test]
+fn message_that_moves_stays_a_message() {
+    let (mut link, mut message) = (Link::new(&Config::default()), started());
+    message.kind = Kind::MESSAGE;
+    link.stage = Stage::Serving;
+    let call = link.next_call();
+    link.add(message, call);
+    let mut moved = link.take_remains(true).unread.and_then(Running::into_started).expect("it was not read");
+    moved.address(7);
+    let frame = Frame::whole(&moved.frame).expect("it is whole");
+    assert_eq!((frame.kind, frame.id), (Kind::MESSAGE, 7));
 }
 
 #[test]

@@ -86,3 +86,59 @@ impl Deliveries {
         !self.is_busy && self.blocked.is_none() && self.queue.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns what a read gave, by its number.
+    fn received(number: usize) -> Received {
+        let events = (0..number).map(|_| ChildEvent::Listening).collect();
+        Received { events, is_idle: false, end: None, has_more: false }
+    }
+
+    fn next(deliveries: &mut Deliveries) -> Option<usize> {
+        deliveries.take().map(|received| received.events.len())
+    }
+
+    #[test]
+    fn one_thread_at_a_time_handles_what_was_read() {
+        let mut deliveries = Deliveries::default();
+        (1..=2).for_each(|number| deliveries.push(received(number)));
+        assert_eq!((next(&mut deliveries), next(&mut deliveries)), (Some(1), None));
+        assert!(!deliveries.is_done());
+        deliveries.finish();
+        assert_eq!(next(&mut deliveries), Some(2));
+        assert!(!deliveries.is_done());
+        deliveries.finish();
+        assert!(deliveries.is_done());
+    }
+
+    #[test]
+    fn what_follows_an_event_without_room_waits() {
+        let mut deliveries = Deliveries::default();
+        (1..=2).for_each(|number| deliveries.push(received(number)));
+        assert_eq!(next(&mut deliveries), Some(1));
+        deliveries.block(received(3), Box::pin(std::future::pending()));
+        assert_eq!(next(&mut deliveries), None);
+        let blocked = deliveries.take_blocked().expect("it waits");
+        assert_eq!(next(&mut deliveries), None, "while it is polled");
+        deliveries.wait(blocked);
+        assert_eq!(next(&mut deliveries), None);
+        assert!(deliveries.take_blocked().is_some());
+        deliveries.finish();
+        assert_eq!(next(&mut deliveries), Some(3), "the rest goes first");
+        deliveries.finish();
+        assert_eq!(next(&mut deliveries), Some(2));
+    }
+
+    #[test]
+    fn lost_event_does_not_hold_up_the_rest() {
+        let mut deliveries = Deliveries::default();
+        deliveries.push(received(1));
+        assert!(deliveries.take().is_some() && !deliveries.is_lossy());
+        deliveries.block(received(2), Box::pin(std::future::pending()));
+        assert!(deliveries.lose_blocked().is_some() && deliveries.is_lossy());
+        assert_eq!(next(&mut deliveries), Some(2));
+    }
+}
