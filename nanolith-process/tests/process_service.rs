@@ -245,7 +245,7 @@ fn panic_keeps_or_replaces_the_state_by_the_policy() {
 
 fn events_tell_of_each_child_of_a_service() {
     let counter = counter(at_once());
-    let mut events = counter.control().events();
+    let mut events = counter.control().process_events();
     let before = counter.info().pid.expect("there is a child");
     assert!(counter.crash().wait().is_err());
     counter.total().wait().expect("it runs");
