@@ -10,17 +10,12 @@ use super::{
     state_source::BlockedEvent,
 };
 use crate::{
-    descriptors::MAX_WAIT,
     event::{ExitReason, ProcessEvent},
     exit::{ChildCrash, Kill, KillReason},
     served,
     wire::{self, Failure, Frame, Kind, Ready, Request},
 };
 use nanolith::executor::StopReason;
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    io::Errno,
-};
 use std::{
     net::Shutdown,
     process::ExitStatus,
@@ -122,41 +117,6 @@ impl PoolShared {
             }
         }
         self.on_blocked_exit(child);
-    }
-
-    /// Reads from a child until a call that it runs is answered, for the thread that blocks for the
-    /// call. The pool's thread does not read meanwhile.
-    pub(super) fn read_for(self: &Arc<Self>, child: &Arc<Child>, call: u64, deadline: Option<Instant>) {
-        while let Some(reader) = child.try_reader() {
-            // The answer is still to come as long as the call is the first, since the reader is ours.
-            // A call that was sent ahead may end without an answer, so its thread sleeps.
-            if !self.unwatch(child, call) || !send_rest(child, deadline) || !is_readable(child, deadline) {
-                break;
-            }
-            if self.read(child, reader, true).end.is_some() {
-                break; // the pool's thread does the rest
-            }
-        }
-        let is_unwatched = {
-            let link = child.link();
-            // A service sends events also while it runs no call.
-            !link.is_watched && (!link.is_idle() || self.has_events())
-        };
-        if is_unwatched {
-            self.watch(child);
-        }
-    }
-
-    /// Keeps the pool's thread from reading, if the child runs this call. Returns whether it does.
-    fn unwatch(&self, child: &Child, call: u64) -> bool {
-        let mut link = child.link();
-        if link.is_blocked || link.first().is_none_or(|running| running.call != call) {
-            return false;
-        }
-        if std::mem::replace(&mut link.is_watched, false) {
-            self.set_interest(child, &link);
-        }
-        true
     }
 
     /// Handles what was read. Returns an event that has no room at a receiver, and what follows it.
@@ -355,39 +315,6 @@ impl PoolShared {
         };
         if let Some(task) = task {
             finish(task, answer);
-        }
-    }
-}
-
-/// Sends what is left to send. Returns false at the deadline.
-fn send_rest(child: &Child, deadline: Option<Instant>) -> bool {
-    while child.flush() {
-        let ready = wait_for(child, PollFlags::IN | PollFlags::OUT, deadline);
-        if ready.is_empty() {
-            return false;
-        }
-        if ready != PollFlags::OUT {
-            break; // the child has answered, or has ended
-        }
-    }
-    true
-}
-
-/// Waits until the socket can be read, or until the deadline. Without a deadline, the read waits.
-fn is_readable(child: &Child, deadline: Option<Instant>) -> bool {
-    deadline.is_none() || !wait_for(child, PollFlags::IN, deadline).is_empty()
-}
-
-/// Waits for events of the socket. Returns none at the deadline.
-fn wait_for(child: &Child, events: PollFlags, deadline: Option<Instant>) -> PollFlags {
-    loop {
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let limit = left.and_then(|left| Timespec::try_from(left.min(MAX_WAIT)).ok());
-        let mut sockets = [PollFd::new(&child.socket, events)];
-        match poll(&mut sockets, limit.as_ref()) {
-            Err(Errno::INTR) => {}
-            Ok(0) if left.is_some_and(|left| left > MAX_WAIT) => {}
-            _ => return sockets[0].revents(),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! - `io_thread`: the pool's thread. `child_events`: what it does when a child answers or dies.
 //! - `children`, `child`: which children there are, and one of them. `link`: the calls that it has.
 //! - `deliveries`, `delivery`: what was read from a child, and the order in which it is handled.
+//! - `read_for`: the read of a thread that blocks for a call.
 //! - `spawn`: the start of a child. `restart`, `restarts`: the replacement of all.
 //! - `running_task`: a call with its types erased. `wait`: the thread that blocks for it.
 //! - `stderr`, `poller`: the output of children, and waiting for their sockets.
@@ -24,6 +25,7 @@ mod link;
 mod listeners;
 mod poller;
 mod pool_shared;
+mod read_for;
 mod restart;
 mod restarts;
 mod running_task;
