@@ -24,7 +24,7 @@ const STEPS: &[&str] = &[
     "doc",
     "ui",
     "features",
-    "targets",
+    "macos",
     "tree",
     "deny",
     "examples",

@@ -39,8 +39,9 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new("doc", "the documentation of the libraries, warnings denied", doc),
     Command::new("ui", "what must not compile, and what the compiler says", ui),
     Command::new("features", "the sets of features, checked; the tests that need one", features),
-    Command::new("targets", "nanolith-process for macOS and Windows, checked where they are installed", targets),
-    Command::new("portable", "the same, and its tests on Linux as it is on macOS: by poll, without pidfd", portable),
+    Command::new("feature-pairs", "each pair of the core's features, checked", feature_pairs),
+    Command::new("macos", "nanolith-process for macOS, checked if that target is installed", macos),
+    Command::new("portable", "also for Windows, and its tests on Linux as on macOS: by poll, without pidfd", portable),
     Command::new("tree", "a user's default build stays under 30 crates", tree),
     Command::new("deny", "licences, bans and sources of all dependencies", deny),
     Command::new("examples", "every example program, on small input", examples),
@@ -103,41 +104,48 @@ fn ui() -> Outcome {
 
 fn features() -> Outcome {
     need("hack")?;
-    // This covers the libraries alone: no feature, the default, `full`, each feature, each pair of
-    // features, and all. Tests are linted with all features. The command `test` runs them with
-    // `full`; those of the core, and those that need a further feature, run with all of them here.
-    let lint = "-- -D warnings";
-    cargo(&format!("hack --feature-powerset --depth 2 --exclude-features full clippy -p nanolith-core {lint}"))
-        .run()?;
-    cargo(&format!("hack --each-feature clippy -p nanolith -p nanolith-macros -p nanolith-process {lint}")).run()?;
+    // This covers the libraries alone: no feature, each feature, and all. `feature-pairs` covers each
+    // pair. Tests are linted with all features. The command `test` runs them with `full`; those of the
+    // core, and those that need a further feature, run with all of them here. `default` is empty.
+    let packages = "-p nanolith-core -p nanolith -p nanolith-macros -p nanolith-process";
+    cargo(&format!("hack --each-feature --exclude-features default clippy {packages} {LINT}")).run()?;
     let runner = runner();
     cargo(&format!("{runner} --all-features -p nanolith-core -p nanolith-macros")).run()?;
     cargo(&format!("{runner} --all-features -p nanolith --test cron --test metrics --test remote_error --test wire"))
         .run()
 }
 
+const LINT: &str = "-- -D warnings";
+
+fn feature_pairs() -> Outcome {
+    need("hack")?;
+    cargo(&format!("hack --feature-powerset --depth 2 --exclude-features full,default clippy -p nanolith-core {LINT}"))
+        .run()
+}
+
 const MACOS: &str = "aarch64-apple-darwin";
 const WINDOWS: &str = "x86_64-pc-windows-msvc";
 
-/// The targets are checked without a linker, so nothing runs. On Windows the crate is empty.
-fn targets() -> Outcome {
-    let (installed, missing): (Vec<_>, Vec<_>) = [MACOS, WINDOWS].into_iter().partition(|target| has_target(target));
-    for target in &installed {
-        cargo(&format!("clippy -p nanolith-process --target {target} -- -D warnings")).run()?;
+/// The target is checked without a linker, so nothing runs.
+fn macos() -> Outcome {
+    checked_for(MACOS, "")
+}
+
+fn checked_for(target: &str, what: &str) -> Outcome {
+    if !has_target(target) {
+        return Err(Failure::NotHere(format!("not installed: rustup target add {target}")));
     }
-    if missing.is_empty() {
-        return Ok(());
-    }
-    Err(Failure::NotHere(format!("not installed: rustup target add {}", missing.join(" "))))
+    cargo(&format!("clippy -p nanolith-process {what} --target {target} {LINT}")).run()
 }
 
 /// What the crate does on macOS is tested on Linux by a configuration that leaves out what Linux alone
-/// has. The tests themselves are checked for macOS too.
+/// has. The tests themselves are checked for macOS too. On Windows the crate is empty.
 fn portable() -> Outcome {
-    match targets() {
-        Ok(()) => cargo(&format!("clippy -p nanolith-process --all-targets --target {MACOS} -- -D warnings")).run()?,
-        Err(Failure::NotHere(why)) => println!("skipped: {why}"),
-        Err(failure) => return Err(failure),
+    for checked in [checked_for(MACOS, "--all-targets"), checked_for(WINDOWS, "")] {
+        match checked {
+            Err(Failure::NotHere(why)) => println!("skipped: {why}"),
+            checked => checked?,
+        }
     }
     let tests = cargo(&format!("{} -p nanolith-process", runner()));
     tests.var("RUSTFLAGS", "--cfg nanolith_poll").target("poll").run()
