@@ -10,12 +10,9 @@ use nanolith::{
     sync::CancelToken,
     time::{MILLISECOND, MINUTE, SECOND, sleep},
 };
-use std::{
-    sync::{
-        Arc, Mutex,
-        mpsc::{Receiver, Sender, channel},
-    },
-    thread,
+use std::sync::{
+    Arc, Mutex,
+    mpsc::{Receiver, Sender, channel},
 };
 
 pub struct Work;
@@ -24,11 +21,12 @@ pub struct Work;
 impl Work {
     pub fn nothing() {}
 
-    /// Ends when the gate opens, whatever its caller asks.
-    pub fn hold(cx: &Context<Self>, begun: Sender<()>, gate: Arc<Mutex<Receiver<()>>>) -> bool {
-        let _ = begun.send(());
+    /// Reports its begin and the request to stop, and ends when the gate opens.
+    pub fn hold(cx: &Context<Self>, reports: Sender<&'static str>, gate: Arc<Mutex<Receiver<()>>>) {
+        let _ = reports.send("begun");
+        pollster::block_on(cx.cancelled());
+        let _ = reports.send("asked");
         let _ = gate.lock().expect("no panic").recv();
-        cx.is_cancelled()
     }
 
     pub async fn sleep_a_minute(begun: Sender<()>) {
@@ -62,17 +60,17 @@ fn whole() -> (Service<Work>, WorkCalls<Whole>) {
 fn synchronous_task_that_is_asked_to_stop_ends_its_call_itself() {
     let (service, work) = whole();
     for is_cancelled in [true, false] {
-        let ((begun, has_begun), (go, gate)) = (channel(), channel());
+        let ((reports, reported), (go, gate)) = (channel(), channel());
         let limit = if is_cancelled { MINUTE } else { 20 * MILLISECOND };
-        let job = work.hold(begun, Arc::new(Mutex::new(gate))).timeout(limit).submit();
-        has_begun.recv().expect("it begins");
+        let job = work.hold(reports, Arc::new(Mutex::new(gate))).timeout(limit).submit();
+        assert_eq!(reported.recv(), Ok("begun"));
         if is_cancelled {
             job.cancel();
         }
-        thread::sleep(60 * MILLISECOND);
+        assert_eq!(reported.recv(), Ok("asked"));
         assert!(!job.is_finished(), "its task runs");
         drop(go);
-        assert!(job.wait().expect("the task has an output"), "it was asked to stop");
+        job.wait().expect("the task has an output");
     }
     assert_eq!(service.info().overrunning, 0);
 }

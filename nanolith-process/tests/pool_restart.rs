@@ -149,7 +149,7 @@ fn no_more_than_max_children_run_calls_in_a_restart() {
     let restarted = pool.restart();
     wait_until_online(&mut events, 1);
     let second = Worker::on(&pool).pid().submit();
-    thread::sleep(Duration::from_millis(50));
+    thread::sleep(Duration::from_millis(50)); // nothing takes the call: there is no event to wait for
     assert_eq!(pool.info().queue_len, 1, "the old child runs the only call");
     assert!(first.wait().is_ok() && second.wait().is_ok());
     restarted.wait().expect("a new child starts");

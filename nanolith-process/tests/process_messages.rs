@@ -267,7 +267,7 @@ fn sender_waits_for_a_slow_receiver() {
     let mut events = counter.control().events();
     assert_eq!(events.recv().wait(), Ok(Event::Total(10)));
     let job = counter.fill().submit();
-    thread::sleep(100 * MILLISECOND);
+    thread::sleep(100 * MILLISECOND); // nothing ends the call: there is no event to wait for
     assert!(!job.is_finished(), "its output is behind events that have no room");
     let mut number = 0;
     while !job.is_finished() {
@@ -289,7 +289,7 @@ fn wait_for_room_ends_at_its_limit() {
     let counter = builder(LagPolicy::Wait(4)).launch().wait().expect("it starts");
     let events = counter.control().events();
     let job = counter.fill_and_wait().submit();
-    thread::sleep(200 * MILLISECOND);
+    thread::sleep(200 * MILLISECOND); // longer than the limit of the task's wait
     drop(events); // and the output has room
     assert!(matches!(job.wait(), Ok(true)));
 }
@@ -337,7 +337,7 @@ fn terminate_does_not_wait_for_a_slow_receiver() {
     let _events = counter.control().events();
     let start = Instant::now();
     let job = counter.flood_for_ever().submit();
-    thread::sleep(100 * MILLISECOND);
+    thread::sleep(100 * MILLISECOND); // mostly, the socket is full by then
     counter.terminate().wait();
     assert!(matches!(job.wait(), Err(CallError::Killed(_))));
     assert!(start.elapsed() < 4 * SECOND, "{:?}", start.elapsed());

@@ -68,7 +68,8 @@ impl Counter {
         self.total
     }
 
-    pub async fn bump_slowly(&mut self, by: i64) -> i64 {
+    pub async fn bump_slowly(&mut self, cx: &Context<Self>, by: i64) -> i64 {
+        cx.progress(0, 1);
         nanolith::time::sleep(MINUTE).await;
         self.total += by;
         self.total
@@ -304,8 +305,7 @@ fn task_that_stops_when_asked_keeps_the_state() {
     let counter = counter(at_once());
     counter.bump(5).wait().expect("it runs");
     let slow = counter.bump_slowly(1).submit();
-    until(|| counter.info().queue_len == 0);
-    thread::sleep(20 * MILLISECOND);
+    assert!(slow.progress().recv().wait().is_some(), "it has begun");
     slow.cancel();
     assert!(matches!(slow.wait(), Err(CallError::Cancelled(_))));
     let late = counter.bump_slowly(1).timeout(30 * MILLISECOND).wait();

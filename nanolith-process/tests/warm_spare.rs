@@ -46,7 +46,7 @@ fn next_online(events: &mut Events<ProcessEvent>) -> u32 {
 fn spare_starts_with_the_pool_and_stays() {
     let pool = pool(|set| set.idle_timeout(20 * MILLISECOND));
     let pid = next_online(&mut pool.events());
-    thread::sleep(Duration::from_millis(100));
+    thread::sleep(Duration::from_millis(100)); // nothing ends it: there is no event to wait for
     assert_eq!(pool.pids(), [pid]);
     assert_eq!(Worker::on(&pool).pid().wait().expect("it runs"), pid, "it takes the first call");
     assert_eq!(pool.info().crashed, 0);
@@ -79,7 +79,7 @@ fn spare_runs_no_call_beyond_max_children() {
     let running = Worker::on(&pool).sleep(200).submit();
     next_online(&mut events);
     let waiting = Worker::on(&pool).pid().submit();
-    thread::sleep(Duration::from_millis(50));
+    thread::sleep(Duration::from_millis(50)); // nothing takes the call: there is no event to wait for
     let info = pool.info();
     assert_eq!((info.children, info.idle, info.queue_len), (2, 1, 1), "{info:?}");
     assert_eq!(running.wait().expect("it runs"), first);
@@ -92,7 +92,7 @@ fn idle_child_of_min_children_is_the_spare() {
     next_online(&mut events);
     next_online(&mut events);
     let first = Worker::on(&pool).sleep(300).submit();
-    thread::sleep(Duration::from_millis(50));
+    thread::sleep(Duration::from_millis(50)); // no child starts: there is no event to wait for
     assert_eq!(pool.info().children, 2, "one of two is idle");
     let second = Worker::on(&pool).sleep(100).submit();
     next_online(&mut events);

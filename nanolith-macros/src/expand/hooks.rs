@@ -136,6 +136,7 @@ pub(crate) fn service_set(set: &Set) -> Option<TokenStream> {
     let (impl_generics, _, where_clause) = generics.split_for_impl();
     let bounds = where_of(where_clause, bound);
     let (event, inbox) = (messages::event(set), messages::inbox_of_service_set(set));
+    // `#[init]` may be deprecated, and a set without a state has no use for the arguments.
     Some(quote! {
         #attrs
         #[allow(deprecated, unused_variables)]
