@@ -9,7 +9,7 @@ const MAX: usize = 1 << 20;
 /// decodes each as each message.
 pub fn frames(bytes: &[u8]) {
     let Some((piece, bytes)) = bytes.split_first() else { return };
-    let mut reader = FrameReader::new(MAX);
+    let mut reader = FrameReader::new(MAX, false);
     for piece in bytes.chunks(1 + usize::from(*piece)) {
         reader.extend(piece);
         loop {

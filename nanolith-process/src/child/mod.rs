@@ -16,7 +16,7 @@ pub(crate) use runner::{OwnedService, Runner, launch};
 
 use crate::{
     served::ServedSet,
-    wire::{self, CallHead, Fill, Frame, FrameReader, Hello, Kind, Ready},
+    wire::{self, CallHead, Fill, Frame, FrameReader, Hello, Kind, Ready, Waits},
 };
 use calls::Calls;
 use connection::Greeting;
@@ -53,8 +53,8 @@ fn run(socket: &UnixStream, sets: &[ServedSet], nonce: u64, on_start: Option<fn(
 
     let runner = Runner::new(hello.max_message, calls.clone());
     let mut server = Server { sets, calls, runner, service: None, answer: wire::start_frame() };
-    let mut reader = FrameReader::new(hello.max_message);
-    while matches!(reader.fill(socket, true), Ok(Fill::Some)) {
+    let mut reader = FrameReader::new(hello.max_message, hello.spins);
+    while matches!(reader.fill(socket, Waits::Yes), Ok(Fill::Some)) {
         while let Some(frame) = reader.next()? {
             match frame.kind {
                 Kind::END => {

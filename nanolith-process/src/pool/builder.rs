@@ -43,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) cpu_time: Option<Duration>,
     pub(crate) nice: Option<i32>,
     pub(crate) max_message: usize,
+    /// Whether a thread that waits for a process spins before it sleeps.
+    pub(super) spins: bool,
     pub(crate) current_dir: Option<PathBuf>,
     pub(crate) env_clear: bool,
     pub(crate) env: Vec<(OsString, Option<OsString>)>,
@@ -53,10 +55,12 @@ pub(crate) struct Config {
 
 impl Default for Config {
     fn default() -> Self {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
         Self {
             name: "children".into(),
             min_children: 0,
-            max_children: thread::available_parallelism().map_or(1, usize::from),
+            max_children: cores,
+            spins: cores > 1,
             warm_spare: false,
             idle_timeout: Duration::from_secs(60),
             start_timeout: Duration::from_secs(10),

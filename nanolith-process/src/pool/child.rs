@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     descriptors::SEND_FLAGS,
-    wire::{self, Fill, FrameReader, Kind, Request},
+    wire::{self, Fill, FrameReader, Kind, Request, Waits},
 };
 use rustix::{
     io::Errno,
@@ -76,7 +76,7 @@ impl Child {
         process: process::Child,
         (socket, lifeline): (UnixStream, File),
         stderr: StderrTail,
-        max_message: usize,
+        reader: FrameReader,
         link: Link,
     ) -> Self {
         Self {
@@ -85,7 +85,7 @@ impl Child {
             exit: exit_descriptor(process.id()).map(Arc::new),
             socket: Arc::new(socket),
             lifeline,
-            reader: Mutex::new(FrameReader::new(max_message)),
+            reader: Mutex::new(reader),
             link: Mutex::new(link),
             deliveries: Mutex::default(),
             process: Mutex::new(Some(process)),
@@ -177,8 +177,8 @@ impl Child {
         false
     }
 
-    /// Reads once from the socket, and waits for bytes if `waits`.
-    pub(super) fn receive(&self, reader: &mut FrameReader, waits: bool) -> Received {
+    /// Reads once from the socket.
+    pub(super) fn receive(&self, reader: &mut FrameReader, waits: Waits) -> Received {
         let (end, mut has_more) = match reader.fill(&self.socket, waits) {
             Ok(Fill::Some) => (None, true),
             Ok(Fill::Nothing) => (None, false),

@@ -13,7 +13,7 @@ use crate::{
     event::{ExitReason, ProcessEvent},
     exit::{ChildCrash, Kill, KillReason},
     served,
-    wire::{self, Failure, Frame, Kind, Ready, Request},
+    wire::{self, Failure, Frame, Kind, Ready, Request, Waits},
 };
 use nanolith::executor::StopReason;
 use std::{
@@ -91,7 +91,7 @@ impl PoolShared {
     /// Reads what a child has sent, unless another thread reads it.
     pub(super) fn on_readable(self: &Arc<Self>, child: &Arc<Child>) {
         let Some(reader) = child.try_reader() else { return };
-        let reading = self.read(child, reader, false);
+        let reading = self.read(child, reader, Waits::No);
         match reading.end {
             Some(end) if reading.is_delivered => self.on_end(child, end),
             Some(_) => self.on_blocked_exit(child),
@@ -110,7 +110,7 @@ impl PoolShared {
         }
         while child.deliveries().is_done() {
             let Some(reader) = child.try_reader() else { return };
-            let reading = self.read(child, reader, false);
+            let reading = self.read(child, reader, Waits::No);
             if reading.is_delivered && !reading.has_more {
                 self.on_end(child, reading.end.unwrap_or(End::Closed));
                 return;

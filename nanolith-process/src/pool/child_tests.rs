@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     descriptors,
-    wire::{self, Frame, Kind, Report},
+    wire::{self, Frame, FrameReader, Kind, Report},
 };
 use nanolith::executor::{NotifyProgress, StopReason, WaitHelper};
 use rustix::{
@@ -62,7 +62,7 @@ fn child(id: u64) -> (Child, UnixStream) {
     let (_, lifeline) = pipe().expect("a pipe");
     let stderr = StderrTail::new(File::from(stderr), false);
     let link = Link::new(&Config::default());
-    (Child::new(id, process, (ours, File::from(lifeline)), stderr, 1024, link), theirs)
+    (Child::new(id, process, (ours, File::from(lifeline)), stderr, FrameReader::new(1024, false), link), theirs)
 }
 
 fn started() -> Started {

@@ -7,7 +7,7 @@ use super::{
     pool_shared::{PoolShared, exit_token, socket_token},
     state_source::BlockedEvent,
 };
-use crate::wire::{Frame, FrameReader};
+use crate::wire::{Frame, FrameReader, Waits};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, MutexGuard, PoisonError, Weak},
@@ -30,7 +30,7 @@ impl PoolShared {
         self: &Arc<Self>,
         child: &Arc<Child>,
         mut reader: MutexGuard<'_, FrameReader>,
-        waits: bool,
+        waits: Waits,
     ) -> Reading {
         let received = child.receive(&mut reader, waits);
         let (end, has_more) = (received.end, received.has_more);

@@ -1,7 +1,7 @@
 //! [`PoolShared::read_for`]: how a thread that blocks for a call reads the answer itself.
 
 use super::{child::Child, pool_shared::PoolShared};
-use crate::descriptors::MAX_WAIT;
+use crate::{descriptors::MAX_WAIT, wire::Waits};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
@@ -12,14 +12,21 @@ impl PoolShared {
     /// Reads from a child until a call that it runs is answered, for the thread that blocks for the
     /// call. The pool's thread does not read meanwhile.
     pub(super) fn read_for(self: &Arc<Self>, child: &Arc<Child>, call: u64, deadline: Option<Instant>) {
+        // A read that sleeps does not end at a deadline. So the first one only spins then, and the others
+        // follow a wait for something to read.
+        let mut waits = if deadline.is_some() { Waits::Shortly } else { Waits::Yes };
         while let Some(reader) = child.try_reader() {
             // The answer is still to come as long as the call is the first, since the reader is ours.
             // A call that was sent ahead may end without an answer, so its thread sleeps.
-            if !self.unwatch(child, call) || !send_rest(child, deadline) || !is_readable(child, deadline) {
+            let is_ours = self.unwatch(child, call) && send_rest(child, deadline);
+            if !is_ours || waits == Waits::No && wait_for(child, PollFlags::IN, deadline).is_empty() {
                 break;
             }
-            if self.read(child, reader, true).end.is_some() {
+            if self.read(child, reader, waits).end.is_some() {
                 break; // the pool's thread does the rest
+            }
+            if deadline.is_some() {
+                waits = Waits::No;
             }
         }
         let is_unwatched = {
@@ -57,11 +64,6 @@ fn send_rest(child: &Child, deadline: Option<Instant>) -> bool {
         }
     }
     true
-}
-
-/// Waits until the socket can be read, or until the deadline. Without a deadline, the read waits.
-fn is_readable(child: &Child, deadline: Option<Instant>) -> bool {
-    deadline.is_none() || !wait_for(child, PollFlags::IN, deadline).is_empty()
 }
 
 /// Waits for events of the socket. Returns none at the deadline.

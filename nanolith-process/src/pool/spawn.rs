@@ -10,7 +10,7 @@ use crate::{
     descriptors::{self, SEND_FLAGS, SpawnGuard},
     init::{Invitation, VARIABLE},
     program::program,
-    wire::{self, Hello, Kind, MAX_LISTENERS},
+    wire::{self, FrameReader, Hello, Kind, MAX_LISTENERS},
 };
 use rustix::{
     fd::{AsFd, BorrowedFd},
@@ -50,7 +50,8 @@ pub(super) fn spawn(config: &Config, id: u64) -> io::Result<Child> {
 
     let stderr = StderrTail::new(File::from(stderr), config.pass_stderr);
     let link = Link::new(config);
-    let child = Child::new(id, process, (ours, File::from(lifeline_write)), stderr, config.max_message, link);
+    let reader = FrameReader::new(config.max_message, config.spins);
+    let child = Child::new(id, process, (ours, File::from(lifeline_write)), stderr, reader, link);
     // From here on an error drops the child, which ends the process.
     let hello = hello(config, nonce)?;
     let sent = config.listeners.send_after(lifeline_read.as_fd(), |sent| send_hello(&child.socket, &hello, sent));
@@ -97,6 +98,7 @@ fn hello(config: &Config, nonce: u64) -> io::Result<Vec<u8>> {
         cpu_seconds: config.cpu_time.map(|limit| limit.as_secs()),
         nice: config.nice,
         listeners: config.listeners.len(),
+        spins: config.spins,
     };
     let mut frame = wire::start_frame();
     wire::encode(&hello, &mut frame, config.max_message).map_err(io::Error::other)?;

@@ -1,6 +1,7 @@
 //! [`FrameReader`]: splits what arrives from a socket into frames. It trusts no length: memory grows
 //! with the bytes that have arrived.
 
+use super::spin::Spin;
 use crate::exit::MessageError;
 use rustix::{
     buffer::spare_capacity,
@@ -9,7 +10,7 @@ use rustix::{
     io::Errno,
     net::{RecvFlags, recv},
 };
-use std::io;
+use std::{hint, io, time::Instant};
 
 /// The length of a frame's head.
 pub(crate) const HEAD: usize = 13;
@@ -73,6 +74,16 @@ pub(crate) enum Fill {
     End,
 }
 
+/// Whether a read waits for bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waits {
+    No,
+    /// For some microseconds at most: see [`Spin`].
+    Shortly,
+    /// Until there are some, or the connection ends.
+    Yes,
+}
+
 /// The bytes that have arrived and are not yet taken as frames.
 #[derive(Debug)]
 pub(crate) struct FrameReader {
@@ -80,12 +91,14 @@ pub(crate) struct FrameReader {
     /// Where the first frame begins.
     from: usize,
     max: usize,
+    spin: Spin,
 }
 
 impl FrameReader {
-    /// Creates a reader of frames of at most `max` bytes.
-    pub(crate) fn new(max: usize) -> Self {
-        Self { buffer: Vec::new(), from: 0, max }
+    /// Creates a reader of frames of at most `max` bytes. A read that waits spins before it sleeps if
+    /// `spins`.
+    pub(crate) fn new(max: usize, spins: bool) -> Self {
+        Self { buffer: Vec::new(), from: 0, max, spin: Spin::new(spins) }
     }
 
     /// Makes room for a read.
@@ -106,21 +119,61 @@ impl FrameReader {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// Reads once. Waits for bytes if `waits`.
-    pub(crate) fn fill(&mut self, socket: impl AsFd, waits: bool) -> io::Result<Fill> {
-        let flags = if waits { RecvFlags::empty() } else { RecvFlags::DONTWAIT };
+    /// Reads once.
+    pub(crate) fn fill(&mut self, socket: impl AsFd, waits: Waits) -> io::Result<Fill> {
         self.make_room();
+        if waits != Waits::No
+            && let Some(end) = self.spin.begin()
+        {
+            let filled = self.look_until(&socket, end);
+            self.spin.end(!matches!(filled, Ok(Fill::Nothing)));
+            if !matches!(filled, Ok(Fill::Nothing)) {
+                return filled;
+            }
+        }
+        match waits {
+            Waits::Yes => self.wait_for_bytes(&socket),
+            Waits::No | Waits::Shortly => self.look(&socket),
+        }
+    }
+
+    /// Reads what is there.
+    fn look(&mut self, socket: impl AsFd) -> io::Result<Fill> {
+        match self.receive(socket, RecvFlags::DONTWAIT) {
+            Err(Errno::AGAIN) => Ok(Fill::Nothing),
+            filled => Ok(filled?),
+        }
+    }
+
+    /// Reads what is there, as soon as something is.
+    fn look_until(&mut self, socket: impl AsFd, end: Instant) -> io::Result<Fill> {
+        loop {
+            match self.look(&socket) {
+                Ok(Fill::Nothing) if Instant::now() < end => hint::spin_loop(),
+                filled => return filled,
+            }
+        }
+    }
+
+    fn wait_for_bytes(&mut self, socket: impl AsFd) -> io::Result<Fill> {
+        loop {
+            match self.receive(&socket, RecvFlags::empty()) {
+                Err(Errno::AGAIN) => {
+                    // The socket itself does not wait. An interruption leads to the next read.
+                    let _ = poll(&mut [PollFd::new(&socket, PollFlags::IN)], None);
+                }
+                filled => return Ok(filled?),
+            }
+        }
+    }
+
+    fn receive(&mut self, socket: impl AsFd, flags: RecvFlags) -> Result<Fill, Errno> {
         loop {
             match recv(&socket, spare_capacity(&mut self.buffer), flags) {
                 Ok((_, 0)) => return Ok(Fill::End),
                 Ok(_) => return Ok(Fill::Some),
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) if waits => {
-                    // The socket itself does not wait. An interruption leads to the next read.
-                    let _ = poll(&mut [PollFd::new(&socket, PollFlags::IN)], None);
-                }
-                Err(Errno::AGAIN) => return Ok(Fill::Nothing),
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             }
         }
     }
@@ -178,10 +231,10 @@ mod tests {
 
     fn read_all(bytes: &[u8], piece: usize, max: usize) -> Result<Vec<(u64, usize)>, MessageError> {
         let (mut write, read) = UnixStream::pair().expect("a pair of sockets");
-        let (mut reader, mut found) = (FrameReader::new(max), Vec::new());
+        let (mut reader, mut found) = (FrameReader::new(max, false), Vec::new());
         for piece in bytes.chunks(piece) {
             write.write_all(piece).expect("it is written");
-            assert_eq!(reader.fill(&read, true).expect("it is read"), Fill::Some);
+            assert_eq!(reader.fill(&read, Waits::Yes).expect("it is read"), Fill::Some);
             while let Some(frame) = reader.next()? {
                 found.push((frame.id, frame.body().len()));
             }
@@ -208,9 +261,9 @@ mod tests {
     #[test]
     fn memory_grows_with_what_arrives() {
         let (mut write, read) = UnixStream::pair().expect("a pair of sockets");
-        let mut reader = FrameReader::new(usize::MAX);
+        let mut reader = FrameReader::new(usize::MAX, false);
         write.write_all(&u32::MAX.to_le_bytes()).expect("it is written");
-        reader.fill(&read, true).expect("it is read");
+        reader.fill(&read, Waits::Yes).expect("it is read");
         assert!(reader.next().expect("it may come").is_none());
         assert!(reader.buffer.capacity() < 100_000);
     }
@@ -219,13 +272,13 @@ mod tests {
     fn read_waits_though_its_socket_does_not() {
         let (mut write, read) = UnixStream::pair().expect("a pair of sockets");
         read.set_nonblocking(true).expect("it is set");
-        let mut reader = FrameReader::new(100);
-        assert_eq!(reader.fill(&read, false).expect("it is read"), Fill::Nothing);
+        let mut reader = FrameReader::new(100, false);
+        assert_eq!(reader.fill(&read, Waits::No).expect("it is read"), Fill::Nothing);
         let writing = thread::spawn(move || {
             thread::sleep(Duration::from_millis(20)); // mostly, the read waits by then
             write.write_all(b"x").expect("it is written");
         });
-        assert_eq!(reader.fill(&read, true).expect("it is read"), Fill::Some);
+        assert_eq!(reader.fill(&read, Waits::Yes).expect("it is read"), Fill::Some);
         writing.join().expect("it does not panic");
     }
 
@@ -233,6 +286,6 @@ mod tests {
     fn closed_socket_is_the_end() {
         let (write, read) = UnixStream::pair().expect("a pair of sockets");
         drop(write);
-        assert_eq!(FrameReader::new(100).fill(&read, true).expect("it is read"), Fill::End);
+        assert_eq!(FrameReader::new(100, false).fill(&read, Waits::Yes).expect("it is read"), Fill::End);
     }
 }

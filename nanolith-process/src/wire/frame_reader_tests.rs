@@ -12,7 +12,7 @@ type Known = (u8, u64, Vec<u8>);
 /// Reads frames from bytes that arrive in pieces of these lengths, again and again. Returns the
 /// frames, and whether an error ended them.
 fn read(bytes: &[u8], pieces: &[usize]) -> (Vec<Known>, bool) {
-    let (mut reader, mut frames, mut rest) = (FrameReader::new(MAX), Vec::new(), bytes);
+    let (mut reader, mut frames, mut rest) = (FrameReader::new(MAX, false), Vec::new(), bytes);
     for piece in pieces.iter().cycle() {
         if rest.is_empty() {
             break;

@@ -56,6 +56,8 @@ pub(crate) struct Hello {
     pub(crate) nice: Option<i32>,
     /// The number of listening sockets that come with this message.
     pub(crate) listeners: usize,
+    /// Whether a read that waits spins before it sleeps.
+    pub(crate) spins: bool,
 }
 
 /// The number of listening sockets that a pool has at most.

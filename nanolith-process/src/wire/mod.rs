@@ -9,9 +9,10 @@ mod frame;
 #[cfg(test)]
 mod frame_reader_tests;
 mod message;
+mod spin;
 
 pub(crate) use codec::{decode, encode};
-pub(crate) use frame::{Fill, Frame, FrameReader, HEAD, finish_frame, start_frame};
+pub(crate) use frame::{Fill, Frame, FrameReader, HEAD, Waits, finish_frame, start_frame};
 pub(crate) use message::{
     CALL_HEAD, CallHead, Failure, Hello, Kind, Launch, MAX_LISTENERS, REPORT_INTERVAL, REQUEST_LEN, Ready, Report,
     Request,
