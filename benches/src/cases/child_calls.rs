@@ -2,7 +2,7 @@
 
 use crate::{
     case::{Case, Contender, Unit},
-    child_process::{NODE, PYTHON, RawSocket, sample, spawn_and_wait},
+    child_process::{NODE, PYTHON, RawSocket, sample},
     goals::{Bound, Goal},
     measure::{Lap, Meter, Sample, Times},
     work::{check_value, mix},
@@ -75,8 +75,14 @@ pub(crate) const C3: Case = Case {
     what: "start a child process and get its first answer",
     unit: Unit::Nanos,
     contenders: &[
-        Contender::new("std::process and a socket pair", |lap| starts(lap, spawn_and_wait)),
-        Contender::new("nanolith", |lap| starts(lap, || check_next(&children(|set| set), 1))),
+        Contender::new("std::process and a socket pair", |lap| starts(lap, RawSocket::start_and_call, RawSocket::stop)),
+        Contender::new("nanolith, a parent of 1 GiB", |lap| {
+            let memory = vec![1_u8; 1 << 30];
+            let sample = starts(lap, start_and_call, drop);
+            std::hint::black_box(&memory);
+            sample
+        }),
+        Contender::new("nanolith", |lap| starts(lap, start_and_call, drop)),
     ],
     goals: &[],
     only_named: true,
@@ -192,14 +198,22 @@ fn raw_rate(lap: &Lap) -> Sample {
     sample
 }
 
-fn starts(lap: &Lap, start: impl Fn()) -> Sample {
-    start();
+fn start_and_call() -> ProcessPool {
+    let children = children(|set| set);
+    check_next(&children, 1);
+    children
+}
+
+/// The end of a child is not part of the time.
+fn starts<T>(lap: &Lap, start: impl Fn() -> T, end: impl Fn(T)) -> Sample {
+    end(start());
     let mut times = Times::new();
     let meter = Meter::start(lap);
     for _ in lap.rounds(50) {
         let began = Instant::now();
-        start();
+        let child = start();
         times.push(began.elapsed());
+        end(child);
     }
     meter.latency(times)
 }

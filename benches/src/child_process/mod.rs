@@ -4,5 +4,5 @@
 mod raw_socket;
 mod script;
 
-pub(crate) use raw_socket::{RawSocket, serve_if_child, spawn_and_wait};
+pub(crate) use raw_socket::{RawSocket, serve_if_child};
 pub(crate) use script::{NODE, PYTHON, sample};

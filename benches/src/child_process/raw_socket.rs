@@ -52,6 +52,13 @@ impl RawSocket {
         Self { socket, child }
     }
 
+    /// Starts a child, and gets its first answer.
+    pub(crate) fn start_and_call() -> Self {
+        let mut child = Self::start(64, 64);
+        child.call(&mut [0; 64], 64);
+        child
+    }
+
     /// Sends a message, and reads the answer over it.
     pub(crate) fn call(&mut self, message: &mut [u8], answer: usize) {
         self.socket.write_all(message).expect("it is sent");
@@ -63,11 +70,4 @@ impl RawSocket {
         self.socket.shutdown(Shutdown::Both).expect("the socket is open");
         self.child.wait().expect("it ends");
     }
-}
-
-/// Starts a child, gets its first answer, and ends it.
-pub(crate) fn spawn_and_wait() {
-    let mut child = RawSocket::start(64, 64);
-    child.call(&mut [0; 64], 64);
-    child.stop();
 }
