@@ -3,7 +3,7 @@
 
 use crate::{
     checks, ci, instructions,
-    shell::{Failure, Outcome, cargo, has, has_target, need, nightly_cargo, root},
+    shell::{Failure, Outcome, cargo, has, has_target, need, nightly_cargo, program, root, target_dir},
 };
 use std::{collections::BTreeSet, env, ffi::OsStr, fs};
 
@@ -28,7 +28,11 @@ impl Command {
 /// All commands, in the order of the help text.
 pub(crate) const COMMANDS: &[Command] = &[
     Command::new("ci", "all that a change must pass, stopping at the first that does not", ci::run),
-    Command::new("test", "unit tests, behaviour tests, doc tests; with nextest if it is installed", test),
+    Command::new(
+        "test",
+        "unit tests, behaviour tests, doc tests, with all features; by nextest if it is installed",
+        test,
+    ),
     Command::new("fmt", "formatting, checked", fmt),
     Command::new("floors", "modules of nanolith-core import from earlier floors only", checks::floors::run),
     Command::new("length", "no file above 400 lines, no function above 60", checks::length::run),
@@ -38,7 +42,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new("clippy", "clippy over every target of every package, warnings denied", clippy),
     Command::new("doc", "the documentation of the libraries, warnings denied", doc),
     Command::new("ui", "what must not compile, and what the compiler says", ui),
-    Command::new("features", "the sets of features, checked; the tests that need one", features),
+    Command::new("features", "the libraries with no feature, each feature and all, checked", features),
     Command::new("feature-pairs", "each pair of the core's features, checked", feature_pairs),
     Command::new("macos", "nanolith-process for macOS, checked if that target is installed", macos),
     Command::new("portable", "also for Windows, and its tests on Linux as on macOS: by poll, without pidfd", portable),
@@ -60,8 +64,9 @@ pub(crate) const COMMANDS: &[Command] = &[
 /// The packages that users depend on.
 const LIBRARIES: &str = "-p nanolith -p nanolith-core -p nanolith-macros -p nanolith-process";
 
-/// Packages that a plain test run excludes, to save their dependencies and running time.
-const ASIDE: &str = "--exclude nanolith-bench --exclude nanolith-instructions --exclude nanolith-ui-tests";
+/// What is tested: all features, and all packages but those that have much to build or run.
+const ALL: &str =
+    "--workspace --all-features --exclude nanolith-bench --exclude nanolith-instructions --exclude nanolith-ui-tests";
 
 /// A user's default build has fewer crates than this number.
 const MAX_CRATES: usize = 30;
@@ -70,10 +75,10 @@ const NEXTEST: &str = "nextest run";
 
 fn test() -> Outcome {
     let runner = runner();
-    cargo(&format!("{runner} --workspace {ASIDE}")).run()?;
+    cargo(&format!("{runner} {ALL}")).run()?;
     if runner == NEXTEST {
         // Nextest does not run doc tests.
-        cargo(&format!("test --doc --workspace {ASIDE}")).run()?;
+        cargo(&format!("test --doc {ALL}")).run()?;
     }
     Ok(())
 }
@@ -105,14 +110,9 @@ fn ui() -> Outcome {
 fn features() -> Outcome {
     need("hack")?;
     // This covers the libraries alone: no feature, each feature, and all. `feature-pairs` covers each
-    // pair. Tests are linted with all features. The command `test` runs them with `full`; those of the
-    // core, and those that need a further feature, run with all of them here. `default` is empty.
+    // pair. Tests are linted and run with all features. `default` is empty.
     let packages = "-p nanolith-core -p nanolith -p nanolith-macros -p nanolith-process";
-    cargo(&format!("hack --each-feature --exclude-features default clippy {packages} {LINT}")).run()?;
-    let runner = runner();
-    cargo(&format!("{runner} --all-features -p nanolith-core -p nanolith-macros")).run()?;
-    cargo(&format!("{runner} --all-features -p nanolith --test cron --test metrics --test remote_error --test wire"))
-        .run()
+    cargo(&format!("hack --each-feature --exclude-features default clippy {packages} {LINT}")).run()
 }
 
 const LINT: &str = "-- -D warnings";
@@ -175,14 +175,15 @@ fn deny() -> Outcome {
     cargo("deny check licenses bans sources").run()
 }
 
+/// The step `test` has built the examples already, with the features of the same packages.
 fn examples() -> Outcome {
-    for package in ["nanolith", "nanolith-process"] {
-        let folder = if package == "nanolith" { "examples" } else { "nanolith-process/examples" };
+    cargo(&format!("build {ALL} --examples")).run()?;
+    for folder in ["examples", "nanolith-process/examples"] {
         let files = fs::read_dir(root().join(folder))
             .map_err(|source| Failure::NotRun { line: format!("ls {folder}"), source })?;
         let names: BTreeSet<_> = files.filter_map(|file| example(&file.ok()?.file_name())).collect();
         for name in names {
-            cargo(&format!("run --release -p {package} --example {name} -- {}", small(&name))).run()?;
+            program(target_dir().join("debug/examples").join(&name), small(&name)).run()?;
         }
     }
     Ok(())

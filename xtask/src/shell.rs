@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fmt, io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -56,8 +56,9 @@ pub(crate) fn nightly_cargo(words: &str) -> Program {
 }
 
 /// Creates a command for another program, with words that are split at spaces.
-pub(crate) fn program(name: &str, words: &str) -> Program {
-    Program::new(name.into(), name, words)
+pub(crate) fn program(name: impl AsRef<OsStr>, words: &str) -> Program {
+    let name = name.as_ref();
+    Program::new(name.into(), &name.to_string_lossy(), words)
 }
 
 impl Program {
