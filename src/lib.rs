@@ -68,6 +68,7 @@
 //! when not; the [examples] are programs to run.
 //!
 //! [examples]: https://github.com/nanolith-rs/nanolith/tree/main/examples
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![warn(missing_debug_implementations)]
 

@@ -3,6 +3,7 @@
 //!
 //! The modules below are in alphabetical order. `ARCHITECTURE.md` lists them from the lowest to the
 //! highest. Each imports only from modules earlier in that list.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_op_in_unsafe_fn)]
 #![deny(unsafe_code)]
 #![warn(missing_debug_implementations)]

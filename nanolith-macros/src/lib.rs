@@ -4,6 +4,7 @@
 //! A block passes the modules in this order. `args` and `attr` parse the attributes. `ast` sorts
 //! the functions of the block into tasks and hooks. `valid` refuses what cannot work. `expand`
 //! generates the code. If there is an error, `fallback` generates the output instead.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 mod args;

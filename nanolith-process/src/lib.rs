@@ -61,6 +61,7 @@
 //! what the parent trusts, how to handle signals, and how to write tests.
 //!
 //! [Processes]: https://github.com/nanolith-rs/nanolith/blob/main/docs/processes.md
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![warn(missing_debug_implementations)]
 #![cfg(any(target_os = "linux", target_os = "macos"))]

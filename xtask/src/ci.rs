@@ -25,6 +25,7 @@ const STEPS: &[&str] = &[
     "ui",
     "features",
     "macos",
+    "msrv",
     "tree",
     "deny",
     "examples",

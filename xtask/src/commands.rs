@@ -58,7 +58,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new("kills", "child processes and their parent, killed at random, NANOLITH_KILLS times (100)", kills),
     Command::new("programs", "random programs over a pool against a model, NANOLITH_STEPS steps (a million)", programs),
     Command::new("sim", "random programs in the simulation, NANOLITH_SIM_SEEDS seeds of each kind (5,000)", sim),
-    Command::new("msrv", "how the oldest Rust we build with is guarded", msrv),
+    Command::new("msrv", "the libraries with the oldest Rust, checked if it is installed", msrv),
 ];
 
 /// The packages that users depend on.
@@ -262,12 +262,23 @@ fn sim() -> Outcome {
         .run()
 }
 
+/// Clippy's `incompatible_msrv` sees what is newer in the standard library, and not what is newer in
+/// the language.
 fn msrv() -> Outcome {
-    println!(
-        "`rust-version` in Cargo.toml is the oldest Rust. Clippy's `incompatible_msrv`, which `cargo xtask clippy`"
-    );
-    println!("denies, refuses what is newer in the standard library.");
-    Ok(())
+    let manifest = root().join("Cargo.toml");
+    let text = fs::read_to_string(&manifest)
+        .map_err(|source| Failure::NotRun { line: format!("cat {}", manifest.display()), source })?;
+    let version = oldest_rust(&text).ok_or_else(|| Failure::Rule("Cargo.toml has no `rust-version`".into()))?;
+    if !program("rustup", &format!("run {version} rustc --version")).succeeds() {
+        return Err(Failure::NotHere(format!("not installed: rustup toolchain install {version} --profile minimal")));
+    }
+    let check = format!("run {version} cargo check --all-features {LIBRARIES}");
+    program("rustup", &check).target("msrv").run()
+}
+
+/// Returns the `rust-version` of a manifest.
+fn oldest_rust(manifest: &str) -> Option<&str> {
+    manifest.lines().find_map(|line| line.strip_prefix("rust-version = \"")?.strip_suffix('"'))
 }
 
 #[cfg(test)]
@@ -284,6 +295,12 @@ mod tests {
     fn example_is_a_file_and_not_a_folder() {
         assert_eq!(example("undo.rs".as_ref()).as_deref(), Some("undo"));
         assert_eq!(example("shared".as_ref()), None);
+    }
+
+    #[test]
+    fn oldest_rust_is_that_of_the_manifest() {
+        assert_eq!(oldest_rust("edition = \"2024\"\nrust-version = \"1.85\"\n"), Some("1.85"));
+        assert_eq!(oldest_rust("edition = \"2024\"\n"), None);
     }
 
     #[test]

@@ -122,12 +122,12 @@ impl FrameReader {
     /// Reads once.
     pub(crate) fn fill(&mut self, socket: impl AsFd, waits: Waits) -> io::Result<Fill> {
         self.make_room();
-        if waits != Waits::No
-            && let Some(end) = self.spin.begin()
-        {
+        let end = if waits == Waits::No { None } else { self.spin.begin() };
+        if let Some(end) = end {
             let filled = self.look_until(&socket, end);
-            self.spin.end(!matches!(filled, Ok(Fill::Nothing)));
-            if !matches!(filled, Ok(Fill::Nothing)) {
+            let is_over = !matches!(filled, Ok(Fill::Nothing));
+            self.spin.end(is_over);
+            if is_over {
                 return filled;
             }
         }
