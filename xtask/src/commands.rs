@@ -2,7 +2,7 @@
 //! runs.
 
 use crate::{
-    checks, ci, instructions,
+    book, checks, ci, instructions,
     shell::{Failure, Outcome, cargo, has, has_target, need, nightly_cargo, program, root, target_dir},
 };
 use std::{collections::BTreeSet, env, ffi::OsStr, fs};
@@ -38,9 +38,11 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new("length", "no file above 400 lines, no function above 60", checks::length::run),
     Command::new("test-names", "no name of a test above 60 characters", checks::test_names::run),
     Command::new("words", "words that comments, messages and Markdown do without", checks::words::run),
+    Command::new("links", "links between the Markdown pages, and to their headings", checks::links::run),
     Command::new("api", "what users can name, held against docs/api.txt", checks::api::run),
     Command::new("clippy", "clippy over every target of every package, warnings denied", clippy),
     Command::new("doc", "the documentation of the libraries, warnings denied", doc),
+    Command::new("book", "the book in docs, built and its links checked, if mdBook is installed", book::run),
     Command::new("ui", "what must not compile, and what the compiler says", ui),
     Command::new("features", "the libraries with no feature, each feature and all, checked", features),
     Command::new("feature-pairs", "each pair of the core's features, checked", feature_pairs),

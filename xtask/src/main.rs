@@ -2,13 +2,14 @@
 //! them.
 //!
 //! [`commands`] is the table of commands, with the cargo commands that they run. [`ci`] runs the
-//! commands that a change must pass. [`checks`] reads the sources. [`instructions`] counts the
-//! instructions of a call, which [`callgrind`] parses. [`shell`] starts programs and returns their
-//! results.
+//! commands that a change must pass. [`checks`] reads the sources. [`book`] builds the book.
+//! [`instructions`] counts the instructions of a call, which [`callgrind`] parses. [`shell`] starts
+//! programs and returns their results.
 
 mod ci;
 mod commands;
 
+mod book;
 mod checks;
 
 mod callgrind;
