@@ -9,8 +9,9 @@
 //! file; many of them run at once on a pool. The sums are the state of [`Ledger`](ledger::Ledger),
 //! a service that alone owns them, so there is no lock.
 //!
-//! With `--on processes`, the pool is one of child processes instead, and the report is the same. The
-//! first statement of `main` serves in a child.
+//! With `--on processes`, the pool is one of child processes instead. The report is the same, except
+//! for its last lines, which name the workers: threads, or child processes. The first statement of
+//! `main` serves in a child.
 //!
 //! The [`Dispatcher`] connects the two with a window of handles. So the number of files in progress is
 //! bounded, however large the tree is. Only the ledger grows with the tree, by a path and a digest
@@ -41,7 +42,9 @@ use count::Census;
 use dispatcher::Dispatcher;
 use ledger::{Ledger, Report, Unreadable};
 use nanolith::{Executor, pool::Concurrency, prelude::*};
+use shared::bar::Bar;
 use std::{env, error::Error, fs, process::ExitCode};
+use table::Limits;
 
 fn main() -> ExitCode {
     #[cfg(target_os = "linux")]
@@ -62,7 +65,8 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     if options.json {
         shared::print(|out| json::write(out, &report))
     } else {
-        shared::print(|out| table::write(out, &report))
+        let limits = if options.all { Limits::NONE } else { Limits::SHORT };
+        shared::print(|out| table::write(out, &report, &limits))
     }
 }
 
@@ -85,7 +89,7 @@ fn take(options: &Options) -> Result<Report, Box<dyn Error>> {
 /// ledger.
 fn take_on(executor: &(impl Executor<Census> + Clone), options: &Options) -> Result<Report, Box<dyn Error>> {
     let ledger = Ledger::service().name("ledger").launch().wait()?;
-    let mut dispatcher = Dispatcher::new(executor, &ledger);
+    let mut dispatcher = Dispatcher::new(executor, &ledger, Bar::new());
     for found in walk::files(options) {
         match found {
             Ok((path, links)) => dispatcher.count(path, links)?,

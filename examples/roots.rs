@@ -124,7 +124,7 @@ fn compute(pool: &Pool, count: u64) -> Result<(), Box<dyn Error>> {
         }
         window.push_back((n, roots.root(n).submit()));
         if n % TELL_EVERY == 0 {
-            bar.show(n, count, || format!("{} queued", pool.info().queue_len));
+            bar.show(n, Some(count), || format!("{} queued", pool.info().queue_len));
         }
     }
     while !window.is_empty() {

@@ -2,18 +2,31 @@
 //! `find`, `wc`, `tr` and `cmp`.
 #![cfg(unix)]
 
-#[allow(dead_code)] // the program uses all of it
+// The program uses all of these.
+#[allow(dead_code)]
 #[path = "../examples/census/count.rs"]
 mod count;
+#[path = "../examples/census/dispatcher.rs"]
+mod dispatcher;
 #[allow(dead_code)]
 #[path = "../examples/shared/file.rs"]
 mod file;
+#[allow(dead_code)]
+#[path = "../examples/census/ledger.rs"]
+mod ledger;
 mod program;
+#[allow(dead_code)]
+#[path = "../examples/shared/mod.rs"]
+mod shared;
 
 use count::{Census, LARGE};
+use dispatcher::Dispatcher;
 use file::Links;
+use indicatif::{ProgressDrawTarget, TermLike};
+use ledger::Ledger;
 use nanolith::{pool::Concurrency, prelude::*};
 use serde_json::Value;
+use shared::bar::Bar;
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::{OsStr, OsString},
@@ -28,7 +41,8 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
-    sync::OnceLock,
+    sync::{Arc, Mutex, OnceLock},
+    time::Duration,
 };
 use tempfile::TempDir;
 
@@ -181,6 +195,122 @@ fn table_shows_every_type_and_the_total() {
     let table = text(&census(&["--all".as_ref(), tree.path().as_os_str()]));
     for line in ["type ", "txt ", "(none) ", "total ", "Groups of duplicates: 3;"] {
         assert!(table.lines().any(|found| found.starts_with(line)), "`{line}` is missing:\n{table}");
+    }
+}
+
+#[test]
+fn table_limits_duplicates_unless_all_are_asked_for() {
+    let tree = folder();
+    for group in 1..=12 {
+        let content = "x".repeat(group);
+        (0..7).for_each(|copy| fs::write(tree.path().join(format!("{group}-{copy}")), &content).expect("written"));
+    }
+    let lines = |arguments: &[&str]| -> Vec<String> {
+        let arguments = arguments.iter().map(OsStr::new).chain([tree.path().as_os_str()]).collect::<Vec<_>>();
+        text(&census(&arguments)).lines().map(str::to_owned).collect()
+    };
+    let short = lines(&[]);
+    assert_eq!(short.iter().filter(|line| line.contains("  7 times ")).count(), 10, "{short:#?}");
+    assert_eq!(short.iter().filter(|line| *line == "    and 2 more").count(), 10, "{short:#?}");
+    assert!(short.iter().any(|line| line == "  and 2 more groups; `--all` lists all of them"), "{short:#?}");
+    let all = lines(&["--all"]);
+    assert_eq!(all.iter().filter(|line| line.contains("  7 times ")).count(), 12, "{all:#?}");
+    assert!(!all.iter().any(|line| line.contains(" more")), "{all:#?}");
+    assert_eq!(duplicates_of(&json(&[tree.path().as_os_str()])).len(), 12, "JSON has all of them");
+}
+
+#[test]
+fn table_shows_how_many_files_each_worker_counted() {
+    let tree = folder();
+    (0..300).for_each(|n| fs::write(tree.path().join(n.to_string()), "text").expect("written"));
+    let places: &[(&str, &str)] = if cfg!(target_os = "linux") {
+        &[("threads", "Files counted by each thread:"), ("processes", "Files counted by each child process:")]
+    } else {
+        &[("threads", "Files counted by each thread:")]
+    };
+    for (place, title) in places {
+        let table = text(&census(&["--on".as_ref(), place.as_ref(), tree.path().as_os_str()]));
+        let workers: Vec<_> = table.lines().skip_while(|line| line != title).skip(1).collect();
+        let (names, counts): (BTreeSet<_>, Vec<_>) =
+            workers.iter().map(|line| line.trim().split_once(": ").expect("a name and a count")).unzip();
+        assert_eq!(names.len(), workers.len(), "each worker has one line:\n{table}");
+        let right = |name: &str| match *place {
+            "threads" => name.starts_with("census-"),
+            _ => name.parse::<u32>().is_ok(),
+        };
+        assert!(!names.is_empty() && names.into_iter().all(right), "{table}");
+        assert_eq!(counts.into_iter().map(|count| count.parse::<u64>().expect("a number")).sum::<u64>(), 300);
+    }
+}
+
+#[test]
+fn progress_has_no_total_before_the_walk_is_over() -> Result<(), Box<dyn std::error::Error>> {
+    let tree = folder();
+    let screen = Screen::default();
+    let bar = Bar::on(ProgressDrawTarget::term_like(Box::new(screen.clone())), Duration::ZERO, Duration::ZERO);
+    let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build()?;
+    let ledger = Ledger::service().launch().wait()?;
+    let mut dispatcher = Dispatcher::new(&pool, &ledger, bar);
+    for n in 0..3 {
+        let path = tree.path().join(n.to_string());
+        fs::write(&path, "text")?;
+        dispatcher.count(path, Links::Refuse)?;
+    }
+    let meanwhile = screen.take();
+    assert!(meanwhile.contains(" 3 files found, ") && !meanwhile.contains('/'), "{meanwhile}");
+    dispatcher.finish()?;
+    let then = screen.take();
+    assert!(then.contains(" 3/3  12 B"), "{then}");
+    Ok(())
+}
+
+/// A terminal that keeps what is written to it.
+#[derive(Clone, Debug, Default)]
+struct Screen(Arc<Mutex<String>>);
+
+impl Screen {
+    /// Returns what was written since the last call.
+    fn take(&self) -> String {
+        std::mem::take(&mut self.0.lock().expect("no test panics with it"))
+    }
+}
+
+impl TermLike for Screen {
+    fn width(&self) -> u16 {
+        100
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        self.0.lock().expect("no test panics with it").push_str(text);
+        Ok(())
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        self.write_str(text)
+    }
+
+    fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        Ok(())
     }
 }
 

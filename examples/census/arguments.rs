@@ -12,11 +12,12 @@ Usage: census [PATH] [--json] [--all] [-x] [--on threads|processes]
 
   PATH                   a folder, or one file; the current folder if it is left out
   --json                 prints the report as JSON
-  -a, --all              counts hidden files too, and those that ignore rules leave out
+  -a, --all              leaves nothing out: counts hidden files too, and those that ignore rules leave
+                         out, and lists all duplicates
   -x, --one-file-system  stays on the file system of PATH, so that `census -x /` leaves out /proc,
                          some of whose files never end
   --on WHERE             counts on `threads` of this process, which is the default, or in child
-                         `processes`; the report is the same
+                         `processes`; the report is the same, but for the workers at its end
   -h, --help             prints this
 
 Left out are hidden files, and what `.gitignore`, `.ignore` and git's own exclude files name.
@@ -28,6 +29,8 @@ says of `wc -w` in the C locale. (Some versions of GNU wc do not count a word in
 printable ASCII, so on binary files they count fewer.)
 
 Duplicates are files with the same bytes, by their BLAKE3 digest; empty files are not among them.
+Without `--all`, the table lists the groups that waste most, and the first files of each. JSON always
+has all of them.
 Entries that cannot be read, vanish, or become something else while the census is taken, are
 listed with the reason. A file that grows while it is read is counted up to its length at the
 beginning, or up to 16 MiB if that is more; so is one that has no length.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::{
     ffi::OsString,
     io::{self, ErrorKind, Read},
+    process, thread,
 };
 
 /// The bytes that are read at once.
@@ -33,7 +34,8 @@ impl Census {
             }
             !cx.is_cancelled()
         };
-        read(file, size, goes_on).map_err(|error| error.to_string())
+        let count = read(file, size, goes_on).map_err(|error| error.to_string())?;
+        Ok(Count { worker: Worker::current(), ..count })
     }
 }
 
@@ -62,6 +64,20 @@ pub(crate) struct Count {
     /// The number of longest runs of bytes that are not white space.
     pub(crate) words: u64,
     pub(crate) digest: Digest,
+    pub(crate) worker: Worker,
+}
+
+/// The thread that counted a file, and its process.
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Worker {
+    pub(crate) process: u32,
+    pub(crate) thread: String,
+}
+
+impl Worker {
+    fn current() -> Self {
+        Self { process: process::id(), thread: thread::current().name().unwrap_or("unnamed").to_owned() }
+    }
 }
 
 /// A BLAKE3 digest. Files with the same digest count as equal.

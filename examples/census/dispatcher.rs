@@ -29,6 +29,8 @@ pub(crate) struct Dispatcher<E> {
     entry: Option<Handle<Ledger, ()>>,
     bar: Bar,
     counted: Progress,
+    /// Whether the walk has ended, so that the number of files is known.
+    is_walk_over: bool,
 }
 
 /// The figures of the progress bar.
@@ -39,14 +41,15 @@ struct Progress {
 }
 
 impl<E: Executor<Census> + Clone> Dispatcher<E> {
-    pub(crate) fn new(executor: &E, ledger: &Service<Ledger>) -> Self {
+    pub(crate) fn new(executor: &E, ledger: &Service<Ledger>, bar: Bar) -> Self {
         Self {
             census: Census::on(executor),
             ledger: ledger.clone(),
             pending: VecDeque::with_capacity(IN_FLIGHT),
             entry: None,
-            bar: Bar::new(),
+            bar,
             counted: Progress::default(),
+            is_walk_over: false,
         }
     }
 
@@ -67,8 +70,9 @@ impl<E: Executor<Census> + Clone> Dispatcher<E> {
         self.follow(Some(entry))
     }
 
-    /// Waits for each file that is still in progress.
+    /// Waits for each file that is still in progress, after the end of the walk.
     pub(crate) fn finish(mut self) -> Result<(), CallError> {
+        self.is_walk_over = true;
         while !self.pending.is_empty() {
             self.settle()?;
         }
@@ -119,13 +123,16 @@ impl<E: Executor<Census> + Clone> Dispatcher<E> {
         mem::replace(&mut self.entry, entry).map_or(Ok(()), Handle::wait)
     }
 
+    /// Shows how many files the walk has found, and after its end how many of them are counted.
     fn show(&mut self) {
-        let Self { bar, pending, counted, .. } = self;
+        let Self { bar, pending, counted, is_walk_over, .. } = self;
         let found = counted.files + pending.len() as u64;
-        bar.show(counted.files, found, || match pending.front() {
-            Some(oldest) => format!("{}{}", bytes(counted.bytes), large(oldest)),
-            None => bytes(counted.bytes),
-        });
+        let read = || format!("{}{}", bytes(counted.bytes), pending.front().map(large).unwrap_or_default());
+        if *is_walk_over {
+            bar.show(counted.files, Some(found), read);
+        } else {
+            bar.show(found, None, || format!("files found, read {}", read()));
+        }
     }
 }
 

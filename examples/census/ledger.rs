@@ -1,6 +1,6 @@
 //! [`Ledger`]: the sums of the census, which are the state of a service that alone owns them.
 
-use crate::count::{Count, Digest};
+use crate::count::{Count, Digest, Worker};
 use nanolith::prelude::*;
 use std::{
     cmp::Reverse,
@@ -14,6 +14,7 @@ use std::{
 pub(crate) struct Ledger {
     types: BTreeMap<FileType, Totals>,
     same: HashMap<Digest, Group>,
+    workers: BTreeMap<Worker, u64>,
     unreadable: Vec<Unreadable>,
 }
 
@@ -30,6 +31,7 @@ impl Ledger {
         if count.bytes > 0 {
             self.group(path.into(), &count);
         }
+        *self.workers.entry(count.worker).or_default() += 1;
     }
 
     /// Adds an entry that could not be read.
@@ -41,7 +43,8 @@ impl Ledger {
     pub(crate) fn report(&self) -> Report {
         let mut unreadable = self.unreadable.clone();
         unreadable.sort();
-        Report { types: self.sorted_types(), total: self.total(), duplicates: self.duplicates(), unreadable }
+        let workers = self.workers.clone();
+        Report { types: self.sorted_types(), total: self.total(), duplicates: self.duplicates(), unreadable, workers }
     }
 
     fn group(&mut self, path: Box<Path>, count: &Count) {
@@ -149,4 +152,6 @@ pub(crate) struct Report {
     pub(crate) total: Totals,
     pub(crate) duplicates: Vec<Duplicates>,
     pub(crate) unreadable: Vec<Unreadable>,
+    /// The number of files that each worker counted.
+    pub(crate) workers: BTreeMap<Worker, u64>,
 }
