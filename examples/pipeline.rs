@@ -4,7 +4,7 @@
 //! cargo run --release --example pipeline -- [FILE.. --out FOLDER] [--count N]
 //! ```
 //!
-//! The tasks of [`Pictures`](picture::Pictures) decode a picture, shrink it and encode the small
+//! The tasks of [`Pictures`] decode a picture, shrink it and encode the small
 //! one. Each task has a pool of its own, as if it had a machine. Queues of a few pictures connect
 //! the stages. However many files there are, no more than [`ON_THEIR_WAY`] pictures are in memory.
 //!
@@ -16,10 +16,10 @@
 mod arguments;
 #[path = "shared/file.rs"]
 mod file;
-#[path = "pipeline/made.rs"]
-mod made;
-#[path = "pipeline/picture.rs"]
+#[path = "shared/picture.rs"]
 mod picture;
+#[path = "pipeline/pictures.rs"]
+mod pictures;
 #[path = "pipeline/table.rs"]
 mod table;
 
@@ -32,7 +32,7 @@ use nanolith::{
     pool::Concurrency,
     prelude::*,
 };
-use picture::{Pictures, Small};
+use pictures::{Pictures, Small};
 use shared::text::bytes;
 use std::{
     env,
@@ -69,7 +69,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     }
     // The folder and its pictures are deleted when this is dropped.
     let folder = tempfile::tempdir()?;
-    let files = made::pictures(folder.path(), *count)?;
+    let files = picture::make_files(folder.path(), *count)?;
     let out = folder.path().join("small");
     std::fs::create_dir(&out)?;
     shrink(files, &out)

@@ -7,6 +7,7 @@ mod program;
 use std::{
     collections::BTreeSet,
     fs,
+    io::BufReader,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -193,9 +194,7 @@ fn pipeline_example_keeps_few_pictures_in_memory() {
 fn pipeline_example_shrinks_pictures_and_reports_bad_files() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let large = folder.path().join("large.png");
-    let mut encoder = png::Encoder::new(fs::File::create(&large)?, 300, 200);
-    encoder.set_color(png::ColorType::Grayscale);
-    encoder.write_header()?.write_image_data(&[7; 300 * 200])?;
+    write_picture(&large, 300, 200)?;
     let text = folder.path().join("text.png");
     fs::write(&text, "no picture")?;
     let out = folder.path().join("small");
@@ -204,12 +203,7 @@ fn pipeline_example_shrinks_pictures_and_reports_bad_files() -> Result<(), Box<d
     let printed = run("pipeline", &arguments);
     let problem = format!("item 1 failed at stage `decode`: `{}`: ", paths[1]);
     assert!(printed.iter().any(|line| line.starts_with(&problem)), "{printed:#?}");
-    let decoder = png::Decoder::new(std::io::BufReader::new(fs::File::open(out.join("large.png"))?));
-    let mut reader = decoder.read_info()?;
-    let mut samples = vec![0; reader.output_buffer_size().ok_or("it is small")?];
-    let info = reader.next_frame(&mut samples)?;
-    assert_eq!((info.width, info.height), (128, 85));
-    assert!(samples[..128 * 85].iter().all(|sample| *sample == 7));
+    assert_eq!(picture_size(&out.join("large.png"))?, (128, 85));
     let again = Command::new(program::build("pipeline")).args(arguments).output()?;
     assert_eq!(again.status.code(), Some(1), "nothing is written over");
     Ok(())
@@ -290,6 +284,76 @@ fn web_server_answers_rejects_and_cancels() {
         run("web", &[]),
         ["/count/1000: 200 168", "search: started", "/count/1000: 503 ", "search: cancelled", "/count/1000: 200 168",]
     );
+}
+
+// ----- programs
+
+#[test]
+fn thumbnails_reports_its_broken_picture_and_makes_the_rest() {
+    let printed = run("thumbnails", &[]);
+    assert!(printed[0].contains("broken.png`: "), "{printed:#?}");
+    assert!(printed[1].starts_with("40 of 41 thumbnails, 1 failed, in "), "{printed:#?}");
+    assert_eq!(printed.len(), 2);
+}
+
+#[test]
+fn thumbnails_shrinks_the_pictures_of_a_folder() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = tempfile::tempdir()?;
+    write_picture(&folder.path().join("wide.png"), 300, 200)?;
+    write_picture(&folder.path().join("small.PNG"), 40, 20)?;
+    fs::write(folder.path().join("notes.txt"), "no picture")?;
+    let printed = run("thumbnails", &[folder.path().to_str().ok_or("it is text")?]);
+    assert!(printed[0].starts_with("2 of 2 thumbnails, 0 failed"), "{printed:#?}");
+    let size = |name: &str| picture_size(&folder.path().join("thumbnails").join(name));
+    assert_eq!((size("wide.png")?, size("small.PNG")?), ((96, 64), (40, 20)));
+    assert_eq!(fs::read_dir(folder.path().join("thumbnails"))?.count(), 2);
+    Ok(())
+}
+
+#[cfg(unix)]
+#[test]
+fn interrupt_ends_thumbnails_in_order() -> Result<(), Box<dyn std::error::Error>> {
+    use std::{io::BufRead, process::Stdio};
+    let folder = tempfile::tempdir()?;
+    let large = folder.path().join("1.png");
+    write_picture(&large, 1_500, 1_500)?;
+    for number in 2..=300 {
+        fs::copy(&large, folder.path().join(format!("{number}.png")))?;
+    }
+    fs::write(folder.path().join("0.png"), "no picture")?; // the first file
+    let mut child = Command::new(program::build("thumbnails")).arg(folder.path()).stdout(Stdio::piped()).spawn()?;
+    let mut printed = BufReader::new(child.stdout.take().ok_or("it is piped")?).lines();
+    let first = printed.next().ok_or("it prints")??;
+    assert!(first.contains("0.png`: "), "{first}");
+    assert!(Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status()?.success());
+    let rest = printed.collect::<Result<Vec<_>, _>>()?;
+    assert_eq!(child.wait()?.code(), Some(130), "{rest:#?}");
+    let made: usize = rest[0].split(' ').next().ok_or("a number")?.parse()?;
+    assert_eq!(rest[1], format!("stopped: {} pictures are left", 300 - made));
+    assert!(made < 300, "{rest:#?}");
+    let thumbnails: Vec<_> = fs::read_dir(folder.path().join("thumbnails"))?.collect::<Result<_, _>>()?;
+    assert!(thumbnails.len() >= made, "the ones that are made are there");
+    for thumbnail in thumbnails {
+        assert_eq!(picture_size(&thumbnail.path())?, (96, 96), "it is whole");
+    }
+    Ok(())
+}
+
+/// Writes a gray picture.
+fn write_picture(path: &Path, width: u32, height: u32) -> Result<(), Box<dyn std::error::Error>> {
+    let mut encoder = png::Encoder::new(fs::File::create(path)?, width, height);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.write_header()?.write_image_data(&vec![7; (width * height) as usize])?;
+    Ok(())
+}
+
+/// Decodes a whole picture, and returns its width and height.
+fn picture_size(path: &Path) -> Result<(u32, u32), Box<dyn std::error::Error>> {
+    let mut reader = png::Decoder::new(BufReader::new(fs::File::open(path)?)).read_info()?;
+    let mut samples = vec![0; reader.output_buffer_size().ok_or("it is small")?];
+    let info = reader.next_frame(&mut samples)?;
+    assert!(samples[..info.buffer_size()].iter().all(|sample| *sample == 7), "it is gray");
+    Ok((info.width, info.height))
 }
 
 /// Runs an example, and returns the lines that it prints.
