@@ -356,6 +356,42 @@ fn picture_size(path: &Path) -> Result<(u32, u32), Box<dyn std::error::Error>> {
     Ok((info.width, info.height))
 }
 
+#[test]
+fn search_index_answers_more_while_it_grows() {
+    let printed = run("search_index", &[]);
+    let counts: Vec<u32> =
+        after_last(&printed, "`whale` occurs ").filter_map(|rest| rest.split(' ').next()?.parse().ok()).collect();
+    assert_eq!(counts.len(), 4, "{printed:#?}");
+    assert!(counts[0] > 0 && counts.is_sorted_by(|a, b| a < b), "{printed:#?}");
+    assert!(printed[3].starts_with("200 of 201 files, 12 different words: "), "{printed:#?}");
+    assert_eq!(printed[4], "not text, or not readable: 1");
+}
+
+#[test]
+fn search_index_finds_phrases_with_their_positions() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = tempfile::tempdir()?;
+    fs::create_dir(folder.path().join("deep"))?;
+    fs::write(folder.path().join("a.txt"), "One small step. One\nSMALL, small step!")?;
+    fs::write(folder.path().join("deep/b.txt"), "A giant leap; one small.")?;
+    fs::write(folder.path().join("c.txt"), "small one step")?;
+    let folder = folder.path().to_str().ok_or("it is text")?;
+    let printed = run("search_index", &[folder, "one small", "small STEP", "no leap"]);
+    let answers = printed.iter().position(|line| line == "not text, or not readable: 0").ok_or("it says so")?;
+    assert_eq!(printed[answers - 1], "3 of 3 files, 6 different words: `leap` occurs 1 times");
+    assert_eq!(
+        printed[answers + 1..],
+        [
+            "files with `one small`: 2",
+            "  a.txt at words [0, 3]",
+            "  deep/b.txt at words [3]",
+            "files with `small STEP`: 1",
+            "  a.txt at words [1, 5]",
+            "files with `no leap`: 0",
+        ]
+    );
+    Ok(())
+}
+
 /// Runs an example, and returns the lines that it prints.
 fn run(example: &str, arguments: &[&str]) -> Vec<String> {
     let output = Command::new(program::build(example)).args(arguments).output().expect("it runs");
@@ -367,4 +403,9 @@ fn run(example: &str, arguments: &[&str]) -> Vec<String> {
 /// Returns the rest of each line that starts with `beginning`.
 fn after<'a>(printed: &'a [String], beginning: &str) -> impl Iterator<Item = &'a str> {
     printed.iter().filter_map(move |line| line.strip_prefix(beginning))
+}
+
+/// Returns the rest of each line that has `mark`.
+fn after_last<'a>(printed: &'a [String], mark: &str) -> impl Iterator<Item = &'a str> {
+    printed.iter().filter_map(move |line| line.rsplit_once(mark).map(|(_, rest)| rest))
 }
