@@ -392,6 +392,24 @@ fn search_index_finds_phrases_with_their_positions() -> Result<(), Box<dyn std::
     Ok(())
 }
 
+#[test]
+fn frames_go_on_during_a_task_in_slices() {
+    let printed = run("frames", &["600"]);
+    let during = |name: &str| -> u32 {
+        let line = after(&printed, name).next().expect("each run has a line");
+        line.split(' ').nth(2).and_then(|number| number.parse().ok()).expect("a number of frames")
+    };
+    assert!(during("in slices: ") >= 4, "{printed:#?}");
+    assert_eq!(during("at once: "), 1, "{printed:#?}");
+    let max = |line: &str| -> f64 {
+        line.split("max ").nth(1).and_then(|rest| rest.trim_end_matches(" ms").parse().ok()).expect("a time")
+    };
+    let p50 = |line: &str| -> f64 { line.split(' ').nth(3).and_then(|time| time.parse().ok()).expect("a time") };
+    let times: Vec<_> = printed.iter().filter(|line| line.starts_with("  p50 ")).collect();
+    assert!(max(times[1]) > 2.0 * p50(times[0]), "one frame took as long as the picture: {printed:#?}");
+    assert_eq!(printed.last().map(String::as_str), Some("the pictures are the same: true"));
+}
+
 /// Runs an example, and returns the lines that it prints.
 fn run(example: &str, arguments: &[&str]) -> Vec<String> {
     let output = Command::new(program::build(example)).args(arguments).output().expect("it runs");

@@ -99,6 +99,13 @@ impl Local {
 
     /// Runs work in order of expiration, until `deadline` or until no work is left.
     ///
+    /// A task that begins before the deadline may end after it. A task that asks
+    /// [`should_yield`](crate::task::Context::should_yield) ends at most a
+    /// [slice](super::LocalBuilder::slice) later. So a host that must not be late subtracts the
+    /// slice from its deadline. Expired work runs even after the deadline, as in
+    /// [`run_for`](Self::run_for). Work of [`Priority::Idle`](crate::meta::Priority::Idle) expires
+    /// after 12 days.
+    ///
     /// ```
     /// # use nanolith::Local;
     /// let local = Local::new();
