@@ -410,6 +410,31 @@ fn frames_go_on_during_a_task_in_slices() {
     assert_eq!(printed.last().map(String::as_str), Some("the pictures are the same: true"));
 }
 
+#[test]
+fn crawler_retries_refuses_and_keeps_its_rate() {
+    let printed = run("crawler", &[]);
+    assert_eq!(
+        printed[..9],
+        [
+            "level 0: 1 pages, 0 failed",
+            "level 1: 2 pages, 1 failed",
+            "level 2: 4 pages, 0 failed",
+            "level 3: 8 pages, 2 failed",
+            "level 4: 16 pages, 2 failed",
+            "level 5: 0 pages, 6 failed",
+            "31 pages stored, 3 failed after retries",
+            "17 retries",
+            "8 refused by the circuit breaker",
+        ]
+    );
+    // 31 pages and 3 other links are asked for, with 17 retries. The first 5 requests need not wait.
+    let seconds: f64 = printed[9]
+        .split_once(" in ")
+        .and_then(|(_, rest)| rest.split(' ').next()?.parse().ok())
+        .expect("it prints the time");
+    assert!(seconds > f64::from(31 + 3 + 17 - 5) / 50.0 - 0.01, "{printed:#?}");
+}
+
 /// Runs an example, and returns the lines that it prints.
 fn run(example: &str, arguments: &[&str]) -> Vec<String> {
     let output = Command::new(program::build(example)).args(arguments).output().expect("it runs");
