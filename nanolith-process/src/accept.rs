@@ -1,6 +1,6 @@
 //! [`accept_timeout`]: waits for a connection at a socket that processes share.
 
-use crate::descriptors::MAX_WAIT;
+use crate::sys::MAX_WAIT;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
@@ -38,7 +38,11 @@ pub fn accept_timeout(listener: &TcpListener, limit: Duration) -> io::Result<Opt
     let deadline = Instant::now().checked_add(limit);
     loop {
         match listener.accept() {
-            Ok(accepted) => return Ok(Some(accepted)),
+            Ok(accepted) => {
+                // On macOS and Windows it is as the socket that listens.
+                accepted.0.set_nonblocking(false)?;
+                return Ok(Some(accepted));
+            }
             Err(error) => match error.kind() {
                 ErrorKind::WouldBlock => {}
                 ErrorKind::Interrupted | ErrorKind::ConnectionAborted => continue,

@@ -1,6 +1,10 @@
 //! The errors behind a [`CallError`](nanolith::CallError): a child that died, a child that was
 //! killed, a message that could not pass.
 
+use crate::{
+    exit_code::{ABORT, STACK_OVERFLOW, exception_name, signal_name},
+    sys,
+};
 use std::{error::Error, fmt, process::ExitStatus, sync::Arc, time::Duration};
 
 /// A child process that died while it had a call: the source of
@@ -58,12 +62,17 @@ enum CrashKind {
 
 impl ChildCrash {
     pub(crate) fn exited(pid: u32, status: Option<ExitStatus>, stderr: String) -> Self {
-        use std::os::unix::process::ExitStatusExt;
-        let (code, signal) = status.map_or((None, None), |status| (status.code(), status.signal()));
+        let (code, signal) = status.map_or((None, None), |status| (status.code(), sys::signal(status)));
+        Self::ended(pid, code, signal, stderr)
+    }
+
+    fn ended(pid: u32, code: Option<i32>, signal: Option<i32>, stderr: String) -> Self {
         // The text is that of the standard library.
-        let kind = match signal {
-            Some(6) if stderr.contains("has overflowed its stack") => CrashKind::StackOverflow,
-            Some(6) if stderr.contains("memory allocation of ") => CrashKind::OutOfMemory,
+        let is_abort = signal == Some(6) || code == Some(ABORT);
+        let kind = match code {
+            Some(STACK_OVERFLOW) => CrashKind::StackOverflow,
+            _ if is_abort && stderr.contains("has overflowed its stack") => CrashKind::StackOverflow,
+            _ if is_abort && stderr.contains("memory allocation of ") => CrashKind::OutOfMemory,
             _ => CrashKind::Exit,
         };
         Self { pid, code, signal, kind, stderr }
@@ -105,13 +114,14 @@ impl ChildCrash {
         self.pid
     }
 
-    /// Returns the exit code, if the process exited by itself.
+    /// Returns the exit code, if the process exited by itself. On Windows it may be the number of an
+    /// exception that ended the process, which is negative.
     #[must_use]
     pub fn code(&self) -> Option<i32> {
         self.code
     }
 
-    /// Returns the signal that ended the process, if one did.
+    /// Returns the signal that ended the process, if one did. Windows has none.
     #[must_use]
     pub fn signal(&self) -> Option<i32> {
         self.signal
@@ -157,8 +167,11 @@ impl fmt::Display for ChildCrash {
             (CrashKind::Exit, Some(9), _) => {
                 f.write_str("was killed from outside by signal 9 (SIGKILL): by a person, or by the system for memory")?;
             }
-            (CrashKind::Exit, Some(signal), _) => write!(f, "was ended by signal {signal} ({})", name(signal))?,
-            (CrashKind::Exit, None, Some(code)) => write!(f, "exited with code {code}")?,
+            (CrashKind::Exit, Some(signal), _) => write!(f, "was ended by signal {signal} ({})", signal_name(signal))?,
+            (CrashKind::Exit, None, Some(code)) => match exception_name(code) {
+                Some(name) => write!(f, "was ended by exception {code:#010X} ({name})")?,
+                None => write!(f, "exited with code {code}")?,
+            },
             (CrashKind::Exit, None, None) => f.write_str("ended")?,
         }
         match self.stderr.trim_end().lines().last() {
@@ -169,27 +182,6 @@ impl fmt::Display for ChildCrash {
 }
 
 impl Error for ChildCrash {}
-
-/// Returns the name of a signal. The numbers of these are the same on all supported systems.
-fn name(signal: i32) -> &'static str {
-    match signal {
-        1 => "SIGHUP",
-        2 => "SIGINT",
-        3 => "SIGQUIT",
-        4 => "SIGILL",
-        5 => "SIGTRAP",
-        6 => "SIGABRT",
-        8 => "SIGFPE",
-        9 => "SIGKILL",
-        11 => "SIGSEGV",
-        13 => "SIGPIPE",
-        14 => "SIGALRM",
-        15 => "SIGTERM",
-        24 => "SIGXCPU",
-        25 => "SIGXFSZ",
-        _ => "unnamed",
-    }
-}
 
 /// Why a child process was killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -367,3 +359,20 @@ impl fmt::Display for MessageError {
 }
 
 impl Error for MessageError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exceptions_of_windows_have_their_names() {
+        let ended = |code: u32, stderr: &str| ChildCrash::ended(7, Some(code as i32), None, stderr.into());
+        let overflow = ended(0xC000_00FD, "");
+        assert!(overflow.is_stack_overflow() && overflow.code() == Some(STACK_OVERFLOW));
+        assert!(ended(0xC000_0409, "memory allocation of 8 bytes failed").is_out_of_memory());
+        let violation = ended(0xC000_0005, "memory allocation of 8 bytes failed").to_string();
+        let start = "child process 7 was ended by exception 0xC0000005 (access violation); ";
+        assert!(violation.starts_with(start), "{violation}");
+        assert!(ended(3, "").to_string().ends_with("exited with code 3"));
+    }
+}

@@ -3,64 +3,12 @@
 use crate::{
     child, program,
     served::{self, ServedSets},
+    sys,
 };
-use std::{
-    env, fmt,
-    fs::File,
-    io,
-    os::{
-        fd::AsFd,
-        unix::fs::{FileTypeExt, MetadataExt},
-    },
-    sync::OnceLock,
-};
+use std::sync::OnceLock;
 
-/// The environment variable by which a process knows that it is a child: an [`Invitation`].
+/// The environment variable by which a process knows that it is a child.
 pub(crate) const VARIABLE: &str = "NANOLITH_PROCESS";
-
-/// What a parent puts into the environment of a child.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Invitation {
-    /// The id of the parent.
-    pub(crate) parent: u32,
-    /// The number that the parent repeats over the socket.
-    pub(crate) nonce: u64,
-    /// The inode of the socket that is the child's standard input.
-    pub(crate) socket: u64,
-}
-
-impl Invitation {
-    fn parse(text: &str) -> Option<Self> {
-        let (parent, rest) = text.split_once(':')?;
-        let (nonce, socket) = rest.split_once(':')?;
-        Some(Self { parent: parent.parse().ok()?, nonce: nonce.parse().ok()?, socket: socket.parse().ok()? })
-    }
-
-    /// Returns whether it is for this process.
-    ///
-    /// A process that a child starts inherits the variable, but has another parent and another
-    /// standard input. An orphan, whose parent died meanwhile, is still a child: it must not run as
-    /// the program. Its standard input shows it.
-    fn is_ours(self) -> bool {
-        let is_child =
-            rustix::process::getppid().is_some_and(|pid| pid.as_raw_nonzero().get().unsigned_abs() == self.parent);
-        is_child || socket_inode(io::stdin()).is_ok_and(|inode| inode == Some(self.socket))
-    }
-}
-
-impl fmt::Display for Invitation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.parent, self.nonce, self.socket)
-    }
-}
-
-/// Returns the inode of a descriptor, if it is a socket. Sockets of macOS have numbers of their own, which
-/// inodes of files may repeat, and zero is none.
-fn socket_inode(descriptor: impl AsFd) -> io::Result<Option<u64>> {
-    let metadata = File::from(descriptor.as_fd().try_clone_to_owned()?).metadata()?;
-    let inode = metadata.file_type().is_socket().then(|| metadata.ino());
-    Ok(inode.filter(|inode| *inode != 0))
-}
 
 /// What this process is, from [`role`].
 ///
@@ -88,10 +36,10 @@ pub fn role() -> Role {
     if invitation().is_some() { Role::Child } else { Role::Parent }
 }
 
-/// Returns the invitation to serve, if this process is a child.
-fn invitation() -> Option<Invitation> {
-    static INVITATION: OnceLock<Option<Invitation>> = OnceLock::new();
-    *INVITATION.get_or_init(|| Invitation::parse(&env::var(VARIABLE).ok()?).filter(|found| found.is_ours()))
+/// Returns the number that the parent of this process repeats, if this process is a child.
+fn invitation() -> Option<u64> {
+    static INVITATION: OnceLock<Option<u64>> = OnceLock::new();
+    *INVITATION.get_or_init(sys::invitation)
 }
 
 /// Begins the set-up of a program that has child processes. [`Init::serve`] ends it, and has an
@@ -171,31 +119,8 @@ impl Init {
     pub fn serve<T: ServedSets>(self) {
         let sets = served::register::<T>();
         program::remember();
-        if let Some(Invitation { nonce, .. }) = invitation() {
+        if let Some(nonce) = invitation() {
             child::serve(sets, nonce, self.on_start);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::net::UnixStream;
-
-    #[test]
-    fn invitation_survives_its_text() {
-        let invitation = Invitation { parent: 1, nonce: u64::MAX, socket: 3 };
-        assert_eq!(Invitation::parse(&invitation.to_string()), Some(invitation));
-        assert_eq!(Invitation::parse("1:2"), None);
-    }
-
-    /// A file may have the number of a socket.
-    #[test]
-    fn socket_alone_has_the_number_of_one() {
-        let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
-        let number = socket_inode(&ours).expect("it is open");
-        assert!(number.is_some() && number != socket_inode(&theirs).expect("it is open"));
-        assert_eq!(socket_inode(ours.try_clone().expect("it is open")).expect("it is open"), number);
-        assert_eq!(socket_inode(File::open("/dev/null").expect("it is there")).expect("it is open"), None);
     }
 }

@@ -74,15 +74,16 @@ mod accept;
 mod build_error;
 mod child;
 mod cluster;
-mod descriptors;
 mod event;
 mod exit;
+mod exit_code;
 mod init;
 mod launch_error;
 mod pool;
 mod program;
 mod served;
 mod service;
+mod sys;
 mod wire;
 
 pub use accept::accept_timeout;

@@ -1,14 +1,15 @@
 //! [`program`]: the file that a child runs.
 
-use std::{env, io, path::PathBuf, sync::OnceLock};
+use crate::sys;
+use std::{io, path::PathBuf, sync::OnceLock};
 
-/// The file of this program, without links in its path.
+/// The file of this program, by an absolute path.
 static FILE: OnceLock<PathBuf> = OnceLock::new();
 
 /// Records the file of this program. A path that is relative names another file after the program has
 /// changed its working directory.
 pub(crate) fn remember() {
-    if let Ok(file) = file() {
+    if let Ok(file) = sys::program_file() {
         let _ = FILE.set(file); // an earlier call may have set it
     }
 }
@@ -17,12 +18,8 @@ pub(crate) fn remember() {
 /// since. Elsewhere it is the file, whatever is in it now: the first answer of a child shows whether it
 /// serves the same sets.
 pub(crate) fn program() -> io::Result<PathBuf> {
-    if cfg!(all(target_os = "linux", not(nanolith_poll))) {
-        return Ok("/proc/self/exe".into());
+    if let Some(path) = sys::running_program() {
+        return Ok(path);
     }
-    FILE.get().map_or_else(file, |file| Ok(file.clone()))
-}
-
-fn file() -> io::Result<PathBuf> {
-    env::current_exe()?.canonicalize()
+    FILE.get().map_or_else(sys::program_file, |file| Ok(file.clone()))
 }

@@ -2,19 +2,21 @@
 //! brings.
 
 use super::reports::{self, Reports};
-use crate::wire::{self, Kind};
+use crate::{
+    sys::ChildSocket,
+    wire::{self, Kind},
+};
 use nanolith::sync::CancelToken;
 use std::{
     io::{self, ErrorKind, IoSlice, Write},
     ops::RangeInclusive,
-    os::unix::net::UnixStream,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
 };
 
 /// The calls of a child, and its end of the socket for writing.
 pub(super) struct Calls {
     state: Mutex<State>,
-    pub(super) socket: UnixStream,
+    pub(super) socket: ChildSocket,
     /// A report waits for the end of the interval.
     pub(super) report_is_unsent: Condvar,
 }
@@ -40,7 +42,7 @@ impl State {
 }
 
 impl Calls {
-    pub(super) fn new(socket: UnixStream) -> Self {
+    pub(super) fn new(socket: ChildSocket) -> Self {
         Self { state: Mutex::default(), socket, report_is_unsent: Condvar::new() }
     }
 

@@ -4,7 +4,6 @@ use super::calls::Calls;
 use crate::wire::{self, Kind};
 use std::{
     net::TcpListener,
-    os::fd::OwnedFd,
     sync::{Arc, Once, OnceLock},
 };
 
@@ -19,8 +18,7 @@ struct Shared {
 static SHARED: OnceLock<Shared> = OnceLock::new();
 
 /// Keeps the sockets that came from the parent.
-pub(super) fn keep(sockets: Vec<OwnedFd>, calls: Arc<Calls>) {
-    let sockets = sockets.into_iter().map(TcpListener::from).collect();
+pub(super) fn keep(sockets: Vec<TcpListener>, calls: Arc<Calls>) {
     let _ = SHARED.set(Shared { sockets, announced: Once::new(), calls }); // a process is a child once
 }
 

@@ -2,7 +2,6 @@
 //! arrive, one at a time, on this thread.
 
 mod calls;
-mod connection;
 mod events;
 mod lifeline;
 mod listener;
@@ -16,14 +15,13 @@ pub(crate) use runner::{OwnedService, Runner, launch};
 
 use crate::{
     served::ServedSet,
+    sys::{self, Connection, Greeting},
     wire::{self, CallHead, Fill, Frame, FrameReader, Hello, Kind, Ready, Waits},
 };
 use calls::Calls;
-use connection::Greeting;
 use std::{
     error::Error,
     io::{self, Write},
-    os::unix::net::UnixStream,
     process,
     sync::Arc,
 };
@@ -32,9 +30,9 @@ use std::{
 pub(crate) fn serve(sets: &[ServedSet], nonce: u64, on_start: Option<fn()>) -> ! {
     // The end of the socket is the end of this process for the parent, which then kills what is left.
     // So the socket stays open until the error is printed and the exit handlers have run.
-    let socket = connection::take_socket();
-    let served = match &socket {
-        Ok(socket) => run(socket, sets, nonce, on_start),
+    let connection = Connection::take();
+    let served = match &connection {
+        Ok(connection) => run(connection, sets, nonce, on_start),
         Err(error) => Err(error.to_string().into()),
     };
     let Err(error) = served else { process::exit(0) };
@@ -42,9 +40,10 @@ pub(crate) fn serve(sets: &[ServedSet], nonce: u64, on_start: Option<fn()>) -> !
     process::exit(1)
 }
 
-fn run(socket: &UnixStream, sets: &[ServedSet], nonce: u64, on_start: Option<fn()>) -> Result<(), Box<dyn Error>> {
-    let Greeting { lifeline, listeners, hello } = connection::receive_greeting(socket, nonce)?;
-    connection::apply_limits(&hello)?;
+fn run(connection: &Connection, sets: &[ServedSet], nonce: u64, on_start: Option<fn()>) -> Result<(), Box<dyn Error>> {
+    let socket = &connection.socket;
+    let Greeting { lifeline, listeners, hello } = connection.receive_greeting(nonce)?;
+    sys::apply_limits(&hello)?;
     let calls = Arc::new(Calls::new(socket.try_clone()?));
     lifeline::watch(lifeline, calls.clone())?;
     listener::keep(listeners, calls.clone());
@@ -66,7 +65,7 @@ fn run(socket: &UnixStream, sets: &[ServedSet], nonce: u64, on_start: Option<fn(
             }
         }
     }
-    lifeline::die_with_parent()
+    sys::die_with_parent()
 }
 
 /// Returns the frame that says what this process serves.
@@ -124,7 +123,7 @@ impl Server<'_> {
     fn answer(&mut self, kind: u8, id: u64) {
         wire::finish_frame(&mut self.answer, kind, id);
         if self.calls.answer(&self.answer).is_err() {
-            lifeline::die_with_parent();
+            sys::die_with_parent();
         }
     }
 }

@@ -7,13 +7,12 @@
 
 use super::calls::{Calls, State};
 use crate::{
-    descriptors::{SEND_FLAGS, has_room},
+    sys::{ChildSocket, SEND_FLAGS, has_room},
     wire::{self, Kind, REPORT_INTERVAL, Report},
 };
 use rustix::{io::Errno, net::send};
 use std::{
     io::Write,
-    os::unix::net::UnixStream,
     sync::{Arc, PoisonError},
     thread,
     time::Instant,
@@ -109,7 +108,7 @@ pub(super) fn frame(call: u64, report: Report) -> Vec<u8> {
 }
 
 /// Sends a frame whole, or returns false if the socket takes none of it.
-pub(super) fn send_unless_full(mut socket: &UnixStream, frame: &[u8]) -> bool {
+pub(super) fn send_unless_full(mut socket: &ChildSocket, frame: &[u8]) -> bool {
     if !has_room(socket) {
         return false;
     }
@@ -126,12 +125,12 @@ pub(super) fn send_unless_full(mut socket: &UnixStream, frame: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::descriptors;
+    use crate::sys;
     use std::{sync::mpsc, time::Duration};
 
     #[test]
     fn report_does_not_wait_for_room() {
-        let (parent, child) = descriptors::socket_pair().expect("a pair of sockets");
+        let (parent, child) = sys::stream_pair().expect("a pair of sockets");
         let (sender, sent) = mpsc::channel();
         let sending = thread::spawn(move || {
             let frames = (0..1_000_000).take_while(|_| send_unless_full(&child, &[0; 40]));

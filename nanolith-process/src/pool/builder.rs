@@ -8,6 +8,7 @@ use crate::{
     build_error::BuildError,
     init::{Role, role},
     served,
+    sys::{HAS_CPU_LIMITS, HAS_LISTENERS, HAS_MEMORY_LIMITS},
     wire::MAX_LISTENERS,
 };
 use nanolith::{
@@ -15,6 +16,9 @@ use nanolith::{
     task::Priority,
 };
 use std::{ffi::OsString, fmt, path::PathBuf, sync::Arc, thread, time::Duration};
+
+/// What is wrong with a setting that only other systems have.
+const NOT_HERE: &str = "is not available on this system";
 
 /// Where the standard output of a child goes: see [`ProcessPoolBuilder::stdout`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -258,7 +262,7 @@ impl Config {
     }
 
     fn validate(&self) -> Result<(), BuildError> {
-        let is_linux = cfg!(target_os = "linux");
+        let (has_memory, has_cpu, has_listeners) = (HAS_MEMORY_LIMITS, HAS_CPU_LIMITS, HAS_LISTENERS);
         let wrong = [
             (self.max_children == 0, "max_children", "must be at least 1"),
             (self.min_children > self.max_children, "min_children", "must not be above `max_children`"),
@@ -266,9 +270,12 @@ impl Config {
             (self.max_start_failures == 0, "max_start_failures", "must be at least 1"),
             (self.task_timeout.is_some_and(|limit| limit.is_zero()), "task_timeout", "must not be zero"),
             (self.recycle_after == Some(0), "recycle_after", "must be at least 1"),
-            (self.recycle_above.is_some() && !is_linux, "recycle_above", "is not available on this system"),
-            (self.memory.is_some() && !is_linux, "memory_limit", "is not available on this system"),
+            (self.recycle_above.is_some() && !has_memory, "recycle_above", NOT_HERE),
+            (self.memory.is_some() && !has_memory, "memory_limit", NOT_HERE),
+            (self.cpu_time.is_some() && !has_cpu, "cpu_time", NOT_HERE),
+            (self.nice.is_some() && !has_cpu, "nice", NOT_HERE),
             (self.cpu_time.is_some_and(|limit| limit.as_secs() == 0), "cpu_time", "must be at least a second"),
+            (self.listeners.len() > 0 && !has_listeners, "listener", NOT_HERE),
             (self.listeners.len() > MAX_LISTENERS, "listener", "must be set at most 16 times"),
             (!(1024..=1 << 30).contains(&self.max_message), "max_message", "must be from 1 KiB to 1 GiB"),
         ];

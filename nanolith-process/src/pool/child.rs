@@ -7,21 +7,15 @@ use super::{
     stderr::StderrTail,
 };
 use crate::{
-    descriptors::SEND_FLAGS,
+    sys::{self, ERROR_SHOWS_UNREAD, Lifeline, Process, SEND_FLAGS, Socket},
     wire::{self, Fill, FrameReader, Kind, Request, Waits},
 };
-use rustix::{
-    io::Errno,
-    net::send,
-    process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid},
-};
+use rustix::{fd::OwnedFd, io::Errno, net::send};
 use std::{
     collections::VecDeque,
-    fs::File,
     io::Write,
     net::Shutdown,
-    os::{fd::OwnedFd, unix::net::UnixStream},
-    process::{self, ExitStatus},
+    process::ExitStatus,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -32,14 +26,14 @@ use std::{
 pub(super) struct Child {
     pub(super) id: u64,
     pub(super) pid: u32,
-    pub(super) socket: Arc<UnixStream>,
-    lifeline: File,
+    pub(super) socket: Arc<Socket>,
+    lifeline: Lifeline,
     /// Locked by the thread that reads from the socket, before `link`.
     reader: Mutex<FrameReader>,
     link: Mutex<Link>,
     deliveries: Mutex<Deliveries>,
     /// `None` once it is reaped: from then on its id may name another process.
-    process: Mutex<Option<process::Child>>,
+    process: Mutex<Option<Process>>,
     /// Becomes readable when the process has ended: another process may hold the socket open. `None`
     /// where the system has no such descriptor.
     pub(super) exit: Option<Arc<OwnedFd>>,
@@ -73,8 +67,8 @@ pub(super) struct Sent {
 impl Child {
     pub(super) fn new(
         id: u64,
-        process: process::Child,
-        (socket, lifeline): (UnixStream, File),
+        process: Process,
+        (socket, lifeline): (Socket, Lifeline),
         stderr: StderrTail,
         reader: FrameReader,
         link: Link,
@@ -82,7 +76,7 @@ impl Child {
         Self {
             id,
             pid: process.id(),
-            exit: exit_descriptor(process.id()).map(Arc::new),
+            exit: sys::exit_descriptor(process.id()).map(Arc::new),
             socket: Arc::new(socket),
             lifeline,
             reader: Mutex::new(reader),
@@ -179,12 +173,12 @@ impl Child {
 
     /// Reads once from the socket.
     pub(super) fn receive(&self, reader: &mut FrameReader, waits: Waits) -> Received {
-        let (end, mut has_more) = match reader.fill(&self.socket, waits) {
+        let filled = if sys::is_connected(&self.socket) { reader.fill(&self.socket, waits) } else { Ok(Fill::Nothing) };
+        let (end, mut has_more) = match filled {
             Ok(Fill::Some) => (None, true),
             Ok(Fill::Nothing) => (None, false),
             Ok(Fill::End) => (Some(End::Closed), false),
-            // `ECONNRESET`, which Linux reports for unread bytes. Elsewhere an error says nothing of them.
-            Err(_) if cfg!(target_os = "linux") => (Some(End::Unread), false),
+            Err(_) if ERROR_SHOWS_UNREAD => (Some(End::Unread), false),
             Err(_) => (Some(End::Closed), false),
         };
         let (mut events, mut link) = (VecDeque::new(), self.link());
@@ -217,7 +211,7 @@ impl Child {
 
     /// Sends a request over the lifeline.
     pub(super) fn request(&self, request: Request) {
-        // A pipe that is full has requests enough.
+        // A lifeline that is full has requests enough.
         let _ = (&self.lifeline).write(&request.to_bytes());
     }
 
@@ -237,81 +231,40 @@ impl Child {
         let _ = self.socket.shutdown(Shutdown::Write);
     }
 
-    /// Kills the child, and the processes that it started and that stayed in its group.
+    /// Kills the child, and the processes that it started and that the system keeps together with it.
     pub(super) fn kill(&self) {
-        if self.process().is_some() {
-            self.kill_group();
-        }
-    }
-
-    /// Kills the group of the child. The child is not reaped, so its id names no other group.
-    fn kill_group(&self) {
-        if let Some(pid) = pid(self.pid) {
-            let _ = kill_process_group(pid, Signal::KILL); // all of it may be zombies
+        if let Some(process) = &mut *self.process() {
+            process.kill();
         }
     }
 
     /// Returns whether the process has ended and is not reaped.
     pub(super) fn has_ended(&self) -> bool {
-        let process = self.process();
-        let (Some(_), Some(pid)) = (&*process, pid(self.pid)) else { return false };
-        // `try_wait` would reap it, and its id would not be that of its group any more.
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        match waitid(WaitId::Pid(pid), options) {
-            // macOS may report a process that is stopped.
-            Ok(status) => status.is_some_and(|status| status.exited() || status.killed() || status.dumped()),
-            Err(error) => error == Errno::CHILD, // the program ignores `SIGCHLD`
-        }
+        self.process().as_mut().is_some_and(Process::has_ended)
     }
 
-    /// Kills what is left of the child and of its group, and returns how the child ended. A process
-    /// that had begun to exit keeps its status.
+    /// Kills what is left of the child and of the processes that it started, and returns how the child
+    /// ended. A process that had begun to exit keeps its status.
     pub(super) fn reap(&self) -> Option<ExitStatus> {
         let mut process = self.process();
-        let child = process.as_mut()?;
-        self.kill_group();
-        let status = child.wait().ok();
-        *process = None;
+        let status = process.take()?.reap(); // under the lock: the id may name another process after it
+        drop(process);
         status
     }
 
-    fn process(&self) -> MutexGuard<'_, Option<process::Child>> {
+    fn process(&self) -> MutexGuard<'_, Option<Process>> {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the resident memory in bytes.
     pub(super) fn resident_memory(&self) -> Option<u64> {
-        let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.pid)).ok()?;
-        let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
-        Some(pages * u64::try_from(rustix::param::page_size()).ok()?)
+        sys::resident_memory(self.pid)
     }
-}
-
-impl Drop for Child {
-    /// A child whose start failed half-way leaves no process behind.
-    fn drop(&mut self) {
-        self.reap();
-    }
-}
-
-fn pid(process: u32) -> Option<Pid> {
-    i32::try_from(process).ok().and_then(Pid::from_raw)
-}
-
-/// Returns a descriptor that becomes readable when the process has ended.
-#[cfg(all(target_os = "linux", not(nanolith_poll)))]
-fn exit_descriptor(process: u32) -> Option<OwnedFd> {
-    rustix::process::pidfd_open(pid(process)?, rustix::process::PidfdFlags::empty()).ok() // since Linux 5.3
-}
-
-#[cfg(not(all(target_os = "linux", not(nanolith_poll))))]
-fn exit_descriptor(_: u32) -> Option<OwnedFd> {
-    None
 }
 
 /// Writes as much as the socket takes. Returns the number of bytes. The end of the connection shows
 /// in the next read.
-fn write(socket: &UnixStream, bytes: &[u8]) -> usize {
+fn write(socket: &Socket, bytes: &[u8]) -> usize {
     let mut sent = 0;
     while sent < bytes.len() {
         match send(socket, &bytes[sent..], SEND_FLAGS) {

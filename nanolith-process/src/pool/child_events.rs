@@ -228,7 +228,7 @@ impl PoolShared {
         let status = child.reap();
         let stderr = {
             let mut stderr = child.stderr();
-            stderr.read();
+            stderr.read_rest();
             self.poller.remove(stderr.pipe(), stderr_token(child.id));
             stderr.text()
         };

@@ -10,21 +10,11 @@ use super::{
     stderr::StderrTail,
 };
 use crate::{
-    descriptors,
+    sys::{self, ChildSocket, Spawned},
     wire::{self, Frame, FrameReader, Kind, Report},
 };
 use nanolith::executor::{NotifyProgress, StopReason, WaitHelper};
-use rustix::{
-    pipe::pipe,
-    process::{Pid, test_kill_process},
-};
 use std::{
-    fs::File,
-    os::unix::{
-        net::UnixStream,
-        process::{CommandExt, ExitStatusExt},
-    },
-    process::Command,
     sync::{Arc, mpsc},
     task::Context,
     thread,
@@ -55,14 +45,10 @@ impl RunningTask for Ignored {
 const BOUNDS: Bounds = Bounds { min: 0, max: 1, has_spare: false };
 
 /// Returns a child that does nothing, with the other end of its socket.
-fn child(id: u64) -> (Child, UnixStream) {
-    let process = Command::new("sleep").arg("60").process_group(0).spawn().expect("it starts");
-    let (ours, theirs) = descriptors::socket_pair().expect("a pair of sockets");
-    let (stderr, _) = pipe().expect("a pipe");
-    let (_, lifeline) = pipe().expect("a pipe");
-    let stderr = StderrTail::new(File::from(stderr), false);
-    let link = Link::new(&Config::default());
-    (Child::new(id, process, (ours, File::from(lifeline)), stderr, FrameReader::new(1024, false), link), theirs)
+fn child(id: u64) -> (Child, ChildSocket) {
+    let (Spawned { process, socket, lifeline, stderr }, theirs) = sys::idle_child();
+    let (stderr, link) = (StderrTail::new(stderr, false), Link::new(&Config::default()));
+    (Child::new(id, process, (socket, lifeline), stderr, FrameReader::new(1024, false), link), theirs)
 }
 
 fn started() -> Started {
@@ -77,9 +63,10 @@ fn started() -> Started {
     }
 }
 
+#[cfg(unix)]
 fn is_process(pid: u32) -> bool {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("it is an id");
-    test_kill_process(pid).is_ok()
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("it is an id");
+    rustix::process::test_kill_process(pid).is_ok()
 }
 
 #[test]
@@ -195,6 +182,7 @@ fn message_that_moves_stays_a_message() {
 }
 
 #[test]
+#[cfg(unix)]
 fn dropped_child_leaves_no_zombie() {
     let (child, _theirs) = child(1);
     let pid = child.pid;
@@ -222,7 +210,8 @@ fn ended_child_is_seen_before_it_is_reaped() {
         thread::sleep(Duration::from_millis(1));
     }
     assert!(child.has_ended(), "the look does not reap it");
-    assert_eq!(child.reap().and_then(|status| status.signal()), Some(9));
+    let status = child.reap().expect("it is reaped once");
+    assert_eq!((status.success(), sys::signal(status)), (false, cfg!(unix).then_some(9)));
     assert!(!child.has_ended(), "another process may have the id now");
 }
 

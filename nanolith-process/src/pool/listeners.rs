@@ -1,7 +1,6 @@
 //! [`Listeners`]: the listening sockets that each child receives.
 
 use super::builder::ProcessPoolBuilder;
-use rustix::fd::{AsFd, BorrowedFd};
 use std::{
     io,
     net::{SocketAddr, TcpListener},
@@ -39,11 +38,9 @@ impl Listeners {
         Ok(())
     }
 
-    /// Calls `send` with the descriptors of the sockets after another one.
-    pub(super) fn send_after<T>(&self, first: BorrowedFd<'_>, send: impl FnOnce(&[BorrowedFd<'_>]) -> T) -> T {
-        let sockets = self.lock();
-        let descriptors: Vec<_> = [first].into_iter().chain(sockets.iter().map(AsFd::as_fd)).collect();
-        send(&descriptors)
+    /// Calls a function with the sockets.
+    pub(super) fn with<T>(&self, call: impl FnOnce(&[TcpListener]) -> T) -> T {
+        call(&self.lock())
     }
 
     /// Closes the sockets in this process.
@@ -64,6 +61,8 @@ impl ProcessPoolBuilder {
     /// The system decides which child gets a connection: the first of those that accept. It promises no
     /// fair share. Node's `cluster` distributes connections itself, one child after another, in the
     /// process of the parent.
+    ///
+    /// On Windows `build` fails.
     pub fn listener(self, socket: TcpListener) -> Self {
         self.config.listeners.lock().push(socket);
         self

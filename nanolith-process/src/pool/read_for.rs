@@ -1,7 +1,7 @@
 //! [`PoolShared::read_for`]: how a thread that blocks for a call reads the answer itself.
 
 use super::{child::Child, pool_shared::PoolShared};
-use crate::{descriptors::MAX_WAIT, wire::Waits};
+use crate::{sys::READ_WAIT, wire::Waits};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
@@ -70,11 +70,13 @@ fn send_rest(child: &Child, deadline: Option<Instant>) -> bool {
 fn wait_for(child: &Child, events: PollFlags, deadline: Option<Instant>) -> PollFlags {
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let limit = left.and_then(|left| Timespec::try_from(left.min(MAX_WAIT)).ok());
+        let limit = left.map_or(READ_WAIT, |left| left.min(READ_WAIT));
+        let limit = Timespec::try_from(limit).ok();
         let mut sockets = [PollFd::new(&child.socket, events)];
         match poll(&mut sockets, limit.as_ref()) {
             Err(Errno::INTR) => {}
-            Ok(0) if left.is_some_and(|left| left > MAX_WAIT) => {}
+            Ok(0) if child.link().is_dead => return PollFlags::IN, // the read finds its end
+            Ok(0) if left.is_none_or(|left| left > READ_WAIT) => {}
             _ => return sockets[0].revents(),
         }
     }

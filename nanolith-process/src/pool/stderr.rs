@@ -1,8 +1,8 @@
 //! [`StderrTail`]: reads what a child writes to its standard error, passes it on, and keeps the last
 //! lines for the errors of calls.
 
+use crate::sys::{self, StderrPipe};
 use std::{
-    fs::File,
     io::{self, Read, Write},
     sync::{
         Arc, OnceLock,
@@ -23,14 +23,14 @@ const MAX_WAITING: usize = 1024 * 1024;
 
 #[derive(Debug)]
 pub(super) struct StderrTail {
-    pipe: Arc<File>,
+    pipe: Arc<StderrPipe>,
     tail: Vec<u8>,
     passes_on: bool,
 }
 
 impl StderrTail {
     /// Creates a tail of a pipe that does not block.
-    pub(super) fn new(pipe: File, passes_on: bool) -> Self {
+    pub(super) fn new(pipe: StderrPipe, passes_on: bool) -> Self {
         Self { pipe: Arc::new(pipe), tail: Vec::new(), passes_on }
     }
 
@@ -48,6 +48,12 @@ impl StderrTail {
         true
     }
 
+    /// Reads the rest of a process that has ended.
+    pub(super) fn read_rest(&mut self) {
+        sys::await_rest(&self.pipe);
+        self.read();
+    }
+
     fn keep(&mut self, bytes: &[u8]) {
         if self.passes_on {
             pass_on(bytes);
@@ -57,7 +63,7 @@ impl StderrTail {
         self.tail.drain(..excess);
     }
 
-    pub(super) fn pipe(&self) -> &Arc<File> {
+    pub(super) fn pipe(&self) -> &Arc<StderrPipe> {
         &self.pipe
     }
 

@@ -2,10 +2,13 @@
 //! with the bytes that have arrived.
 
 use super::spin::Spin;
-use crate::exit::MessageError;
+use crate::{
+    exit::MessageError,
+    sys::{READ_WAIT, RECV_FLAGS},
+};
 use rustix::{
     buffer::spare_capacity,
-    event::{PollFd, PollFlags, poll},
+    event::{PollFd, PollFlags, Timespec, poll},
     fd::AsFd,
     io::Errno,
     net::{RecvFlags, recv},
@@ -120,11 +123,11 @@ impl FrameReader {
     }
 
     /// Reads once.
-    pub(crate) fn fill(&mut self, socket: impl AsFd, waits: Waits) -> io::Result<Fill> {
+    pub(crate) fn fill(&mut self, socket: &impl AsFd, waits: Waits) -> io::Result<Fill> {
         self.make_room();
         let end = if waits == Waits::No { None } else { self.spin.begin() };
         if let Some(end) = end {
-            let filled = self.look_until(&socket, end);
+            let filled = self.look_until(socket, end);
             let is_over = !matches!(filled, Ok(Fill::Nothing));
             self.spin.end(is_over);
             if is_over {
@@ -132,44 +135,45 @@ impl FrameReader {
             }
         }
         match waits {
-            Waits::Yes => self.wait_for_bytes(&socket),
-            Waits::No | Waits::Shortly => self.look(&socket),
+            Waits::Yes => self.wait_for_bytes(socket),
+            Waits::No | Waits::Shortly => self.look(socket),
         }
     }
 
     /// Reads what is there.
-    fn look(&mut self, socket: impl AsFd) -> io::Result<Fill> {
-        match self.receive(socket, RecvFlags::DONTWAIT) {
+    fn look(&mut self, socket: &impl AsFd) -> io::Result<Fill> {
+        match self.receive(socket, RECV_FLAGS) {
             Err(Errno::AGAIN) => Ok(Fill::Nothing),
             filled => Ok(filled?),
         }
     }
 
     /// Reads what is there, as soon as something is.
-    fn look_until(&mut self, socket: impl AsFd, end: Instant) -> io::Result<Fill> {
+    fn look_until(&mut self, socket: &impl AsFd, end: Instant) -> io::Result<Fill> {
         loop {
-            match self.look(&socket) {
+            match self.look(socket) {
                 Ok(Fill::Nothing) if Instant::now() < end => hint::spin_loop(),
                 filled => return filled,
             }
         }
     }
 
-    fn wait_for_bytes(&mut self, socket: impl AsFd) -> io::Result<Fill> {
+    fn wait_for_bytes(&mut self, socket: &impl AsFd) -> io::Result<Fill> {
         loop {
-            match self.receive(&socket, RecvFlags::empty()) {
+            match self.receive(socket, RecvFlags::empty()) {
                 Err(Errno::AGAIN) => {
                     // The socket itself does not wait. An interruption leads to the next read.
-                    let _ = poll(&mut [PollFd::new(&socket, PollFlags::IN)], None);
+                    let limit = Timespec::try_from(READ_WAIT).ok();
+                    let _ = poll(&mut [PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN)], limit.as_ref());
                 }
                 filled => return Ok(filled?),
             }
         }
     }
 
-    fn receive(&mut self, socket: impl AsFd, flags: RecvFlags) -> Result<Fill, Errno> {
+    fn receive(&mut self, socket: &impl AsFd, flags: RecvFlags) -> Result<Fill, Errno> {
         loop {
-            match recv(&socket, spare_capacity(&mut self.buffer), flags) {
+            match recv(socket.as_fd(), spare_capacity(&mut self.buffer), flags) {
                 Ok((_, 0)) => return Ok(Fill::End),
                 Ok(_) => return Ok(Fill::Some),
                 Err(Errno::INTR) => {}
@@ -220,7 +224,8 @@ impl FrameReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{io::Write, os::unix::net::UnixStream, thread, time::Duration};
+    use crate::sys::stream_pair;
+    use std::{io::Write, thread, time::Duration};
 
     fn frame(id: u64, body: &[u8]) -> Vec<u8> {
         let mut frame = start_frame();
@@ -230,15 +235,23 @@ mod tests {
     }
 
     fn read_all(bytes: &[u8], piece: usize, max: usize) -> Result<Vec<(u64, usize)>, MessageError> {
-        let (mut write, read) = UnixStream::pair().expect("a pair of sockets");
+        let (mut write, read) = stream_pair().expect("a pair of sockets");
+        read.set_nonblocking(true).expect("it is set");
         let (mut reader, mut found) = (FrameReader::new(max, false), Vec::new());
+        let mut take = |waits| {
+            while reader.fill(&read, waits).expect("it is read") == Fill::Some {
+                while let Some(frame) = reader.next()? {
+                    found.push((frame.id, frame.body().len()));
+                }
+            }
+            Ok(())
+        };
         for piece in bytes.chunks(piece) {
             write.write_all(piece).expect("it is written");
-            assert_eq!(reader.fill(&read, Waits::Yes).expect("it is read"), Fill::Some);
-            while let Some(frame) = reader.next()? {
-                found.push((frame.id, frame.body().len()));
-            }
+            take(Waits::No)?;
         }
+        drop(write);
+        take(Waits::Yes)?; // until the end
         Ok(found)
     }
 
@@ -260,7 +273,7 @@ mod tests {
 
     #[test]
     fn memory_grows_with_what_arrives() {
-        let (mut write, read) = UnixStream::pair().expect("a pair of sockets");
+        let (mut write, read) = stream_pair().expect("a pair of sockets");
         let mut reader = FrameReader::new(usize::MAX, false);
         write.write_all(&u32::MAX.to_le_bytes()).expect("it is written");
         reader.fill(&read, Waits::Yes).expect("it is read");
@@ -270,7 +283,7 @@ mod tests {
 
     #[test]
     fn read_waits_though_its_socket_does_not() {
-        let (mut write, read) = UnixStream::pair().expect("a pair of sockets");
+        let (mut write, read) = stream_pair().expect("a pair of sockets");
         read.set_nonblocking(true).expect("it is set");
         let mut reader = FrameReader::new(100, false);
         assert_eq!(reader.fill(&read, Waits::No).expect("it is read"), Fill::Nothing);
@@ -284,7 +297,7 @@ mod tests {
 
     #[test]
     fn closed_socket_is_the_end() {
-        let (write, read) = UnixStream::pair().expect("a pair of sockets");
+        let (write, read) = stream_pair().expect("a pair of sockets");
         drop(write);
         assert_eq!(FrameReader::new(100, false).fill(&read, Waits::Yes).expect("it is read"), Fill::End);
     }

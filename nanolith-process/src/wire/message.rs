@@ -1,8 +1,9 @@
 //! The kinds of frames, and the messages in them.
 
+use super::Frame;
 use nanolith::wire::RemoteError;
 use serde::{Deserialize, Serialize};
-use std::{fmt, time::Duration};
+use std::{fmt, io, time::Duration};
 
 /// The kinds of frames.
 pub(crate) struct Kind;
@@ -58,6 +59,18 @@ pub(crate) struct Hello {
     pub(crate) listeners: usize,
     /// Whether a read that waits spins before it sleeps.
     pub(crate) spins: bool,
+}
+
+impl Hello {
+    /// Returns what the first frame of a parent says, if it repeats the number.
+    pub(crate) fn from_frame(frame: &Frame, nonce: u64) -> io::Result<Self> {
+        let hello: Self = super::decode(frame.body()).map_err(io::Error::other)?;
+        if frame.kind == Kind::HELLO && hello.nonce == nonce {
+            Ok(hello)
+        } else {
+            Err(io::Error::other("the process on the socket is not the parent"))
+        }
+    }
 }
 
 /// The number of listening sockets that a pool has at most.

@@ -1,15 +1,15 @@
-//! [`Poller`]: waits by `poll`, which each Unix has. A byte in a pipe is the notification.
+//! [`Poller`]: waits by `poll`, which each system has. A byte in a socket is the notification.
 
 use super::{Interest, Ready};
-use crate::descriptors::{self, MAX_WAIT};
+use crate::sys::{self, ChildSocket, MAX_WAIT};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    fd::{AsFd, OwnedFd},
-    io::{Errno, ioctl_fionbio},
+    fd::AsFd,
+    io::Errno,
 };
 use std::{
     collections::HashMap,
-    io,
+    io::{self, Read, Write},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     thread,
     time::Duration,
@@ -21,8 +21,8 @@ const RETRY: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(in crate::pool) struct Poller {
     sources: Mutex<Sources>,
-    notified: OwnedFd,
-    notify: OwnedFd,
+    notified: ChildSocket,
+    notify: ChildSocket,
 }
 
 /// The descriptors by their tokens.
@@ -49,9 +49,9 @@ struct Watched {
 
 impl Poller {
     pub(in crate::pool) fn new() -> io::Result<Self> {
-        let (notified, notify) = descriptors::pipe()?;
-        ioctl_fionbio(&notified, true)?;
-        ioctl_fionbio(&notify, true)?;
+        let (notified, notify) = sys::stream_pair()?;
+        notified.set_nonblocking(true)?;
+        notify.set_nonblocking(true)?;
         Ok(Self { sources: Mutex::default(), notified, notify })
     }
 
@@ -95,7 +95,7 @@ impl Poller {
 
     /// Ends the current or the next wait.
     pub(in crate::pool) fn notify(&self) {
-        let _ = rustix::io::write(&self.notify, &[1]); // a pipe that is full ends the wait too
+        let _ = (&self.notify).write(&[1]); // a socket that is full ends the wait too
     }
 
     /// Waits for at most `limit`. Returns the descriptors that are ready.
@@ -103,7 +103,8 @@ impl Poller {
         ready.clear();
         let watched = self.start_wait();
         let mut descriptors = vec![PollFd::new(&self.notified, PollFlags::IN)];
-        descriptors.extend(watched.iter().map(|watched| PollFd::new(&watched.descriptor, watched.flags)));
+        let watched_fds = watched.iter().map(|watched| (watched.descriptor.as_fd(), watched.flags));
+        descriptors.extend(watched_fds.map(|(descriptor, flags)| PollFd::from_borrowed_fd(descriptor, flags)));
         let limit = limit.and_then(|limit| Timespec::try_from(limit.min(MAX_WAIT)).ok());
         let polled = poll(&mut descriptors, limit.as_ref());
         self.sources().is_waiting = false;
@@ -113,7 +114,7 @@ impl Poller {
             Err(_) => return thread::sleep(RETRY),
         }
         if !descriptors[0].revents().is_empty() {
-            let _ = rustix::io::read(&self.notified, &mut [0_u8; 64]);
+            let _ = (&self.notified).read(&mut [0; 64]);
         }
         for (Watched { token, .. }, descriptor) in watched.iter().zip(&descriptors[1..]) {
             let flags = descriptor.revents();

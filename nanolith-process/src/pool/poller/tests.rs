@@ -1,11 +1,9 @@
 //! Tests of the poller of this system. Under `--cfg nanolith_poll` they test the other one.
 
 use super::{Interest, Poller, Ready};
-use crate::descriptors;
+use crate::sys::{self, ChildSocket};
 use std::{
-    fs::File,
     io::{Read, Write},
-    os::unix::net::UnixStream,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -18,9 +16,21 @@ fn poller() -> Poller {
     Poller::new().expect("it is made")
 }
 
-fn socket_pair() -> (Arc<UnixStream>, UnixStream) {
-    let (ours, theirs) = descriptors::socket_pair().expect("a pair of sockets");
+fn socket_pair() -> (Arc<ChildSocket>, ChildSocket) {
+    let (ours, theirs) = sys::stream_pair().expect("a pair of sockets");
     (Arc::new(ours), theirs)
+}
+
+/// Returns the two ends of a pipe, or of what stands for one: `poll` of Windows takes sockets alone.
+#[cfg(unix)]
+fn pipe() -> (Arc<std::fs::File>, impl Sized) {
+    let (read, write) = sys::pipe().expect("a pipe");
+    (Arc::new(read.into()), write)
+}
+
+#[cfg(windows)]
+fn pipe() -> (Arc<ChildSocket>, impl Sized) {
+    socket_pair()
 }
 
 fn wait(poller: &Poller, limit: Duration) -> Vec<Ready> {
@@ -118,8 +128,7 @@ fn new_descriptor_is_seen_by_a_wait_that_goes_on() {
 fn ends_can_be_read() {
     let poller = poller();
     let (socket, theirs) = socket_pair();
-    let (pipe, write) = descriptors::pipe().expect("a pipe");
-    let pipe = Arc::new(File::from(pipe));
+    let (pipe, write) = pipe();
     poller.add(&socket, 1, Interest::Read).expect("it is added");
     poller.add(&pipe, 2, Interest::Read).expect("it is added");
     assert!(tokens(&poller).is_empty());

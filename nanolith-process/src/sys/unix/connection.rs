@@ -1,7 +1,11 @@
-//! The start of a child: takes the socket from standard input, and receives the lifeline and the
-//! settings over it.
+//! [`Connection`]: what a child takes from its standard input at its start: the socket, over which the
+//! lifeline and the settings come.
 
-use crate::wire::{self, Frame, Hello, Kind, MAX_LISTENERS};
+use super::ChildSocket;
+use crate::{
+    sys::Greeting,
+    wire::{Frame, Hello, MAX_LISTENERS},
+};
 use rustix::{
     io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd},
     net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg},
@@ -12,45 +16,42 @@ use std::{
     fs::File,
     io::{self, IoSliceMut},
     mem::MaybeUninit,
-    os::{fd::OwnedFd, unix::net::UnixStream},
+    net::TcpListener,
+    os::fd::OwnedFd,
 };
 
-/// What a child has of its parent, besides the socket.
-pub(super) struct Greeting {
-    /// A pipe that ends with the parent, and that brings requests to stop a call.
-    pub(super) lifeline: OwnedFd,
-    /// The listening sockets that the children share.
-    pub(super) listeners: Vec<OwnedFd>,
-    pub(super) hello: Hello,
+/// The socket of this process, which is a child.
+pub(crate) struct Connection {
+    pub(crate) socket: ChildSocket,
 }
 
-/// Takes the socket away from standard input, which is `/dev/null` from then on. So neither a task
-/// nor a process that it starts reads from the socket or keeps it open.
-pub(super) fn take_socket() -> io::Result<UnixStream> {
-    let socket = fcntl_dupfd_cloexec(stdio::stdin(), 3)?;
-    stdio::dup2_stdin(File::open("/dev/null")?)?;
-    Ok(UnixStream::from(socket))
-}
+impl Connection {
+    /// Takes the socket away from standard input, which is `/dev/null` from then on. So neither a task
+    /// nor a process that it starts reads from the socket or keeps it open.
+    pub(crate) fn take() -> io::Result<Self> {
+        let socket = fcntl_dupfd_cloexec(stdio::stdin(), 3)?;
+        stdio::dup2_stdin(File::open("/dev/null")?)?;
+        Ok(Self { socket: ChildSocket::from(socket) })
+    }
 
-/// Receives the lifeline, the listening sockets and the settings.
-pub(super) fn receive_greeting(socket: &UnixStream, nonce: u64) -> io::Result<Greeting> {
-    let (frame, mut descriptors) = receive_hello(socket)?;
-    let hello: Hello = wire::decode(frame.body()).map_err(io::Error::other)?;
-    if frame.kind != Kind::HELLO || hello.nonce != nonce {
-        return Err(io::Error::other("the process on the socket is not the parent"));
+    /// Receives the lifeline, the listening sockets and the settings.
+    pub(crate) fn receive_greeting(&self, nonce: u64) -> io::Result<Greeting> {
+        let (frame, mut descriptors) = receive_hello(&self.socket)?;
+        let hello = Hello::from_frame(&frame, nonce)?;
+        if descriptors.len() != 1 + hello.listeners {
+            let (found, wanted) = (descriptors.len(), 1 + hello.listeners);
+            return Err(io::Error::other(format!(
+                "{found} of {wanted} descriptors arrived: raise the limit of open files"
+            )));
+        }
+        let lifeline = File::from(descriptors.remove(0));
+        let listeners = descriptors.into_iter().map(TcpListener::from).collect();
+        Ok(Greeting { lifeline, listeners, hello })
     }
-    if descriptors.len() != 1 + hello.listeners {
-        let (found, wanted) = (descriptors.len(), 1 + hello.listeners);
-        return Err(io::Error::other(format!(
-            "{found} of {wanted} descriptors arrived: raise the limit of open files"
-        )));
-    }
-    let lifeline = descriptors.remove(0);
-    Ok(Greeting { lifeline, listeners: descriptors, hello })
 }
 
 /// Receives the first frame, and the descriptors that come with it.
-fn receive_hello(socket: &UnixStream) -> io::Result<(Frame, Vec<OwnedFd>)> {
+fn receive_hello(socket: &ChildSocket) -> io::Result<(Frame, Vec<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1 + MAX_LISTENERS))];
     let (mut bytes, mut descriptors) = (Vec::new(), Vec::new());
     loop {
@@ -91,7 +92,7 @@ fn flags() -> RecvFlags {
 }
 
 /// Limits this process as its parent asks.
-pub(super) fn apply_limits(hello: &Hello) -> io::Result<()> {
+pub(crate) fn apply_limits(hello: &Hello) -> io::Result<()> {
     let limit =
         |resource, soft: u64, hard: u64| setrlimit(resource, Rlimit { current: Some(soft), maximum: Some(hard) });
     if let Some(bytes) = hello.memory {
