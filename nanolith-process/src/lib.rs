@@ -54,8 +54,9 @@
 //!
 //! # Limits
 //!
-//! This version runs on Linux. It compiles for macOS, where it has not run yet: see [Processes] for what
-//! differs there. On other systems the crate is empty.
+//! This version runs on Linux. It runs under Wine, but has not run on Windows itself. It compiles for
+//! macOS, where it has not run yet. See [Processes] for what differs there. On other systems the crate is
+//! empty.
 //!
 //! The page [Processes] says when to use child processes, how each call ends, which limits there are,
 //! what the parent trusts, how to handle signals, and how to write tests.
@@ -64,7 +65,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![warn(missing_debug_implementations)]
-#![cfg(any(target_os = "linux", target_os = "macos"))]
+#![cfg(any(target_os = "linux", target_os = "macos", windows))]
 
 #[cfg(fuzzing)]
 #[doc(hidden)]

@@ -1,6 +1,7 @@
 //! Children, and programs around them, that get in the way of the pool's thread or of the end of a
 //! child. The test program is its own child, and in some tests its own parent.
 #![allow(missing_docs, clippy::missing_panics_doc)] // a test's name documents it
+#![cfg_attr(windows, allow(dead_code, unused_imports))] // some tests are for systems with signals and `/proc`
 
 use libtest_mimic::{Arguments, Trial};
 use nanolith::{
@@ -8,13 +9,11 @@ use nanolith::{
     time::{MILLISECOND, SECOND},
 };
 use nanolith_process::{ChildCrash, ProcessPool, ProcessPoolBuilder, Role, Stdout};
-use rustix::time::{ClockId, clock_gettime};
 use std::{
     env,
     error::Error,
     fs,
     io::{self, Read, Write},
-    os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{self, Command, Stdio},
     thread,
@@ -75,6 +74,7 @@ fn crash(outcome: Result<impl Sized, CallError>) -> ChildCrash {
 
 fn flood_of_stderr_does_not_delay_a_kill() {
     let pool = pool(|set| set);
+    assert!(Victim::on(&pool).add(4, 5).wait().is_ok(), "the child serves");
     let start = Instant::now();
     let outcome = Victim::on(&pool).flood_stderr().timeout(100 * MILLISECOND).wait();
     assert!(matches!(outcome, Err(CallError::Killed(_))), "{outcome:?}");
@@ -101,6 +101,7 @@ fn blocked_stderr_of_parent_delays_no_call() {
 fn parent() {
     match env::var(PARENT).as_deref() {
         Ok("blocked") => blocked_parent(),
+        #[cfg(unix)]
         Ok("replaced") => replaced_parent(),
         other => panic!("another role: {other:?}"),
     }
@@ -129,7 +130,9 @@ fn replaced_program_runs_or_ends_its_calls() {
     }
 }
 
+#[cfg(unix)]
 fn replaced_parent() {
+    use std::os::unix::fs::PermissionsExt;
     let file = this_program();
     fs::remove_file(&file).expect("it is there");
     fs::write(&file, "#!/bin/sh\nexit 7\n").expect("it is written");
@@ -169,6 +172,7 @@ fn death_shows_though_another_process_holds_the_socket() {
     assert_eq!(victim.add(4, 5).timeout(10 * SECOND).wait().expect("another child runs it"), 9);
 }
 
+#[cfg(unix)]
 fn pool_sleeps_after_a_failed_start() {
     let pool = pool(|set| set.current_dir("/no/such/folder").max_start_failures(1_000));
     let call = Victim::on(&pool).add(4, 5).timeout(50 * MILLISECOND).wait();
@@ -182,8 +186,9 @@ fn pool_sleeps_after_a_failed_start() {
 }
 
 /// Returns the processor time of this process.
+#[cfg(unix)]
 fn processor_time() -> Duration {
-    clock_gettime(ClockId::ProcessCPUTime).try_into().expect("it is positive")
+    rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime).try_into().expect("it is positive")
 }
 
 fn longest_times_are_valid() {
@@ -204,11 +209,19 @@ macro_rules! trials {
     };
 }
 
+/// Starts a process that holds the socket open, in a group of its own: a kill of the child's group does not
+/// reach it.
+#[cfg(unix)]
+fn start_helper() {
+    use std::os::unix::process::CommandExt;
+    let mut helper = Command::new("sleep");
+    let _ = helper.arg("30").process_group(0).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+}
+
 fn main() {
+    #[cfg(unix)]
     if nanolith_process::role() == Role::Child && env::var(HELPER).is_ok() {
-        // In a group of its own, a kill of the child's group does not reach it.
-        let mut helper = Command::new("sleep");
-        let _ = helper.arg("30").process_group(0).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        start_helper();
     }
     nanolith_process::init().serve::<(Victim,)>();
     if env::var(PARENT).is_ok() {
@@ -218,11 +231,15 @@ fn main() {
         flood_of_stderr_does_not_delay_a_kill
         locked_stderr_of_parent_delays_no_call
         blocked_stderr_of_parent_delays_no_call
+        longest_times_are_valid
+    };
+    // On Windows no process inherits a connection, and no file of a running program is replaced.
+    #[cfg(unix)]
+    let trials = trials.into_iter().chain(trials! {
         death_shows_though_another_process_holds_the_socket
         replaced_program_runs_or_ends_its_calls
         pool_sleeps_after_a_failed_start
-        longest_times_are_valid
-    };
+    });
     let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() }; // one measures the processor time
-    libtest_mimic::run(&arguments, trials).exit();
+    libtest_mimic::run(&arguments, trials.into_iter().collect()).exit();
 }

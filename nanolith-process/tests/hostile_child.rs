@@ -1,6 +1,9 @@
 //! Children that speak the protocol wrongly. The test program is its own child: instead of serving,
 //! it misbehaves as the environment variable `HOSTILE` says.
 #![allow(missing_docs, clippy::missing_panics_doc)] // a test's name documents it
+#![cfg_attr(windows, allow(dead_code, unused_imports))] // some tests are for systems with signals and `/proc`
+
+mod processes;
 
 use libtest_mimic::{Arguments, Trial};
 use nanolith::messenger::LagPolicy;
@@ -10,10 +13,9 @@ use nanolith::{
     time::{MILLISECOND, SECOND},
 };
 use nanolith_process::{ChildCrash, ProcessPool, ProcessPoolBuilder, ProcessService, Role, Stdout};
-use rustix::{
-    net::{RecvFlags, recv},
-    process::{Pid, test_kill_process},
-};
+use processes::{KILLED, is_process};
+#[cfg(unix)]
+use rustix::net::{RecvFlags, recv};
 use serde::Serialize;
 use std::{
     env,
@@ -21,7 +23,6 @@ use std::{
     fs,
     io::{self, Read, Write},
     net::Shutdown,
-    os::{fd::AsFd, unix::net::UnixStream},
     process, thread,
     time::{Duration, Instant},
 };
@@ -71,15 +72,39 @@ impl Tally {
 
 /// The connection of a child that does not serve.
 struct Connection {
-    socket: UnixStream,
+    #[cfg(unix)]
+    socket: std::os::unix::net::UnixStream,
+    #[cfg(windows)]
+    socket: std::net::TcpStream,
+    #[cfg(windows)]
+    _lifeline: std::net::TcpStream,
 }
 
 impl Connection {
     /// Takes the socket, and reads the parent's first frame.
+    #[cfg(unix)]
     fn open() -> io::Result<Self> {
-        let mut connection = Self { socket: UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?) };
+        use std::os::fd::AsFd;
+        let mut connection = Self { socket: io::stdin().as_fd().try_clone_to_owned()?.into() };
         connection.receive()?;
         Ok(connection)
+    }
+
+    /// Connects to the parent with the port and the secret that are on the standard input.
+    #[cfg(windows)]
+    fn open() -> io::Result<Self> {
+        let mut given = Vec::new();
+        io::stdin().lock().read_to_end(&mut given)?;
+        let port = u16::from_le_bytes([given[0], given[1]]);
+        let connect = |purpose| {
+            let mut socket = std::net::TcpStream::connect(("127.0.0.1", port))?;
+            socket.write_all(&[&given[2..18], &[purpose]].concat()).map(|()| socket)
+        };
+        let (mut socket, lifeline) = (connect(1)?, connect(2)?);
+        thread::sleep(10 * MILLISECOND); // mostly, the parent has read both by then
+        drop(std::net::TcpStream::connect(("127.0.0.1", port))?);
+        socket.read_exact(&mut [0])?;
+        Ok(Self { socket, _lifeline: lifeline })
     }
 
     /// Receives a frame, and returns the number of its call.
@@ -176,7 +201,13 @@ fn misbehave(how: &str) -> io::Result<()> {
     Ok(())
 }
 
+#[cfg(windows)]
+fn die_before_reading(_: &mut Connection) -> io::Result<()> {
+    Err(io::Error::other("the parent does not see what a child has not read"))
+}
+
 /// The first child dies when a call has arrived, and does not read it. Later ones do not answer.
+#[cfg(unix)]
 fn die_before_reading(parent: &mut Connection) -> io::Result<()> {
     if fs::File::create_new(env::var(MARKER).map_err(io::Error::other)?).is_ok() {
         parent.send(&frame(READY, 0, &ready(Geometry::FINGERPRINT)))?;
@@ -276,8 +307,7 @@ fn error_of<T: std::fmt::Debug>(outcome: Result<T, CallError>) -> CallError {
 /// Waits until all children that a pool ever had are gone.
 fn wait_for_end(pids: &[u32]) {
     let start = Instant::now();
-    let id = |pid: u32| i32::try_from(pid).ok().and_then(Pid::from_raw).expect("it is an id");
-    while let Some(pid) = pids.iter().find(|pid| test_kill_process(id(**pid)).is_ok()) {
+    while let Some(pid) = pids.iter().find(|pid| is_process(**pid)) {
         assert!(start.elapsed() < 10 * SECOND, "process {pid} is alive");
         thread::sleep(Duration::from_millis(1));
     }
@@ -327,7 +357,7 @@ fn wrong_sets_end_the_start() {
 }
 
 fn closed_socket_of_living_child_ends_the_start() {
-    expect_at_start("close", "SIGKILL");
+    expect_at_start("close", KILLED);
 }
 
 fn wrong_frame_ends_call_and_child() {
@@ -344,7 +374,7 @@ fn wrong_frame_ends_call_and_child() {
         ("call: listening", "sent a malformed message: an answer that was not asked for"),
         ("call: second ready", "sent a malformed message: an answer that was not asked for"),
         ("call: flood", "sent a malformed message: an answer that was not asked for"),
-        ("call: close", "SIGKILL"),
+        ("call: close", KILLED),
         ("call: half a frame", "exited with code 4"),
     ] {
         let error = expect_in_call(how, text);
@@ -457,6 +487,8 @@ fn call_without_a_child_times_out() {
 
 /// The tests that read `/proc`, or need a socket that shows that a child had not read its call.
 const LINUX_ALONE: [&str; 2] = ["claimed_length_is_not_allocated", "call_without_a_child_times_out"];
+/// The test that reads `/proc` where there is one, and needs no more.
+const WINDOWS_LACKS: &str = "flood_of_events_takes_little_memory";
 
 macro_rules! trials {
     ($($name:ident)*) => {
@@ -488,7 +520,10 @@ fn main() {
         child_that_dies_after_ready_is_not_started_for_ever
         call_without_a_child_times_out
     };
-    let runs_here = |trial: &Trial| cfg!(target_os = "linux") || !LINUX_ALONE.contains(&trial.name());
+    let runs_here = |trial: &Trial| {
+        (cfg!(target_os = "linux") || !LINUX_ALONE.contains(&trial.name()))
+            && (cfg!(unix) || trial.name() != WINDOWS_LACKS)
+    };
     let trials = trials.into_iter().filter(runs_here).collect();
     let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() }; // one measures memory
     libtest_mimic::run(&arguments, trials).exit();

@@ -1,18 +1,16 @@
 //! Tests of what becomes of children and calls when their parent ends: by SIGKILL, by SIGTERM and by
 //! Ctrl-C. This program is the parent, its children, and the test that starts and ends the parent.
 #![allow(missing_docs)] // a test's name documents it
+#![cfg_attr(windows, allow(dead_code, unused_imports))] // some tests are for systems with signals and `/proc`
+
+mod processes;
 
 use libtest_mimic::{Arguments, Trial};
 use nanolith::{prelude::*, time::SECOND};
 use nanolith_process::ProcessPool;
-use signal_hook::{
-    consts::{SIGINT, SIGTERM},
-    iterator::Signals,
-};
 use std::{
     env,
     io::{BufRead, BufReader, Lines},
-    os::unix::process::CommandExt,
     process::{self, Child, ChildStdout, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -37,10 +35,15 @@ impl Work {
 
 /// Makes a call, waits for a signal, and closes the pool as `docs/processes.md` shows.
 fn parent(millis: u64) {
-    let mut signals = Signals::new([SIGINT, SIGTERM]).expect("the signals can be handled");
+    #[cfg(unix)]
+    let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM])
+        .expect("the signals can be handled");
     let children = ProcessPool::builder().max_children(1).build().expect("the settings are right");
     let job = Work::on(&children).sleep(millis).submit();
+    #[cfg(unix)]
     signals.forever().next();
+    #[cfg(windows)]
+    thread::sleep(60 * SECOND); // it is killed
     children.close();
     if children.closed().wait_timeout(2 * SECOND).is_err() {
         children.terminate();
@@ -64,7 +67,9 @@ struct Started {
 
 fn start(millis: u64) -> Started {
     let mut command = Command::new(env::current_exe().expect("it has a path"));
-    let command = command.env(TASK, millis.to_string()).stdout(Stdio::piped()).process_group(0);
+    command.env(TASK, millis.to_string()).stdout(Stdio::piped());
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let mut parent = command.spawn().expect("it starts");
     let mut lines = BufReader::new(parent.stdout.take().expect("it is piped")).lines();
     let child = lines.next().expect("a line").expect("text").parse().expect("an id");
@@ -72,6 +77,7 @@ fn start(millis: u64) -> Started {
 }
 
 impl Started {
+    #[cfg(unix)]
     fn signal(&self, signal: &str, to: impl std::fmt::Display) {
         let status = Command::new("kill").args(["-s", signal, "--", &to.to_string()]).status();
         assert!(status.expect("`kill` runs").success());
@@ -102,8 +108,7 @@ fn is_alive(pid: u32) -> bool {
 
 #[cfg(not(target_os = "linux"))]
 fn is_alive(pid: u32) -> bool {
-    use rustix::process::{Pid, test_kill_process};
-    i32::try_from(pid).ok().and_then(Pid::from_raw).is_some_and(|pid| test_kill_process(pid).is_ok())
+    processes::is_process(pid)
 }
 
 fn child_does_not_outlive_a_killed_parent() {
@@ -112,18 +117,21 @@ fn child_does_not_outlive_a_killed_parent() {
     assert!(started.end().is_empty());
 }
 
+#[cfg(unix)]
 fn term_lets_accepted_calls_finish() {
     let started = start(300);
     started.signal("TERM", started.parent.id());
     assert_eq!(started.end(), ["slept for 300 ms"]);
 }
 
+#[cfg(unix)]
 fn ctrl_c_does_not_reach_children() {
     let started = start(300);
     started.signal("INT", format!("-{}", started.parent.id())); // the whole group, as a terminal does
     assert_eq!(started.end(), ["slept for 300 ms"]);
 }
 
+#[cfg(unix)]
 fn term_kills_a_task_that_takes_too_long() {
     let started = start(60_000);
     started.signal("TERM", started.parent.id());
@@ -143,9 +151,13 @@ fn main() {
     }
     let trials = trials! {
         child_does_not_outlive_a_killed_parent
+    };
+    // Windows has no signals.
+    #[cfg(unix)]
+    let trials = trials.into_iter().chain(trials! {
         term_lets_accepted_calls_finish
         ctrl_c_does_not_reach_children
         term_kills_a_task_that_takes_too_long
-    };
-    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.into_iter().collect()).exit();
 }

@@ -144,7 +144,8 @@ fn new_child_serves_before_an_old_one_ends() {
 fn no_more_than_max_children_run_calls_in_a_restart() {
     let pool = pool(|set| set.max_children(1));
     let mut events = pool.events();
-    let first = Worker::on(&pool).sleep(200).submit();
+    // Longer than the start of a process.
+    let first = Worker::on(&pool).sleep(if cfg!(windows) { 2_000 } else { 200 }).submit();
     wait_until_online(&mut events, 1);
     let restarted = pool.restart();
     wait_until_online(&mut events, 1);

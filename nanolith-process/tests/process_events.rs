@@ -1,6 +1,8 @@
 //! Tests of the events of a pool of child processes. The test program is its own child.
 #![allow(missing_docs, clippy::missing_panics_doc)] // a test's name documents it
 
+mod processes;
+
 use libtest_mimic::{Arguments, Trial};
 use nanolith::{
     event::{Events, TryRecvError},
@@ -8,6 +10,7 @@ use nanolith::{
     time::{MILLISECOND, SECOND},
 };
 use nanolith_process::{ExitReason, KillReason, ProcessEvent, ProcessPool, ProcessPoolBuilder, Role, Stdout};
+use processes::{KILL_SIGNAL, kill};
 use std::{env, process};
 
 pub struct Worker;
@@ -76,6 +79,7 @@ fn event_of_a_crash_precedes_the_error_of_its_call() {
 fn exit_says_that_the_pool_killed() {
     let pool = pool(|set| set);
     let mut events = pool.events();
+    assert!(Worker::on(&pool).pid().wait().is_ok(), "the child serves"); // so the time of the call is that of its task
     assert!(Worker::on(&pool).spin().timeout(50 * MILLISECOND).wait().is_err());
     assert!(matches!(next_exit(&mut events), (_, ExitReason::Killed(KillReason::TimedOut))));
 
@@ -90,9 +94,12 @@ fn exit_says_that_a_child_was_killed_from_outside() {
     let pool = pool(|set| set);
     let mut events = pool.events();
     let pid = Worker::on(&pool).pid().wait().expect("it runs");
-    assert!(process::Command::new("kill").args(["-KILL", &pid.to_string()]).status().expect("it runs").success());
+    kill(pid);
     let (gone, reason) = next_exit(&mut events);
-    assert!(gone == pid && matches!(&reason, ExitReason::Crashed(crash) if crash.signal() == Some(9)), "{reason:?}");
+    assert!(
+        gone == pid && matches!(&reason, ExitReason::Crashed(crash) if crash.signal() == KILL_SIGNAL),
+        "{reason:?}"
+    );
 }
 
 fn exit_says_that_a_child_was_recycled() {

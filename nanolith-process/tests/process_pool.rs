@@ -2,6 +2,8 @@
 //! first statement serves in a child, the second runs the tests in the parent.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
+mod processes;
+
 use libtest_mimic::{Arguments, Trial};
 use nanolith::{
     TaskSet,
@@ -13,7 +15,7 @@ use nanolith::{
     wire::RemoteError,
 };
 use nanolith_process::{ChildCrash, Kill, KillReason, ProcessPool, ProcessPoolBuilder, Role, Stdout};
-use rustix::process::{Pid, test_kill_process};
+use processes::{ABORTED, kill as kill_process, wait_for_end};
 use std::{
     error::Error,
     fmt, fs,
@@ -222,16 +224,6 @@ fn wait_for_file(path: &str) {
     }
 }
 
-/// Waits until the process is gone.
-fn wait_for_end(pid: u32) {
-    let start = Instant::now();
-    let id = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("it is an id");
-    while test_kill_process(id).is_ok() {
-        assert!(start.elapsed() < 10 * SECOND, "process {pid} is still there");
-        std::thread::sleep(MILLISECOND);
-    }
-}
-
 // ----- calls
 
 fn tasks_run_in_another_process() {
@@ -426,9 +418,10 @@ fn exit_code_is_in_the_error() {
 fn abort_has_signal_and_last_lines() {
     let pool = pool(|set| set);
     let crash = crash(Victim::on(&pool).abort().wait());
-    assert_eq!((crash.code(), crash.signal()), (None, Some(6)));
+    assert_eq!((crash.code(), crash.signal()), ABORTED);
     assert_eq!(crash.stderr(), "about to abort\n");
-    assert!(crash.to_string().ends_with("was ended by signal 6 (SIGABRT); it wrote: about to abort"), "{crash}");
+    let end = if cfg!(unix) { "signal 6 (SIGABRT)" } else { "exception 0xC0000409 (abort)" };
+    assert!(crash.to_string().ends_with(&format!("was ended by {end}; it wrote: about to abort")), "{crash}");
 }
 
 fn stack_overflow_is_named() {
@@ -474,8 +467,13 @@ fn idle_child_that_dies_is_replaced() {
     let pool = pool(|set| set.max_children(1));
     let victim = Victim::on(&pool);
     let pid = victim.pid().wait().expect("it runs");
-    let _ = process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+    kill_process(pid);
     wait_for_end(pid);
+    let start = Instant::now();
+    while pool.pids().contains(&pid) {
+        assert!(start.elapsed() < 10 * SECOND, "the pool does not notice");
+        std::thread::sleep(MILLISECOND);
+    }
     assert_ne!(victim.pid().wait().expect("it runs"), pid);
 }
 
@@ -605,7 +603,8 @@ fn environment_and_folder_are_set() {
     assert_eq!(victim.variable("COLOUR".into()).wait().expect("it runs").as_deref(), Some("blue"));
     assert_eq!(victim.variable("PATH".into()).wait().expect("it runs"), std::env::var("PATH").ok());
     assert_eq!(victim.variable("HOME".into()).wait().expect("it runs"), None);
-    assert_eq!(victim.folder().wait().expect("it runs"), "/");
+    let root = std::path::absolute("/").expect("there is a root").display().to_string();
+    assert_eq!(victim.folder().wait().expect("it runs"), root);
 }
 
 fn child_has_no_descriptors_of_its_siblings() {
@@ -642,13 +641,31 @@ fn wrong_settings_are_named() {
         let refused = [build(|set| set.memory_limit(1 << 30)), build(|set| set.recycle_above(1 << 30))];
         assert!(refused[0].contains("`memory_limit`") && refused[1].contains("`recycle_above`"), "{refused:?}");
     }
+    if cfg!(windows) {
+        let refused = [build(|set| set.cpu_time(SECOND)), build(|set| set.nice(1)), build(listener)];
+        assert!(refused[0].contains("`cpu_time`") && refused[1].contains("`nice`"), "{refused:?}");
+        assert_eq!(refused[2], "the setting `listener` is not available on this system");
+    }
     assert!(build(|set| set.max_queue(0)).contains("max_queue"));
     assert!(build(|set| set.on_full(OnFull::CallerRuns)).contains("CallerRuns"));
+}
+
+fn listener(builder: ProcessPoolBuilder) -> ProcessPoolBuilder {
+    builder.listener(std::net::TcpListener::bind("127.0.0.1:0").expect("a free port"))
 }
 
 /// The tests of limits that Linux alone has, and of its `/proc`.
 const LINUX_ALONE: [&str; 3] =
     ["memory_limit_ends_the_child", "children_are_replaced_above_a_size", "child_has_no_descriptors_of_its_siblings"];
+
+/// The tests of signals, and of limits and descriptors that Windows does not have.
+const UNIX_ALONE: [&str; 3] =
+    ["cpu_time_ends_the_child_by_its_signal", "signals_are_in_the_error", "processes_of_a_task_inherit_no_descriptors"];
+
+/// Returns whether a test runs on this system.
+fn runs_here(test: &str) -> bool {
+    (cfg!(target_os = "linux") || !LINUX_ALONE.contains(&test)) && (cfg!(unix) || !UNIX_ALONE.contains(&test))
+}
 
 macro_rules! trials {
     ($($name:ident)*) => {
@@ -709,7 +726,6 @@ fn main() {
         processes_of_a_task_inherit_no_descriptors
         wrong_settings_are_named
     };
-    let runs_here = |trial: &Trial| cfg!(target_os = "linux") || !LINUX_ALONE.contains(&trial.name());
-    let trials = trials.into_iter().filter(runs_here).collect();
+    let trials = trials.into_iter().filter(|trial| runs_here(trial.name())).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }

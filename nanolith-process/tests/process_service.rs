@@ -2,6 +2,8 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 #![allow(clippy::result_large_err)] // a refused call comes back whole
 
+mod processes;
+
 use libtest_mimic::{Arguments, Trial};
 use nanolith::{
     TaskSet,
@@ -18,6 +20,7 @@ use nanolith_process::{
     ChildCrash, ExitReason, Kill, KillReason, LaunchError, ProcessCluster, ProcessClusterRef, ProcessEvent,
     ProcessService, ProcessServiceRef,
 };
+use processes::{ABORTED, kill};
 use std::{
     error::Error,
     fs, io, process,
@@ -190,7 +193,7 @@ fn dead_child_ends_a_service_that_never_restarts() {
     let error = counter.crash().wait().expect_err("it dies");
     let CallError::Crashed(_) = &error else { panic!("not {error:?}") };
     let crash: ChildCrash = source(&error);
-    assert_eq!((crash.signal(), crash.stderr().contains("the counter breaks")), (Some(6), true));
+    assert_eq!(((crash.code(), crash.signal()), crash.stderr().contains("the counter breaks")), (ABORTED, true));
     counter.control().closed().wait();
     assert!(counter.info().is_closed);
     assert!(matches!(counter.total().wait(), Err(CallError::Closed(_))));
@@ -216,11 +219,6 @@ fn idle_child_that_is_killed_is_replaced() {
     kill(counter.info().pid.expect("there is a child"));
     until(|| counter.info().restarts == 1);
     assert_eq!(counter.total().wait().expect("it runs"), 10);
-}
-
-fn kill(pid: u32) {
-    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).expect("it is small")).expect("it is not zero");
-    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL); // it may be gone already
 }
 
 fn until(what: impl Fn() -> bool) {
@@ -278,7 +276,7 @@ fn service_gives_up_after_too_many_restarts() {
     assert!(matches!(last.wait(), Err(CallError::Crashed(_))));
     let error = queued.wait().expect_err("the service has ended");
     assert!(matches!(&error, CallError::Crashed(_)), "{error:?}");
-    assert_eq!(source::<ChildCrash>(&error).signal(), Some(6));
+    assert_eq!(source::<ChildCrash>(&error).signal(), ABORTED.1);
     counter.control().closed().wait();
     assert_eq!(counter.info().restarts, 2);
 }

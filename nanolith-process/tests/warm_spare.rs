@@ -56,7 +56,7 @@ fn next_spare_starts_when_the_spare_takes_a_call() {
     let pool = pool(|set| set);
     let mut events = pool.events();
     let first = next_online(&mut events);
-    let call = Worker::on(&pool).sleep(300).submit();
+    let call = Worker::on(&pool).sleep(if cfg!(windows) { 2_000 } else { 300 }).submit();
     let second = next_online(&mut events);
     assert_eq!(Worker::on(&pool).pid().wait().expect("it runs"), second);
     assert_eq!(call.wait().expect("it runs"), first);
@@ -76,7 +76,7 @@ fn spare_runs_no_call_beyond_max_children() {
     let pool = pool(|set| set.max_children(1));
     let mut events = pool.events();
     let first = next_online(&mut events);
-    let running = Worker::on(&pool).sleep(200).submit();
+    let running = Worker::on(&pool).sleep(if cfg!(windows) { 2_000 } else { 200 }).submit();
     next_online(&mut events);
     let waiting = Worker::on(&pool).pid().submit();
     thread::sleep(Duration::from_millis(50)); // nothing takes the call: there is no event to wait for
@@ -91,7 +91,7 @@ fn idle_child_of_min_children_is_the_spare() {
     let mut events = pool.events();
     next_online(&mut events);
     next_online(&mut events);
-    let first = Worker::on(&pool).sleep(300).submit();
+    let first = Worker::on(&pool).sleep(if cfg!(windows) { 2_000 } else { 300 }).submit();
     thread::sleep(Duration::from_millis(50)); // no child starts: there is no event to wait for
     assert_eq!(pool.info().children, 2, "one of two is idle");
     let second = Worker::on(&pool).sleep(100).submit();

@@ -47,7 +47,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new("features", "the libraries with no feature, each feature and all, checked", features),
     Command::new("feature-pairs", "each pair of the core's features, checked", feature_pairs),
     Command::new("macos", "nanolith-process for macOS, checked if that target is installed", macos),
-    Command::new("portable", "also for Windows, and its tests on Linux as on macOS: by poll, without pidfd", portable),
+    Command::new("portable", "also for Windows, its tests on Linux as on macOS (by poll), and under Wine", portable),
     Command::new("tree", "a user's default build stays under 30 crates", tree),
     Command::new("deny", "licences, bans and sources of all dependencies", deny),
     Command::new("examples", "every example program, on small input", examples),
@@ -127,6 +127,8 @@ fn feature_pairs() -> Outcome {
 
 const MACOS: &str = "aarch64-apple-darwin";
 const WINDOWS: &str = "x86_64-pc-windows-msvc";
+/// The target whose programs Wine runs.
+const WINE: &str = "x86_64-pc-windows-gnu";
 
 /// The target is checked without a linker, so nothing runs.
 fn macos() -> Outcome {
@@ -141,16 +143,38 @@ fn checked_for(target: &str, what: &str) -> Outcome {
 }
 
 /// What the crate does on macOS is tested on Linux by a configuration that leaves out what Linux alone
-/// has. The tests themselves are checked for macOS too. On Windows the crate is empty.
+/// has. The tests themselves are checked for macOS too. Those for Windows run under Wine.
 fn portable() -> Outcome {
-    for checked in [checked_for(MACOS, "--all-targets"), checked_for(WINDOWS, "")] {
-        match checked {
+    let steps: [fn() -> Outcome; 4] = [
+        || checked_for(MACOS, "--all-targets"),
+        || checked_for(WINDOWS, "--all-targets"),
+        || checked_for(WINE, "--all-targets"),
+        wine,
+    ];
+    for step in steps {
+        match step() {
             Err(Failure::NotHere(why)) => println!("skipped: {why}"),
-            checked => checked?,
+            done => done?,
         }
     }
     let tests = cargo(&format!("{} -p nanolith-process", runner()));
     tests.var("RUSTFLAGS", "--cfg nanolith_poll").target("poll").run()
+}
+
+/// Runs the tests for Windows. Wine does not always report a process whose stack overflowed.
+fn wine() -> Outcome {
+    for (name, version) in [("wine", "--version"), ("x86_64-w64-mingw32-gcc", "--version")] {
+        if !program(name, version).succeeds() {
+            return Err(Failure::NotHere(format!("`{name}` is not installed")));
+        }
+    }
+    if !has_target(WINE) {
+        return Err(Failure::NotHere(format!("not installed: rustup target add {WINE}")));
+    }
+    cargo(&format!("test -p nanolith-process --lib --tests --target {WINE} -- --skip stack_overflow_is_named"))
+        .var("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", "wine")
+        .var("WINEDEBUG", "-all")
+        .run()
 }
 
 fn tree() -> Outcome {

@@ -39,14 +39,15 @@ macro_rules! child_settings {
         }
 
         /// Sets the processor time of a child over its life, in whole seconds. The system enforces it
-        /// (`RLIMIT_CPU`) by ending the child with signal 24, `SIGXCPU`.
+        /// (`RLIMIT_CPU`) by ending the child with signal 24, `SIGXCPU`. On Windows `build` fails.
         pub fn cpu_time(mut self, limit: std::time::Duration) -> Self {
             self.$config.cpu_time = Some(limit);
             self
         }
 
         /// Sets what is added to the nice value of a child. A positive number makes it less urgent. The
-        /// system refuses a negative number to most users, and the child then fails to start.
+        /// system refuses a negative number to most users, and the child then fails to start. On Windows
+        /// `build` fails.
         pub fn nice(mut self, increment: i32) -> Self {
             self.$config.nice = Some(increment);
             self
@@ -68,7 +69,8 @@ macro_rules! child_settings {
         }
 
         /// Starts children without the environment of this process. [`env`](Self::env) and
-        /// [`env_keep`](Self::env_keep) add to the empty environment.
+        /// [`env_keep`](Self::env_keep) add to the empty environment. On Windows the variable
+        /// `SystemRoot` is kept, since no process has sockets without it.
         pub fn env_clear(mut self) -> Self {
             self.$config.env_clear = true;
             self

@@ -2,20 +2,25 @@
 //! process, and what a system does not have.
 //!
 //! - `unix`: Linux and macOS. The socket of a child is its standard input.
+//! - `windows`: A child connects to a port of its parent, which it learns from its standard input.
 //!
-//! No other module names a system. The exception is `pool::poller`, which
+//! Both have the same items, so no other module names a system. The exception is `pool::poller`, which
 //! chooses between `epoll` and `poll`.
 
 #[cfg(unix)]
 mod unix;
+#[cfg(windows)]
+mod windows;
 
 #[cfg(unix)]
 pub(crate) use unix::*;
+#[cfg(windows)]
+pub(crate) use windows::*;
 
 use crate::wire::Hello;
 use std::{net::TcpListener, time::Duration};
 
-/// The longest wait of one `poll`. That of macOS refuses waits above 24 days.
+/// The longest wait of one `poll`. Those of macOS and Windows refuse waits above 24 days.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A child that was started, as its parent holds it.
