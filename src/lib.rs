@@ -61,6 +61,7 @@
 //! | [`bulk`], [`pipeline`] | many inputs through one task, and stages joined by bounded queues |
 //! | [`schedule`], [`time`] | repeated calls, timers and clocks |
 //! | [`group`], [`sync`] | calls that end together; semaphores, cancellation tokens, backoff |
+//! | [`metrics`], [`trace`] | durations by task; spans of calls, and events |
 //! | [`wire`] | errors that pass to other processes |
 //! | [`sim()`], [`mock`] | tests: deterministic simulation from a seed, and executors with scripted answers |
 //!
@@ -125,6 +126,9 @@ pub use nanolith_core::{
 /// ```
 #[cfg(feature = "metrics")]
 pub use nanolith_core::metrics;
+
+#[cfg(feature = "tracing")]
+pub use nanolith_core::trace;
 
 /// One call: its value, its handle, and the errors with which it can end.
 ///

@@ -50,6 +50,10 @@ mod sim_runtime;
 pub mod sync;
 pub mod task;
 pub mod time;
+#[cfg(not(feature = "tracing"))]
+mod trace;
+#[cfg(feature = "tracing")]
+pub mod trace;
 pub mod typed;
 mod util;
 mod wake;

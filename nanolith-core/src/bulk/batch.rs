@@ -14,6 +14,7 @@ use crate::{
         downcast_output,
     },
     time::clock,
+    trace,
     typed::Handle,
     util::unwind,
 };
@@ -172,7 +173,11 @@ impl<S: TaskSet, T: Send + 'static> Runner<S, T> {
 
     #[cold]
     fn panicked(&self, panic: Panic) -> CallError {
-        CallError::of_panic(panic, self.whole.header.at())
+        let error = CallError::of_panic(panic, self.whole.header.at());
+        if let CallError::Panicked(panic, _) = &error {
+            trace::panicked(thread_context::current_kind().as_ref(), panic, &error);
+        }
+        error
     }
 
     #[cold]

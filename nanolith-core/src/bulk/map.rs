@@ -2,7 +2,6 @@
 //! call of a pool.
 
 use crate::{
-    error::CallError,
     executor::Executor,
     pool::parallel::{self, Broken},
     task::{CallSlot, Closure, Run, Scope, TaskSet, Work, downcast_output},
@@ -120,7 +119,7 @@ fn run<R: Send + 'static>(
                 None => at,
             };
             if let Some(reply) = scope.reply.take() {
-                reply.complete(Err(CallError::of_panic(panic, at)));
+                reply.fail_within(panic, at);
             }
             Run::Spawned
         }

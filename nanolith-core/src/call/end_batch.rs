@@ -27,6 +27,8 @@ pub(crate) struct EndBatch {
     /// The number of `calls` whose children are stopped.
     childless: usize,
     // ----- the second phase
+    #[cfg(feature = "tracing")]
+    spans: Vec<crate::trace::EndedSpan>,
     wakes: WakeList,
     callbacks: Vec<Box<dyn FnOnce()>>,
     ended: Vec<Ended>,
@@ -150,6 +152,12 @@ impl EndBatch {
         self.wakes.append(list);
     }
 
+    /// Closes the span of a call before the wakes, so that a caller that is woken finds it closed.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn close_span(&mut self, span: crate::trace::EndedSpan) {
+        self.spans.push(span);
+    }
+
     /// Calls `callback` after the wakes.
     pub(crate) fn call_back(&mut self, callback: impl FnOnce() + 'static) {
         self.callbacks.push(Box::new(callback));
@@ -177,6 +185,7 @@ impl EndBatch {
     /// Ends and cancels everything, then wakes, then drops.
     pub(crate) fn run(mut self) {
         self.end_everything();
+        self.close_spans();
         std::mem::take(&mut self.wakes).wake();
         self.callbacks.drain(..).for_each(unwind::ignore_panics);
         let host = self.ended.iter().find_map(|ended| ended.host);
@@ -189,6 +198,18 @@ impl EndBatch {
         }
         self.stopped.drain(..).chain(self.left.drain(..)).for_each(|node| unwind::ignore_panics(|| drop(node)));
         self.host.take().into_iter().chain(self.hosts.drain(..)).for_each(|host| unwind::ignore_panics(|| drop(host)));
+    }
+
+    #[cfg(not(feature = "tracing"))]
+    #[allow(clippy::unused_self)] // the signature is that of the enabled method
+    fn close_spans(&mut self) {}
+
+    /// Closes the spans of the calls that ended. A subscriber is the program's code, so the timer's
+    /// thread leaves this to an executor.
+    #[cfg(feature = "tracing")]
+    fn close_spans(&mut self) {
+        let host = self.ended.iter().find_map(|ended| ended.host);
+        self.spans.drain(..).for_each(|span| offload::run(host, move || span.close()));
     }
 
     /// Runs the first phase. All nodes below are marked before a call ends and frees its slot.

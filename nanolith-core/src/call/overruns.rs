@@ -1,13 +1,17 @@
 //! [`Overruns`]: the tasks that continue to run after their calls have timed out. A task that runs
 //! on for too long is reported.
 
-use super::backend::{self, ErasedCall};
+use super::{
+    backend::{self, Backend, ErasedCall},
+    offload,
+};
 use crate::{
     meta::task_info::TaskInfo,
     time::{
         clock,
         timer::{self, TimerAction},
     },
+    trace,
     util::ordered_map::OrderedMap,
 };
 use std::{
@@ -46,10 +50,16 @@ impl Overruns {
         self.lock().running.len()
     }
 
-    /// Adds the task of a call that times out while the task runs. Calls `report`, without a lock,
+    /// Adds the task of a call of `host` that times out while the task runs. Calls `report`, without a lock,
     /// if the task runs on for as long again as it has run, and at least for [`MIN_GRACE`].
-    pub(crate) fn add(&self, call: &dyn ErasedCall, report: impl FnOnce(&'static TaskInfo) + Send + 'static) {
+    pub(crate) fn add(
+        &self,
+        call: &dyn ErasedCall,
+        host: &dyn Backend,
+        report: impl FnOnce(&'static TaskInfo) + Send + 'static,
+    ) {
         let (task, address) = (call.header().task(), backend::address(call));
+        let (host, kind) = (host.id(), host.thread_kind());
         let grace = call.header().ran().max(MIN_GRACE);
         let number = {
             let mut state = self.lock();
@@ -62,7 +72,11 @@ impl Overruns {
         let state = self.0.clone();
         let fire = move || {
             let task = lock(&state).get(address, number).map(|overrun| overrun.task);
-            task.map(report);
+            let Some(task) = task else { return };
+            if trace::is_on() {
+                offload::run(Some(host), move || trace::overran(&kind, task));
+            }
+            report(task);
         };
         let alarm = timer::arm(due, TimerAction::Run(Box::new(fire)));
         let mut state = self.lock();

@@ -29,6 +29,7 @@ use crate::{
         clock,
         timer::{self, TimerAction},
     },
+    trace::FoundCycle,
     util::prefetch::PrefetchTarget,
 };
 use std::{
@@ -213,7 +214,9 @@ impl Check {
             }
             match cycle.victim().filter(|_| !cycle.has_others) {
                 Some(victim) => {
-                    victim.call.header().keep_cycle(cycle.named());
+                    let cycle = cycle.named();
+                    suspected::trace_cycle(FoundCycle::Ended, &cycle);
+                    victim.call.header().keep_cycle(cycle);
                     batch.end_call(victim.call.clone(), victim.host, EndReason::WouldDeadlock);
                 }
                 None if is_reported(&cycle) => {}

@@ -2,7 +2,12 @@
 //! by themselves.
 
 use super::WaitCycle;
-use crate::{event::Events, wake::subscribers::Subscribers};
+use crate::{
+    call::offload,
+    event::Events,
+    trace::{self, FoundCycle},
+    wake::subscribers::Subscribers,
+};
 use once_cell::sync::Lazy;
 
 /// The maximum number of reports that wait for a subscriber. Later reports are dropped.
@@ -32,4 +37,14 @@ pub fn suspected() -> Events<WaitCycle> {
 /// Sends the report to each subscriber.
 pub(super) fn report(cycle: &WaitCycle) {
     SUBSCRIBERS.publish(cycle);
+    trace_cycle(FoundCycle::Suspected, cycle);
+}
+
+/// Sends a tracing event. A check runs on the timer's thread, which leaves the code of the subscriber
+/// to an executor.
+pub(super) fn trace_cycle(found: FoundCycle, cycle: &WaitCycle) {
+    if trace::is_on() {
+        let cycle = cycle.clone();
+        offload::run(None, move || trace::in_cycle(found, &cycle));
+    }
 }

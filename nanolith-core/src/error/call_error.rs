@@ -277,6 +277,27 @@ impl CallError {
         if panic.is::<Unwind>() { Self::Closed(at.of_ended_simulation()) } else { Self::Panicked(panic, at) }
     }
 
+    /// Returns the name of the error's kind, for spans and metrics.
+    pub(crate) fn outcome(&self) -> &'static str {
+        match self {
+            Self::Panicked(..) => "panicked",
+            Self::Cancelled(_) => "cancelled",
+            Self::TimedOut(_) => "timed_out",
+            Self::Full(_) => "full",
+            Self::Dropped(_) => "dropped",
+            Self::Closed(_) => "closed",
+            Self::Crashed(_) => "crashed",
+            Self::Killed(_) => "killed",
+            Self::Lost(_) => "lost",
+            Self::WouldDeadlock(_) => "would_deadlock",
+            Self::Hook(..) => "hook_failed",
+            Self::NotStarted(..) => "not_started",
+            Self::Unsupported(_) => "unsupported",
+            Self::NoMember(_) => "no_member",
+            Self::Rejected(..) => "rejected",
+        }
+    }
+
     fn what(&self) -> &'static str {
         match self {
             Self::Panicked(..) => "panicked",

@@ -3,7 +3,11 @@
 
 use super::queue_shared::QueueShared;
 use crate::{
-    call::{backend::ErasedCall, call_ref::CallRef, slot::EndReason},
+    call::{
+        backend::{Backend as _, ErasedCall},
+        call_ref::CallRef,
+        slot::EndReason,
+    },
     meta::{priority::Priority, task_info::TaskInfo},
     task::{CallSlot, Input, Reply, TaskSet},
     time::clock,
@@ -80,6 +84,7 @@ impl<T: Send + 'static> QueuedJob<T> {
         let call = call.0.take()?.downcast::<CallSlot<S>>().expect("the job is of the set that its executor names");
         let Input { task, .. } = call.input_to_run::<Input<S>>()?;
         call.header.mark_started(clock::now());
+        call.header.begin_span(|| Some(guard.queue.thread_kind()));
         if !CallSlot::may_begin(&call) {
             return None;
         }

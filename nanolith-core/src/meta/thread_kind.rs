@@ -31,3 +31,14 @@ pub enum ThreadKind {
     /// the moment.
     Local(Arc<str>),
 }
+
+impl ThreadKind {
+    /// Returns the name of the executor.
+    #[cfg_attr(not(feature = "tracing"), allow(dead_code))]
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Outside => None,
+            Self::Pool(name) | Self::Service(name) | Self::Local(name) => Some(name),
+        }
+    }
+}

@@ -150,7 +150,7 @@ impl<S: TaskSet> Backend for ServiceShared<S> {
 
     fn on_overrun(&self, call: &dyn ErasedCall) {
         let watchers = self.watchers.clone();
-        self.overruns.add(call, move |task| watchers.publish(&LifeEvent::Overrun(task)));
+        self.overruns.add(call, self, move |task| watchers.publish(&LifeEvent::Overrun(task)));
     }
 
     fn on_overrun_finished(&self, address: usize) {

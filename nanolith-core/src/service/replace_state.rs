@@ -14,6 +14,7 @@ use crate::{
         clock,
         timer::{self, TimerAction},
     },
+    trace,
     util::unwind,
     wake::WakeList,
 };
@@ -103,6 +104,7 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
         core.is_down = false;
         let restarts = core.restarts;
         self.inner.release(core, WakeList::default());
+        trace::restarted(&self.inner.name, crash, restarts);
         self.inner.watchers.publish(&LifeEvent::Restarted { crash: crash.clone(), restarts });
         self.inner.group.get().into_iter().for_each(|place| place.restarted(crash));
     }

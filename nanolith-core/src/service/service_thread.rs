@@ -19,6 +19,7 @@ use crate::{
     sim_runtime,
     task::{Context, Outbox, TaskSet},
     time::{clock, timer},
+    trace::ServiceSpan,
     util::{stack, unwind},
     wake::keep_alive::KeepAlive,
 };
@@ -51,6 +52,7 @@ pub(super) fn spawn<S: TaskSet, E: Send + 'static, A: 'static>(
     let clock = clock::source();
     let stack_size = sim_runtime::world().is_none().then(|| stack::size(settings.stack_size));
     let ticket = sim_runtime::world().map(|world| world.ticket(&settings.name));
+    let span = ServiceSpan::open(S::NAME, &settings.name);
     let body = move || {
         let _leave = sim_runtime::Leave; // dropped last
         ticket.into_iter().for_each(sim_runtime::Ticket::enter);
@@ -58,11 +60,12 @@ pub(super) fn spawn<S: TaskSet, E: Send + 'static, A: 'static>(
         stack::mark_base(stack_size);
         let _alive = alive;
         let live = || {
-            run_service(settings, init, &attempt, move |launched| {
+            let launched = move |launched| {
                 // If the launch was dropped, so is the handle in `launched`, which closes the
                 // service.
                 let _ = tell.send(launched);
-            });
+            };
+            span.run(|| run_service(settings, init, &attempt, launched));
         };
         sim_runtime::bounded(live);
     };

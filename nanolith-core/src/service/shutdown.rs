@@ -13,6 +13,7 @@ use crate::{
     context::{block_on, thread_context},
     error::Cause,
     task::{CallSlot, Outbox, ServiceEnv, TaskSet, on_close},
+    trace,
     util::unwind,
     wake::WakeList,
 };
@@ -165,6 +166,9 @@ impl<S: TaskSet> ServiceShared<S> {
     pub(super) fn over(&self, error: Option<CloseError>, last: &LifeEvent) {
         if let Some(outlets) = Outbox::of(&self.data) {
             outlets.close();
+        }
+        if let LifeEvent::GaveUp(crash) = last {
+            trace::gave_up(&self.name, crash);
         }
         self.watchers.publish(last); // before the end: a caller that waited for it finds the event
         let (closers, leftovers) = {

@@ -67,6 +67,7 @@ impl<S: TaskSet> CallSlot<S> {
     pub(crate) fn take_back(this: &CallRef<Self>) -> Option<S::Task> {
         let input = this.withdraw()?;
         this.drop_waker();
+        this.header.close_span(|| "refused");
         this.header.over();
         Some(input.task)
     }
@@ -241,6 +242,7 @@ impl<S: TaskSet> ErasedCall for CallSlot<S> {
             self.header.wake_on_cancel(batch);
         }
         if ended != EndResult::Over {
+            self.header.close_span_into(how, batch);
             self.header.over_into(batch);
         }
         ended

@@ -89,7 +89,11 @@ where
             return Poll::Ready(Err(Failure::Stopped));
         }
         let urgency = reply.slot().header.priority();
-        match unwind::catch(|| poll_part(reply, part.as_mut(), cx)) {
+        let polled = unwind::catch(|| {
+            let _within = reply.slot().header.enter_span();
+            poll_part(reply, part.as_mut(), cx)
+        });
+        match polled {
             Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
             Err(panic) => Poll::Ready(Err(Failure::Panicked(whose, panic))),
             Ok(Poll::Pending) => {

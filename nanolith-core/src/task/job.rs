@@ -16,6 +16,7 @@ use crate::{
         clock,
         timer::{self, TimerAction},
     },
+    trace::{self, FoundCycle},
 };
 use std::{
     fmt,
@@ -177,7 +178,9 @@ impl<S: TaskSet> Job<S> {
     /// ```
     #[must_use]
     pub fn rejected(&self, layer: &'static str) -> CallError {
-        CallError::Rejected(layer, self.slot().header.at())
+        let error = CallError::Rejected(layer, self.slot().header.at());
+        trace::refused(None, &error);
+        error
     }
 
     /// Calls `look` with the task, for an executor that encodes it before it takes the job. Returns
@@ -221,6 +224,7 @@ impl<S: TaskSet> Job<S> {
         slot.header.stamp_submitted(clock::now);
         let input = slot.withdraw().ok_or(JobEndedError)?;
         slot.header.mark_started(clock::now());
+        slot.header.begin_span(|| None);
         if !CallSlot::may_begin(&slot) {
             return Err(JobEndedError);
         }
@@ -337,6 +341,7 @@ impl<S: TaskSet> Job<S> {
     /// Returns the error with which to refuse the job when a wait for queue room would close this
     /// cycle.
     pub(crate) fn would_deadlock(&self, cycle: WaitCycle) -> CallError {
+        trace::in_cycle(FoundCycle::Ended, &cycle);
         self.slot().header.keep_cycle(cycle);
         self.slot().header.error(EndReason::WouldDeadlock)
     }

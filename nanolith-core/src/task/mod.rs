@@ -14,6 +14,8 @@ mod environment;
 mod hook;
 mod hooked_future;
 mod job;
+#[cfg(feature = "tracing")]
+mod job_carrier;
 mod messaging;
 mod messengers;
 mod outbox;

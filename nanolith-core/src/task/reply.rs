@@ -12,6 +12,7 @@ use crate::{
     },
     context::thread_context,
     error::{CallError, CallTrace, Panic},
+    trace,
     util::unwind,
     wake::Registration,
 };
@@ -76,6 +77,8 @@ impl<S: TaskSet> Reply<S> {
     #[inline]
     pub(crate) fn complete_with(mut self, fellows: CoOwners<CallSlot<S>>, outcome: Result<S::Output, CallError>) {
         if let Some(slot) = self.slot.take() {
+            // Before the caller learns of the end, so that it finds the span closed.
+            slot.header.close_span(|| outcome.as_ref().map_or_else(CallError::outcome, |_| "ok"));
             match Slot::complete(slot, fellows, outcome) {
                 CompleteResult::Released => {}
                 CompleteResult::Retained(slot) => slot.header.over(),
@@ -91,7 +94,28 @@ impl<S: TaskSet> Reply<S> {
     }
 
     pub(crate) fn panicked(self, panic: Panic) {
-        let error = CallError::of_panic(panic, self.slot().header.at());
+        let error = self.panic_error(panic);
+        self.complete(Err(error));
+    }
+
+    /// Returns the error of a call whose task, or a hook around it, panicked, and reports the panic.
+    #[cold]
+    pub(super) fn panic_error(&self, panic: Panic) -> CallError {
+        self.report_panic(panic, self.slot().header.at())
+    }
+
+    fn report_panic(&self, panic: Panic, at: CallTrace) -> CallError {
+        let error = CallError::of_panic(panic, at);
+        if let CallError::Panicked(panic, _) = &error {
+            let _within = self.slot().header.enter_span();
+            trace::panicked(thread_context::current_kind().as_ref(), panic, &error);
+        }
+        error
+    }
+
+    /// Ends the call as panicked, from within its task.
+    pub(crate) fn fail_within(self, panic: Panic, at: CallTrace) {
+        let error = self.report_panic(panic, at);
         self.complete(Err(error));
     }
 

@@ -35,6 +35,7 @@ pub(crate) fn run_on_pool<S: TaskSet, I: Brought<S>>(
     let ground = PoolEnv { host, shared: input.take_shared() };
     if S::HOOKS.are_async() && !slot.header.task().is_async() {
         slot.header.mark_started(now);
+        slot.header.begin_span(|| ground.backend().map(|host| host.thread_kind()));
         spawn_run_on_pool(slot, input, ground);
         return RunResult::Pending;
     }
@@ -64,6 +65,7 @@ pub(crate) fn run_on_service<S: TaskSet, I: Brought<S>>(
     }
     if S::HOOKS.are_async() && !slot.header.task().is_async() {
         slot.header.mark_started(now);
+        slot.header.begin_span(thread_context::current_kind);
         let (whole, call) = (ground.clone(), slot.clone());
         let body = async move { run_within(input, call, EnvRef::Service(whole)) };
         spawn_checked_on_service(ground.clone(), Reply::of(slot), body);
@@ -85,6 +87,7 @@ fn run<S: TaskSet, I: Brought<S>>(
     shown: impl FnOnce() -> Option<CallRef<CallSlot<S>>>,
 ) -> RunResult {
     slot.header.mark_started(now);
+    slot.header.begin_span(|| standing.kind());
     let info = slot.header.task();
     let running = thread_context::RunningTask::new(second.erase());
     let mut scope = Scope::new(Reply::of(slot), standing);
@@ -96,7 +99,10 @@ fn run<S: TaskSet, I: Brought<S>>(
     if info.is_async() {
         return make_future(input, scope, running, shown);
     }
-    let (ended, running) = thread_context::enter_task(running, || run_hooked(input, &mut scope));
+    let (ended, running) = thread_context::enter_task(running, || {
+        let _within = scope.reply.as_ref().map(|reply| reply.slot().header.enter_span());
+        run_hooked(input, &mut scope)
+    });
     thread_context::release_pending_polls();
     let fellows = CoOwners { running: Some(running.end()), shown: shown() };
     let Some(reply) = scope.reply.take() else { return RunResult::Finished };
@@ -152,7 +158,7 @@ pub(super) fn deliver<S: TaskSet, G: Environment<S>>(ground: &G, reply: Reply<S>
 fn fail<S: TaskSet, G: Environment<S>>(ground: &G, reply: Reply<S>, failure: Failure) {
     let error = match failure {
         Failure::Panicked(whose, panic) => {
-            let error = CallError::of_panic(panic, reply.slot().header.at());
+            let error = reply.panic_error(panic);
             if let CallError::Panicked(..) = &error {
                 ground.panicked(whose, &error);
             }

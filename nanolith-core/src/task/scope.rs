@@ -6,7 +6,10 @@ use super::{
     environment::PoolEnv,
     spawn::{spawn_on_pool, spawn_on_service},
 };
-use crate::call::{call_ref::CallRef, slot::EndReason};
+use crate::{
+    call::{backend::Backend, call_ref::CallRef, slot::EndReason},
+    meta::ThreadKind,
+};
 use std::{future::Future, rc::Rc, sync::Arc};
 
 /// The result of running a task.
@@ -42,6 +45,21 @@ pub fn apart_boxed<S: TaskSet>(
 pub(crate) enum EnvRef<S: TaskSet> {
     Pool(PoolEnv<S>),
     Service(Rc<ServiceEnv<S>>),
+}
+
+impl<S: TaskSet> EnvRef<S> {
+    /// Returns the executor, if it is known.
+    pub(super) fn backend(&self) -> Option<Arc<dyn Backend>> {
+        match self {
+            Self::Pool(ground) => ground.backend(),
+            Self::Service(ground) => ground.backend(),
+        }
+    }
+
+    /// Returns the kind of the executor's threads, if the executor is known.
+    pub(super) fn kind(&self) -> Option<ThreadKind> {
+        self.backend().map(|host| host.thread_kind())
+    }
 }
 
 /// The environment of one run of a task, for generated code.

@@ -6,6 +6,7 @@ mod from_call;
 mod handle;
 mod send;
 
+use call::note_full;
 pub use call::{Call, Submit};
 pub(crate) use call::{CallParts, fail_job};
 pub use flatten::Flatten;

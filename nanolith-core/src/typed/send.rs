@@ -15,6 +15,7 @@ use crate::{
     error::{ParentCall, SubmitError},
     executor::{Admission, Executor},
     task::{CallSlot, HasInbox, Job, TakesStreams, TaskSet},
+    typed::note_full,
 };
 use std::{
     fmt,
@@ -175,7 +176,10 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> SendFuture<'a, S, E, M> {
     /// [`SubmitError`] gives the message back.
     #[doc(hidden)]
     pub fn try_send(mut self) -> Result<(), SubmitError<M>> {
-        self.submit().map_err(|refused| self.restore_message(refused))
+        self.submit().map_err(|refused| {
+            note_full(self.executor.host(), &refused);
+            self.restore_message(refused)
+        })
     }
 
     /// Returns the message of a refused job, with the reason.
@@ -191,7 +195,8 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> SendFuture<'a, S, E, M> {
         };
         let task = (self.post.put)(message);
         let caller = ParentCall { task: S::task_info(&task), submitted: self.submitted };
-        let meta = Header::new(caller, None, None, thread_context::origin());
+        let mut meta = Header::without_span(caller, None, None, thread_context::origin());
+        meta.open_linked_span();
         self.executor.try_execute(Job::detached(Uninit::new(), task, self.executor.shared(), meta))
     }
 

@@ -10,6 +10,7 @@ mod order;
 mod progress;
 mod queue_marks;
 mod routing;
+mod span;
 mod stop_wait;
 mod task_waits;
 mod times;
@@ -63,7 +64,7 @@ pub(crate) struct Header {
     /// Bits about the call's way through its executor: [`COUNTED`] and those below it.
     taken: AtomicU8,
     /// What is checked when the call begins to run: see [`TIED`], [`LIMITED`], [`TOKENS`] and
-    /// [`DUE`].
+    /// [`DUE`]. With the feature `tracing`, also whether the call has a span.
     begin: u8,
     /// The executor to whose queue the call was last brought, where its handle does not know: see
     /// [`Header::set_executor`].
@@ -95,6 +96,9 @@ const LIMITED: u8 = 2;
 const TOKENS: u8 = 4;
 /// A bit of `begin`: the call has a deadline of its own.
 const DUE: u8 = 8;
+/// A bit of `begin`: the call has a span, or shares one.
+#[cfg(feature = "tracing")]
+const SPAN: u8 = 16;
 
 /// The value of `executor` when the executor's number does not fit: `Extra` holds it then.
 const SPILLED: u32 = u32::MAX;
@@ -160,6 +164,8 @@ struct Extra {
     cycle: OnceLock<WaitCycle>,
     /// The crash that ended the call.
     crash: OnceLock<Cause>,
+    #[cfg(feature = "tracing")]
+    span: OnceLock<span::SpanShare>,
 }
 
 /// An optional number. Zero means none; any other value is the number plus one.
@@ -183,9 +189,23 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Header {
-    /// Creates a header. Without a `priority`, the call has that of its origin.
+    /// Creates a header. Without a `priority`, the call has that of its origin. If the program traces
+    /// calls, the call has a span within the current one.
     #[inline(always)]
     pub(crate) fn new(
+        caller: ParentCall,
+        priority: Option<Priority>,
+        deadline: Option<Instant>,
+        origin: Origin,
+    ) -> Self {
+        let mut meta = Self::without_span(caller, priority, deadline, origin);
+        meta.open_span();
+        meta
+    }
+
+    /// Creates a header of a call that has no span yet.
+    #[inline(always)]
+    pub(crate) fn without_span(
         caller: ParentCall,
         priority: Option<Priority>,
         deadline: Option<Instant>,
@@ -216,7 +236,7 @@ impl Header {
         let _ = self.cold.set(Box::new(Extra { deadline, ..Extra::default() }));
     }
 
-    /// Creates the header for a second slot of the same call.
+    /// Creates the header for a second slot of the same call. Both share a span.
     pub(crate) fn for_retry(&self) -> Self {
         self.for_retry_until(self.deadline())
     }
@@ -224,7 +244,7 @@ impl Header {
     /// Like [`Header::for_retry`], with another deadline.
     pub(crate) fn for_retry_until(&self, deadline: Option<Instant>) -> Self {
         let origin = Origin { parents: self.parents.clone(), priority: self.priority() };
-        let mut again = Self::new(self.caller(), None, deadline, origin);
+        let mut again = Self::without_span(self.caller(), None, deadline, origin);
         if let Some(passed) = self.passed() {
             *lock(&again.cold().passed) = Some(passed);
         }
@@ -247,6 +267,7 @@ impl Header {
         if self.is_exempt() {
             again.exempt();
         }
+        again.share_span_of(self);
         again
     }
 

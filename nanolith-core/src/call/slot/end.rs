@@ -78,6 +78,22 @@ impl EndReason {
         Self::SimulationOver,
     ];
 
+    /// Returns the name of the reason, for spans and metrics. It is that of the call's error.
+    #[cfg_attr(not(feature = "tracing"), allow(dead_code))]
+    pub(crate) fn outcome(self) -> &'static str {
+        match self {
+            Self::Cancelled => "cancelled",
+            Self::TimedOut => "timed_out",
+            Self::Full => "full",
+            Self::Dropped => "dropped",
+            Self::Closed | Self::SimulationOver => "closed",
+            Self::Crashed => "crashed",
+            Self::Lost => "lost",
+            Self::WouldDeadlock => "would_deadlock",
+            Self::Unsupported => "unsupported",
+        }
+    }
+
     /// Returns the end of a call whose executor drops it.
     pub(crate) fn lost() -> Self {
         if sim_runtime::is_past_grace() { Self::SimulationOver } else { Self::Lost }

@@ -6,6 +6,7 @@ use crate::{
         backend::{Backend, ExecutorId},
         policy::SchedulingPolicy,
     },
+    meta::ThreadKind,
     util::per_thread::{at_thread_end, per_thread},
 };
 use std::{
@@ -97,6 +98,11 @@ pub(crate) fn current_executor() -> Option<ExecutorId> {
 /// Returns the executor of this thread.
 pub(crate) fn current_backend() -> Option<Arc<dyn Backend>> {
     THREAD.with(host)
+}
+
+/// Returns the kind of this thread, if it belongs to an executor.
+pub(crate) fn current_kind() -> Option<ThreadKind> {
+    current_backend().map(|host| host.thread_kind())
 }
 
 pub(super) fn host(thread: &ThreadContext) -> Option<Arc<dyn Backend>> {

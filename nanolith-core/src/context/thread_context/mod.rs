@@ -14,8 +14,8 @@ pub(crate) use blocking::{
 };
 pub use current::{Current, current};
 pub(crate) use executor::{
-    EnterGuard, current_backend, current_executor, driven_by_this_thread, enter_executor, is_driver_thread,
-    is_shutting_down, mark_driver_thread, note_shutdown, set_executor, standing,
+    EnterGuard, current_backend, current_executor, current_kind, driven_by_this_thread, enter_executor,
+    is_driver_thread, is_shutting_down, mark_driver_thread, note_shutdown, set_executor, standing,
 };
 pub(crate) use nested_run::{at_max_depth, can_run_inline, count_overtaken, nested_runs, run_nested};
 pub(crate) use pending_poll::{PendingPoll, poll_blocks_thread, poll_pending, poll_resolved, release_pending_polls};

@@ -15,9 +15,10 @@ use crate::{
         backend::{Backend, ErasedCall},
         call_ref::CallRef,
         header::Header,
+        offload,
     },
     context::thread_context,
-    error::SubmitError,
+    error::{CallError, SubmitError},
     meta::task_info::{TaskInfo, any_limited},
     park::parker,
     sched::{
@@ -27,6 +28,7 @@ use crate::{
     },
     task::{CallSlot, Job, TaskSet},
     time::{clock, timer},
+    trace,
     wake::WakeList,
 };
 
@@ -146,7 +148,7 @@ fn execute_from<S: TaskSet, G: Admit<S> + ?Sized>(
     }
     match passed {
         AdmitResult::In | AdmitResult::Again(_) => Ok(()),
-        AdmitResult::Closed(job) => Err(closed(job)),
+        AdmitResult::Closed(job) => Err(closed(gate, job)),
         AdmitResult::Full(job) => on_full::on_queue_full(gate, job),
     }
 }
@@ -250,9 +252,21 @@ fn is_still_queued<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: &Job<S>) -> 
     slot.is_queued()
 }
 
-fn closed<S: TaskSet>(job: Job<S>) -> SubmitError<Job<S>> {
+fn closed<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) -> SubmitError<Job<S>> {
     let error = job.closed();
+    if !job.is_over() {
+        note_refusal(gate, &error); // otherwise it ended while it waited for room
+    }
     SubmitError::new(job, error)
+}
+
+/// Reports that the executor refuses a call, or drops it from the full queue.
+#[cold]
+fn note_refusal<G: Backend + ?Sized>(gate: &G, error: &CallError) {
+    if trace::is_on() {
+        let (kind, error) = (gate.thread_kind(), error.clone());
+        offload::run(Some(gate.id()), move || trace::refused(Some(&kind), &error));
+    }
 }
 
 #[cfg(all(test, not(loom)))]

@@ -1,13 +1,18 @@
 //! [`OnFull`]: what happens to a call that finds the queue full: it waits, is rejected, runs on its
 //! caller's thread, or is dropped.
 
-use super::{Admit, enter};
+use super::{Admit, enter, note_refusal};
 use crate::{
-    call::{backend::ErasedCall, slot::EndReason},
+    call::{
+        backend::{Backend, ErasedCall},
+        header::Header,
+        slot::EndReason,
+    },
     error::SubmitError,
     sched::{injector::QueueItem, lanes::Evicted, queue::BoundedQueue},
     task::{Job, TaskSet},
     time::timer,
+    trace,
     wake::WakeList,
 };
 
@@ -72,9 +77,21 @@ pub(super) fn on_queue_full<S: TaskSet, G: Admit<S> + ?Sized>(
         OnFull::CallerRuns if !timer::on_timer_thread() && gate.reserve_limit(job.task()) => run_on_caller(gate, job),
         OnFull::Wait | OnFull::Reject | OnFull::CallerRuns => return Err(full_error(job)),
         OnFull::DropOldest => evict_for(gate, job),
-        OnFull::DropNewest => job.end(EndReason::Dropped),
+        OnFull::DropNewest => drop_job(gate, job),
     }
     Ok(())
+}
+
+/// Ends a job that finds no room.
+fn drop_job<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) {
+    note_drop(gate, &job.slot().header);
+    job.end(EndReason::Dropped);
+}
+
+fn note_drop<G: Backend + ?Sized>(gate: &G, call: &Header) {
+    if trace::is_on() {
+        note_refusal(gate, &call.error(EndReason::Dropped));
+    }
 }
 
 fn full_error<S: TaskSet>(job: Job<S>) -> SubmitError<Job<S>> {
@@ -128,9 +145,10 @@ fn evict_for<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) {
     });
     if let Some(call) = dropped {
         gate.dropped(&*call);
+        note_drop(gate, call.header());
         call.discard(EndReason::Dropped);
     }
     if let Some(job) = left {
-        job.end(EndReason::Dropped);
+        drop_job(gate, job);
     }
 }

@@ -1,6 +1,6 @@
 //! [`WaitForRoom`]: the wait of a call for room in a bounded queue, first come first served.
 
-use super::{Admit, OnFull, closed, enter, is_exempt, is_inside, is_still_queued, try_execute};
+use super::{Admit, OnFull, closed, enter, is_exempt, is_inside, is_still_queued, note_refusal, try_execute};
 use crate::{
     call::wait_graph::WaitTarget,
     deadlock::{self, Keeper},
@@ -26,7 +26,13 @@ pub(crate) fn execute<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) -
     if waits && !inside {
         Box::pin(WaitForRoom { gate, job: Some(job), ticket: None })
     } else {
-        Box::pin(std::future::ready(try_execute(gate, job)))
+        let taken = try_execute(gate, job);
+        // The first refusal of a full queue is not reported, because the submitter may wait.
+        Box::pin(std::future::ready(taken.inspect_err(|refused| {
+            if refused.is_full() {
+                note_refusal(gate, refused.error());
+            }
+        })))
     }
 }
 
@@ -43,7 +49,7 @@ impl<S: TaskSet, G: Admit<S> + ?Sized> Future for WaitForRoom<'_, S, G> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { gate, job, ticket } = self.get_mut();
         let poll = poll_admit(*gate, job, ticket, cx.waker());
-        poll.map(|()| job.take().map_or(Ok(()), |job| Err(closed(job))))
+        poll.map(|()| job.take().map_or(Ok(()), |job| Err(closed(*gate, job))))
     }
 }
 

@@ -75,7 +75,7 @@ impl Backend for PoolShared {
 
     fn on_overrun(&self, call: &dyn ErasedCall) {
         let pool = self.me.clone();
-        self.overruns.add(call, move |task| {
+        self.overruns.add(call, self, move |task| {
             if let Some(pool) = pool.upgrade() {
                 let mut core = pool.lock();
                 let wakes = core.full_events.note_overrun(task);

@@ -2,11 +2,13 @@
 
 mod delayed;
 mod options;
+mod span;
 mod submit;
 
 pub(crate) use options::CallParts;
 pub use submit::Submit;
 pub(crate) use submit::fail_job;
+pub(super) use submit::note_full;
 
 use super::{Flatten, Handle};
 use crate::{
@@ -166,6 +168,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         let CallState::Lazy(task) = stage else { unreachable!("{ONCE}") };
         let (job, handle) = prepare_job(executor, extract, &terms, task);
         let Err(refused) = dispatch(executor, &terms, job) else { return Ok(handle) };
+        note_full(executor.host(), &refused);
         let (job, error) = refused.into_parts();
         match job.into_task() {
             Some(task) => Err(SubmitError::new(Self { executor, extract, terms, stage: CallState::Lazy(task) }, error)),

@@ -2,6 +2,8 @@
 //! [`CallOptions`] holds them.
 
 use super::{Call, CallState, delayed::Delay};
+#[cfg(feature = "tracing")]
+use crate::trace::Carrier;
 use crate::{
     call::header::{Header, Progress, ProgressHook},
     channel::messenger::Messenger,
@@ -320,6 +322,8 @@ pub(super) struct RareOptions<S: TaskSet> {
     on_progress: Option<ProgressHook>,
     run_timeout: Option<Duration>,
     is_unlinked: bool,
+    #[cfg(feature = "tracing")]
+    pub(super) trace_parent: Option<Carrier>,
     pub(super) tokens: Vec<CancelToken>,
     pub(super) later: Option<Delay<S>>,
 }
@@ -335,6 +339,8 @@ impl<S: TaskSet> Default for RareOptions<S> {
             on_progress: None,
             run_timeout: None,
             is_unlinked: false,
+            #[cfg(feature = "tracing")]
+            trace_parent: None,
             tokens: Vec::new(),
             later: None,
         }
@@ -353,8 +359,9 @@ impl<S: TaskSet> RareOptions<S> {
     pub(super) fn meta(&self, caller: ParentCall, priority: Option<Priority>) -> Header {
         let start = self.later.as_ref().map_or_else(|| Some(clock::instant()), Delay::due);
         let limit = self.timeout.and_then(|limit| clock::add(start?, limit));
-        let mut meta =
-            Header::new(caller, priority, limit.into_iter().chain(self.deadline).min(), thread_context::origin());
+        let limit = limit.into_iter().chain(self.deadline).min();
+        let mut meta = Header::without_span(caller, priority, limit, thread_context::origin());
+        self.open_span(&mut meta);
         if let Some(timeout) = self.serve_within {
             meta.expire_in(timeout);
         }

@@ -21,6 +21,7 @@ use crate::{
         clock,
         timer::{self, TimerAction},
     },
+    trace,
     typed::Handle,
 };
 use std::{
@@ -272,6 +273,17 @@ pub(super) fn block_for_admission<S: TaskSet, E: Executor<S> + ?Sized, T>(
         fail_job(refused);
     }
     handle
+}
+
+/// Reports that a call was refused because the queue is full, to a submitter that does not wait.
+#[cold]
+pub(in crate::typed) fn note_full<T>(host: Option<ExecutorId>, refused: &SubmitError<T>) {
+    if !refused.is_full() || !trace::is_on() {
+        return;
+    }
+    if let Some(host) = host.and_then(ExecutorId::get) {
+        trace::refused(Some(&host.thread_kind()), refused.error());
+    }
 }
 
 /// Ends the call of a refused job with the reason of the refusal. Its handle returns that error.

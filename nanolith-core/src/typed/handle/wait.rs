@@ -17,6 +17,7 @@ use crate::{
     park::parker,
     task::{CallSlot, TaskSet},
     time::clock,
+    trace::{self, FoundCycle},
 };
 use std::{
     future::Future,
@@ -237,6 +238,7 @@ impl<S: TaskSet, T> Handle<S, T> {
 
     /// Ends the call because a wait for it closed this cycle.
     pub(in crate::typed) fn end_in_cycle(&self, cycle: WaitCycle) {
+        trace::in_cycle(FoundCycle::Ended, &cycle);
         self.slot.header.keep_cycle(cycle);
         self.end(EndReason::WouldDeadlock);
     }
