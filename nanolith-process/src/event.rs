@@ -86,3 +86,32 @@ pub enum ExitReason {
     /// The pool is [closed](crate::ProcessPool::close), and the child had no call left.
     Closed,
 }
+
+#[cfg(feature = "tracing")]
+impl ProcessEvent {
+    /// Passes the event on to the subscriber of `tracing`. `pool` is the name of the pool.
+    pub(crate) fn trace(&self, pool: &str) {
+        use tracing::{Level, event};
+        const TARGET: &str = "nanolith::process";
+        match self {
+            Self::Started { pid } => {
+                event!(target: TARGET, Level::DEBUG, executor = pool, pid, "a child process started")
+            }
+            Self::Online { pid } => {
+                event!(target: TARGET, Level::DEBUG, executor = pool, pid, "a child process serves")
+            }
+            Self::Listening { pid, address } => {
+                event!(target: TARGET, Level::DEBUG, executor = pool, pid, %address, "a child process listens");
+            }
+            Self::Exit { pid, reason: ExitReason::Crashed(crash) } => {
+                event!(target: TARGET, Level::WARN, executor = pool, pid, reason = %crash, "a child process crashed");
+            }
+            Self::Exit { pid, reason: ExitReason::Killed(reason) } => {
+                event!(target: TARGET, Level::WARN, executor = pool, pid, ?reason, "a child process was killed");
+            }
+            Self::Exit { pid, reason } => {
+                event!(target: TARGET, Level::DEBUG, executor = pool, pid, ?reason, "a child process ended");
+            }
+        }
+    }
+}

@@ -94,6 +94,8 @@ impl Server<'_> {
         let Some(token) = self.calls.begin(frame.id) else { return Ok(()) };
         self.runner.set_call(frame, token);
         let (head, task) = CallHead::split(frame.body()).ok_or("a call has no head")?;
+        #[cfg(feature = "tracing")]
+        let (head, task) = self.runner.take_carrier(head, task).ok_or("the carrier of a call is malformed")?;
         let set = self.sets.get(usize::from(head.set)).ok_or("a call is of a set that is not served")?;
         self.answer.truncate(wire::HEAD);
         let kind = match &self.service {

@@ -28,11 +28,32 @@ pub(crate) struct Runner {
     kind: u8,
     /// Cancels the task that runs.
     token: CancelToken,
+    /// The carrier of the call's span, if it came with the call.
+    #[cfg(feature = "tracing")]
+    carrier: nanolith::trace::Carrier,
 }
 
 impl Runner {
     pub(super) fn new(max_message: usize, calls: Arc<Calls>) -> Self {
-        Self { local: Local::new(), max_message, calls, call: 0, kind: Kind::CALL, token: CancelToken::new() }
+        Self {
+            local: Local::new(),
+            max_message,
+            calls,
+            call: 0,
+            kind: Kind::CALL,
+            token: CancelToken::new(),
+            #[cfg(feature = "tracing")]
+            carrier: nanolith::trace::Carrier::new(),
+        }
+    }
+
+    /// Takes the carrier of the next call from what follows its head. Returns the head and the task, or
+    /// `None` if the carrier is malformed.
+    #[cfg(feature = "tracing")]
+    pub(super) fn take_carrier<'a>(&mut self, head: CallHead, rest: &'a [u8]) -> Option<(CallHead, &'a [u8])> {
+        let (head, carrier, task) = wire::carrier::split(head, rest)?;
+        self.carrier = carrier;
+        Some((head, task))
     }
 
     /// Sets the number, the kind and the token of the next call.
@@ -65,6 +86,10 @@ impl Runner {
         let mut call = Call::<S, _, _>::new(executor, task, Some).cancel_token(&self.token).on_progress(report);
         if let Some(left) = head.left {
             call = call.timeout(left);
+        }
+        #[cfg(feature = "tracing")]
+        if !self.carrier.is_empty() {
+            call = call.trace_parent(self.carrier.clone());
         }
         match call.wait() {
             Ok(output) => match wire::encode(&output, answer, self.max_message) {

@@ -92,8 +92,10 @@ impl PoolShared {
         Duration::from_nanos(due).saturating_sub(self.start.elapsed())
     }
 
-    /// Publishes an event. The wakers of its receivers are user code.
+    /// Publishes an event. The wakers of its receivers are user code, and so is a subscriber of `tracing`.
     pub(super) fn publish(&self, event: &ProcessEvent) {
+        #[cfg(feature = "tracing")]
+        let _ = catch_unwind(AssertUnwindSafe(|| event.trace(&self.config.name)));
         let _ = catch_unwind(AssertUnwindSafe(|| self.events.publish(event)));
     }
 

@@ -55,6 +55,8 @@ impl Outgoing {
         let set = served::position::<S>().ok_or(MessageError::not_served(S::NAME))?;
         let mut frame = wire::start_frame();
         frame.extend_from_slice(&[0; CALL_HEAD]);
+        #[cfg(feature = "tracing")]
+        let set = wire::carrier::write(&job.carrier(), set, &mut frame, max)?;
         let encoded = job.with_task(|task| match S::inbox_message(task) {
             Some(message) => wire::encode(message, &mut frame, max).map(|()| Kind::MESSAGE),
             None => wire::encode(task, &mut frame, max).map(|()| Kind::CALL),

@@ -2,8 +2,11 @@
 //!
 //! A frame has a head of 13 bytes and a body. The head is the length of the rest as a `u32`, the
 //! kind as a byte, and the number of the call as a `u64`, in little-endian order. The body of a task,
-//! an output or a message is MessagePack with named fields.
+//! an output or a message is MessagePack with named fields. With the feature `tracing`, the carrier of the
+//! call's span may come before the task.
 
+#[cfg(feature = "tracing")]
+pub(crate) mod carrier;
 mod codec;
 mod frame;
 #[cfg(test)]
