@@ -52,6 +52,11 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new("deny", "licences, bans and sources of all dependencies", deny),
     Command::new("examples", "every example program, on small input", examples),
     Command::new("instructions", "what a call costs, in instructions, within bounds (valgrind)", instructions::run),
+    Command::new(
+        "traced",
+        "what the feature `tracing` adds to a call without a subscriber (valgrind)",
+        instructions::traced,
+    ),
     Command::new("loom", "the slot's protocol under loom, every schedule within its bounds", loom),
     Command::new("miri", "the lower floors under miri (nightly, with miri and rust-src)", miri),
     Command::new("tsan", "nanolith-core's tests under ThreadSanitizer (nightly, with rust-src)", tsan),

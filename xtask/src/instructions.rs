@@ -60,9 +60,42 @@ const COUNTS: &[Count] = &[
 
 pub(crate) fn run() -> Outcome {
     can_count()?;
-    let counted = count()?;
+    let counted = count("")?;
     print!("{}", table(&counted));
     verdict(&counted)
+}
+
+/// A call from its submission to its outcome: the counts that add up to it.
+const WHOLE: &[(&str, [&str; 3])] = &[
+    ("a call of a service", ["submit to a service", "take from a service", "run a submitted call on a service"]),
+    ("a call of a locked pool", ["submit to a locked pool", "take from a pool", "run a call on a locked pool"]),
+];
+
+/// The share of a call by which the feature `tracing` may raise its instructions, without a subscriber.
+const MOST_OF_TRACING: f64 = 0.02;
+
+/// Counts the calls with and without the feature `tracing`, and compares whole calls.
+pub(crate) fn traced() -> Outcome {
+    can_count()?;
+    let (plain, traced) = (count("")?, count("--features tracing")?);
+    print!("{}\nwith the feature `tracing`:\n{}\n", table(&plain), table(&traced));
+    let mut over = Vec::new();
+    for (what, parts) in WHOLE {
+        let (Some(before), Some(after)) = (sum(&plain, parts), sum(&traced, parts)) else {
+            return Err(Failure::Rule(format!("{what}: a part was not counted")));
+        };
+        let more = after / before - 1.0;
+        println!("{what}: {before:.0} and {after:.0} instructions, {:+.1} %", 100.0 * more);
+        if more > MOST_OF_TRACING {
+            over.push(format!("the feature `tracing` adds {:.1} % to {what}", 100.0 * more));
+        }
+    }
+    if over.is_empty() { Ok(()) } else { Err(Failure::Rule(over.join("\n"))) }
+}
+
+/// Returns the sum of these counts.
+fn sum(counted: &[Counted], parts: &[&str]) -> Option<f64> {
+    parts.iter().map(|part| counted.iter().find(|row| row.count.what == *part)?.each).sum()
 }
 
 /// Whether this machine can count the instructions that the bounds are for.
@@ -94,9 +127,9 @@ impl Counted {
 const CALLGRIND: &str = "-q --tool=callgrind --separate-threads=yes --fair-sched=try \
     --dump-before=nanolith_instructions::end_of_* --compress-strings=no --compress-pos=no";
 
-/// Builds the program, runs it under callgrind, and parses the output.
-fn count() -> Result<Vec<Counted>, Failure> {
-    cargo("build --release -p nanolith-instructions").run()?;
+/// Builds the program with these features, runs it under callgrind, and parses the output.
+fn count(features: &str) -> Result<Vec<Counted>, Failure> {
+    cargo(&format!("build --release -p nanolith-instructions {features}")).run()?;
     let written = target_dir().join("instructions");
     empty(&written).map_err(|source| unreadable(&written, &source))?;
     program("valgrind", CALLGRIND)
@@ -218,6 +251,14 @@ mod tests {
     fn missing_count_does_not_pass() {
         let text = verdict(&rows([None, Some(1.0)])).expect_err("one is missing").to_string();
         assert!(text.starts_with("to submit: nothing was counted"), "{text}");
+    }
+
+    #[test]
+    fn whole_call_is_the_sum_of_its_parts() {
+        assert_eq!(sum(&rows([Some(60.0), Some(30.0)]), &["submit", "run"]), Some(90.0));
+        assert_eq!(sum(&rows([Some(60.0), None]), &["submit", "run"]), None);
+        let is_counted = |part: &&str| COUNTS.iter().any(|count| count.what == *part);
+        assert!(WHOLE.iter().all(|(_, parts)| parts.iter().all(|part| is_counted(&part))));
     }
 
     #[test]

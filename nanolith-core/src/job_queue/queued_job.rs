@@ -84,7 +84,9 @@ impl<T: Send + 'static> QueuedJob<T> {
         let call = call.0.take()?.downcast::<CallSlot<S>>().expect("the job is of the set that its executor names");
         let Input { task, .. } = call.input_to_run::<Input<S>>()?;
         call.header.mark_started(clock::now());
-        call.header.begin_span(|| Some(guard.queue.thread_kind()));
+        if call.header.has_span() {
+            call.header.begin_span(Some(&guard.queue.thread_kind()));
+        }
         if !CallSlot::may_begin(&call) {
             return None;
         }

@@ -67,7 +67,7 @@ impl<S: TaskSet> CallSlot<S> {
     pub(crate) fn take_back(this: &CallRef<Self>) -> Option<S::Task> {
         let input = this.withdraw()?;
         this.drop_waker();
-        this.header.close_span(|| "refused");
+        this.header.close_span("refused");
         this.header.over();
         Some(input.task)
     }

@@ -90,7 +90,8 @@ where
         }
         let urgency = reply.slot().header.priority();
         let polled = unwind::catch(|| {
-            let _within = reply.slot().header.enter_span();
+            let header = &reply.slot().header;
+            let _within = header.has_span().then(|| header.enter_span()).flatten();
             poll_part(reply, part.as_mut(), cx)
         });
         match polled {

@@ -16,7 +16,7 @@ use crate::{
         clock,
         timer::{self, TimerAction},
     },
-    trace::{self, FoundCycle},
+    trace::{self, FoundCycle, SpanParent},
 };
 use std::{
     fmt,
@@ -77,7 +77,12 @@ impl<S: TaskSet> Job<S> {
         F: FnOnce(Result<S::Output, CallError>) + Send + 'static,
     {
         let caller = ParentCall { task: S::task_info(&task), submitted: Location::caller() };
-        Self::with_callback(task, None, Header::new(caller, None, None, thread_context::origin()), on_complete)
+        let meta = Header::new(caller, None, None, thread_context::origin());
+        let job = Self::with_callback(task, None, meta, on_complete);
+        if trace::is_on() {
+            job.open_span(SpanParent::Current);
+        }
+        job
     }
 
     /// Returns the description of the job's task.
@@ -224,7 +229,7 @@ impl<S: TaskSet> Job<S> {
         slot.header.stamp_submitted(clock::now);
         let input = slot.withdraw().ok_or(JobEndedError)?;
         slot.header.mark_started(clock::now());
-        slot.header.begin_span(|| None);
+        slot.header.begin_span(None);
         if !CallSlot::may_begin(&slot) {
             return Err(JobEndedError);
         }
@@ -267,6 +272,14 @@ impl<S: TaskSet> Job<S> {
         let mut slot = Slot::new(Input { task, shared }, meta, told);
         slot.detach_mut();
         Self { slot: Some(place.init(slot)) }
+    }
+
+    /// Opens the span of the call. No other thread knows the job yet.
+    #[cold]
+    pub(crate) fn open_span(&self, parent: SpanParent<'_>) {
+        if self.slot().header.open_span(parent) {
+            self.slot().fence(); // the end of the call checks the header
+        }
     }
 
     pub(crate) fn slot(&self) -> &CallRef<CallSlot<S>> {

@@ -70,15 +70,20 @@ impl<S: TaskSet> Reply<S> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn complete(self, outcome: Result<S::Output, CallError>) {
+        if let Err(error) = &outcome {
+            // Before the caller learns of the end, so that it finds the span closed.
+            self.slot().header.close_span(error.outcome());
+        }
         self.complete_with(CoOwners::NONE, outcome);
     }
 
-    /// Like [`Reply::complete`], for a caller that holds further references to the call.
+    /// Like [`Reply::complete`], for an output and a caller that holds further references to the call.
     #[inline]
     pub(crate) fn complete_with(mut self, fellows: CoOwners<CallSlot<S>>, outcome: Result<S::Output, CallError>) {
         if let Some(slot) = self.slot.take() {
-            // Before the caller learns of the end, so that it finds the span closed.
-            slot.header.close_span(|| outcome.as_ref().map_or_else(CallError::outcome, |_| "ok"));
+            if slot.header.has_span() {
+                slot.header.close_span("ok"); // that of an error is closed already
+            }
             match Slot::complete(slot, fellows, outcome) {
                 CompleteResult::Released => {}
                 CompleteResult::Retained(slot) => slot.header.over(),

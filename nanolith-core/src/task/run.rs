@@ -11,11 +11,13 @@ use crate::{
     call::{
         backend::{Backend, RunResult},
         call_ref::CallRef,
+        header::Header,
         running_call::RunningCall,
         slot::{CoOwners, EndReason, Leaves},
     },
     context::thread_context,
     error::{BoxError, CallError, Panic},
+    trace,
     util::unwind,
 };
 use std::{rc::Rc, sync::Arc};
@@ -35,7 +37,6 @@ pub(crate) fn run_on_pool<S: TaskSet, I: Brought<S>>(
     let ground = PoolEnv { host, shared: input.take_shared() };
     if S::HOOKS.are_async() && !slot.header.task().is_async() {
         slot.header.mark_started(now);
-        slot.header.begin_span(|| ground.backend().map(|host| host.thread_kind()));
         spawn_run_on_pool(slot, input, ground);
         return RunResult::Pending;
     }
@@ -46,6 +47,9 @@ pub(crate) fn run_on_pool<S: TaskSet, I: Brought<S>>(
 /// call adds its stack frame to that of its caller.
 fn spawn_run_on_pool<S: TaskSet, I: Brought<S>>(slot: CallRef<CallSlot<S>>, input: I, ground: PoolEnv<S>) {
     let (whole, call) = (ground.clone(), slot.clone());
+    if slot.header.has_span() {
+        begin_hooked_span(&slot.header, ground.host.clone());
+    }
     let body = async move { run_within(input, call, EnvRef::Pool(whole)) };
     spawn_checked_on_pool(ground, Reply::of(slot), body);
 }
@@ -65,7 +69,9 @@ pub(crate) fn run_on_service<S: TaskSet, I: Brought<S>>(
     }
     if S::HOOKS.are_async() && !slot.header.task().is_async() {
         slot.header.mark_started(now);
-        slot.header.begin_span(thread_context::current_kind);
+        if slot.header.has_span() {
+            begin_hooked_span(&slot.header, None);
+        }
         let (whole, call) = (ground.clone(), slot.clone());
         let body = async move { run_within(input, call, EnvRef::Service(whole)) };
         spawn_checked_on_service(ground.clone(), Reply::of(slot), body);
@@ -87,22 +93,26 @@ fn run<S: TaskSet, I: Brought<S>>(
     shown: impl FnOnce() -> Option<CallRef<CallSlot<S>>>,
 ) -> RunResult {
     slot.header.mark_started(now);
-    slot.header.begin_span(|| standing.kind());
     let info = slot.header.task();
     let running = thread_context::RunningTask::new(second.erase());
+    let entered = slot.header.has_span() && begin_span(&slot.header, standing.host());
     let mut scope = Scope::new(Reply::of(slot), standing);
     if !scope.supports(info) {
         drop(shown());
+        if entered {
+            trace::leave();
+        }
         done(&mut scope, |reply| reply.end(EndReason::Unsupported));
         return RunResult::Skipped;
     }
     if info.is_async() {
         return make_future(input, scope, running, shown);
     }
-    let (ended, running) = thread_context::enter_task(running, || {
-        let _within = scope.reply.as_ref().map(|reply| reply.slot().header.enter_span());
-        run_hooked(input, &mut scope)
-    });
+    // Panics of the task and its hooks are caught within.
+    let (ended, running) = thread_context::enter_task(running, || run_hooked(input, &mut scope));
+    if entered {
+        trace::leave();
+    }
     thread_context::release_pending_polls();
     let fellows = CoOwners { running: Some(running.end()), shown: shown() };
     let Some(reply) = scope.reply.take() else { return RunResult::Finished };
@@ -168,6 +178,21 @@ fn fail<S: TaskSet, G: Environment<S>>(ground: &G, reply: Reply<S>, failure: Fai
         Failure::Stopped => return reply.end(EndReason::Cancelled),
     };
     reply.complete(Err(error));
+}
+
+/// Records the start of the task in the span of the call, and enters the span if the task is
+/// synchronous. `host` is the executor, if it is not that of the thread. Returns whether the span was
+/// entered: [`trace::leave`] follows then.
+#[cold]
+fn begin_span(call: &Header, host: Option<Arc<dyn Backend>>) -> bool {
+    begin_hooked_span(call, host);
+    !call.task().is_async() && call.enter_task_span()
+}
+
+/// Like [`begin_span`], for a synchronous task whose hooks are futures: each poll enters the span.
+fn begin_hooked_span(call: &Header, host: Option<Arc<dyn Backend>>) {
+    let host = host.or_else(thread_context::current_backend);
+    call.begin_span(host.map(|host| host.thread_kind()).as_ref());
 }
 
 /// Runs the `before` hook, the task and the `after` hook, all synchronous.

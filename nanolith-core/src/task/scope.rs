@@ -6,10 +6,7 @@ use super::{
     environment::PoolEnv,
     spawn::{spawn_on_pool, spawn_on_service},
 };
-use crate::{
-    call::{backend::Backend, call_ref::CallRef, slot::EndReason},
-    meta::ThreadKind,
-};
+use crate::call::{backend::Backend, call_ref::CallRef, slot::EndReason};
 use std::{future::Future, rc::Rc, sync::Arc};
 
 /// The result of running a task.
@@ -48,17 +45,13 @@ pub(crate) enum EnvRef<S: TaskSet> {
 }
 
 impl<S: TaskSet> EnvRef<S> {
-    /// Returns the executor, if it is known.
-    pub(super) fn backend(&self) -> Option<Arc<dyn Backend>> {
+    /// Returns the executor, if it is not that of the thread.
+    #[inline(always)]
+    pub(super) fn host(&self) -> Option<Arc<dyn Backend>> {
         match self {
-            Self::Pool(ground) => ground.backend(),
-            Self::Service(ground) => ground.backend(),
+            Self::Pool(ground) => ground.host.clone(),
+            Self::Service(_) => None,
         }
-    }
-
-    /// Returns the kind of the executor's threads, if the executor is known.
-    pub(super) fn kind(&self) -> Option<ThreadKind> {
-        self.backend().map(|host| host.thread_kind())
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
     util::unwind,
 };
 use std::{
+    cell::RefCell,
     marker::PhantomData,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -123,38 +124,45 @@ impl EndedSpan {
 /// Makes a span the current span of this thread until it is dropped.
 #[must_use = "the span is left when this is dropped"]
 pub(crate) struct SpanGuard {
-    span: Option<Arc<Span>>,
+    span: Arc<Span>,
     here: PhantomData<*const ()>,
 }
 
 impl SpanGuard {
-    /// A guard that enters no span.
-    pub(crate) const NONE: Self = Self { span: None, here: PhantomData };
-
-    pub(crate) fn enter(span: Option<Arc<Span>>) -> Self {
-        if let Some(span) = &span {
-            unwind::ignore_panics(|| {
-                span.with_subscriber(|(id, subscriber)| subscriber.enter(id));
-            });
-        }
+    pub(crate) fn enter(span: Arc<Span>) -> Self {
+        unwind::ignore_panics(|| {
+            span.with_subscriber(|(id, subscriber)| subscriber.enter(id));
+        });
         Self { span, here: PhantomData }
     }
 }
 
 impl Drop for SpanGuard {
-    #[inline]
+    #[cold]
     fn drop(&mut self) {
-        if let Some(span) = self.span.take() {
-            leave(&span);
-        }
+        unwind::ignore_panics(|| {
+            self.span.with_subscriber(|(id, subscriber)| subscriber.exit(id));
+        });
     }
 }
 
+thread_local! {
+    /// The spans of the synchronous tasks that run on this thread, the innermost last.
+    static ENTERED: RefCell<Vec<SpanGuard>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Makes a span the current span of this thread until [`leave`]. Unlike a guard, it takes no room in
+/// the frame of a task without a span.
+pub(crate) fn enter(span: Arc<Span>) -> bool {
+    let guard = SpanGuard::enter(span);
+    ENTERED.try_with(|entered| entered.borrow_mut().push(guard)).is_ok()
+}
+
+/// Leaves the span that this thread entered last.
 #[cold]
-fn leave(span: &Span) {
-    unwind::ignore_panics(|| {
-        span.with_subscriber(|(id, subscriber)| subscriber.exit(id));
-    });
+pub(crate) fn leave() {
+    let guard = ENTERED.try_with(|entered| entered.borrow_mut().pop());
+    drop(guard);
 }
 
 /// Returns the span in which a call without a span of its own was submitted.

@@ -82,7 +82,7 @@ mod service_span;
 mod off;
 
 #[cfg(feature = "tracing")]
-pub(crate) use call_span::{CallSpan, EndedSpan, SpanGuard, SpanParent, is_on};
+pub(crate) use call_span::{CallSpan, EndedSpan, SpanGuard, SpanParent, enter, is_on, leave};
 #[cfg(feature = "tracing")]
 pub use carrier::Carrier;
 #[cfg(feature = "tracing")]
@@ -94,5 +94,6 @@ pub(crate) use service_span::ServiceSpan;
 
 #[cfg(not(feature = "tracing"))]
 pub(crate) use off::{
-    FoundCycle, ServiceSpan, SpanGuard, gave_up, in_cycle, is_on, overran, panicked, refused, restarted,
+    FoundCycle, ServiceSpan, SpanGuard, SpanParent, gave_up, in_cycle, is_on, leave, overran, panicked, refused,
+    restarted,
 };

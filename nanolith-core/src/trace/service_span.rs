@@ -19,7 +19,7 @@ impl ServiceSpan {
 
     /// Runs the service on this thread within its span.
     pub(crate) fn run(self, service: impl FnOnce()) {
-        let _entered = SpanGuard::enter(Some(Arc::new(self.0)));
+        let _entered = SpanGuard::enter(Arc::new(self.0));
         service();
     }
 }

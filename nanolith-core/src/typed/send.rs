@@ -15,6 +15,7 @@ use crate::{
     error::{ParentCall, SubmitError},
     executor::{Admission, Executor},
     task::{CallSlot, HasInbox, Job, TakesStreams, TaskSet},
+    trace::{self, SpanParent},
     typed::note_full,
 };
 use std::{
@@ -195,9 +196,12 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> SendFuture<'a, S, E, M> {
         };
         let task = (self.post.put)(message);
         let caller = ParentCall { task: S::task_info(&task), submitted: self.submitted };
-        let mut meta = Header::without_span(caller, None, None, thread_context::origin());
-        meta.open_linked_span();
-        self.executor.try_execute(Job::detached(Uninit::new(), task, self.executor.shared(), meta))
+        let meta = Header::new(caller, None, None, thread_context::origin());
+        let job = Job::detached(Uninit::new(), task, self.executor.shared(), meta);
+        if trace::is_on() {
+            job.open_span(SpanParent::Linked);
+        }
+        self.executor.try_execute(job)
     }
 
     fn start(&mut self) -> Poll<Result<(), SubmitError<M>>> {

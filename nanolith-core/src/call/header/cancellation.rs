@@ -17,7 +17,7 @@ use std::sync::Arc;
 impl Header {
     /// Detaches the call from the deadline and the cancellation of its parents.
     pub(crate) fn unlink_parent(&mut self) {
-        self.begin &= !TIED;
+        *self.begin.get_mut() &= !TIED;
     }
 
     /// Takes over the parents' deadline if that is earlier than the call's own.
@@ -27,7 +27,7 @@ impl Header {
     #[inline(always)]
     pub(crate) fn inherit_limits(&self, leaves_future: bool) -> bool {
         let Some(parents) = &self.parents else { return false };
-        if self.begin & TIED == 0 {
+        if self.begin() & TIED == 0 {
             return false;
         }
         if let Some(deadline) = parents.deadline() {
@@ -41,12 +41,12 @@ impl Header {
 
     /// Returns the node that cancels the call with its parents, if there is one.
     pub(crate) fn parent_node(&self) -> Option<&Arc<CancelNode>> {
-        self.parents.as_ref().filter(|_| self.begin & TIED != 0).map(|parents| parents.stop())
+        self.parents.as_ref().filter(|_| self.begin() & TIED != 0).map(|parents| parents.stop())
     }
 
     /// Records that the call has tokens, and is linked to them.
     pub(crate) fn check_tokens(&mut self) {
-        self.begin |= TOKENS;
+        *self.begin.get_mut() |= TOKENS;
     }
 
     /// Returns whether the call's parents or one of its tokens were cancelled, as its task sees it.
@@ -66,8 +66,9 @@ impl Header {
     /// Returns whether this holds for the node of the parents, or of a token.
     #[inline]
     fn any_node(&self, holds: impl Fn(&CancelNode) -> bool) -> bool {
-        let is_orphan = self.begin & TIED != 0 && self.parents.as_ref().is_some_and(|parents| holds(parents.stop()));
-        is_orphan || self.begin & TOKENS != 0 && self.any_token(holds)
+        let begin = self.begin();
+        let is_orphan = begin & TIED != 0 && self.parents.as_ref().is_some_and(|parents| holds(parents.stop()));
+        is_orphan || begin & TOKENS != 0 && self.any_token(holds)
     }
 
     #[cold]
@@ -98,7 +99,7 @@ impl Header {
     /// Returns whether there is something to check when the call begins to run.
     #[inline]
     pub(crate) fn has_start_checks(&self) -> bool {
-        self.begin != 0
+        self.begin() != 0
     }
 
     /// Returns the node that cancels the calls that this call's task submits.

@@ -56,7 +56,7 @@ impl Header {
     /// Sets the maximum time for which the task may run.
     #[cold]
     pub(crate) fn limit_run(&mut self, limit: Duration) {
-        self.begin |= LIMITED;
+        *self.begin.get_mut() |= LIMITED;
         let _ = self.cold().run_limit.set(limit);
     }
 

@@ -65,7 +65,7 @@ pub(crate) struct Header {
     taken: AtomicU8,
     /// What is checked when the call begins to run: see [`TIED`], [`LIMITED`], [`TOKENS`] and
     /// [`DUE`]. With the feature `tracing`, also whether the call has a span.
-    begin: u8,
+    begin: AtomicU8,
     /// The executor to whose queue the call was last brought, where its handle does not know: see
     /// [`Header::set_executor`].
     executor: AtomicU32,
@@ -189,23 +189,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Header {
-    /// Creates a header. Without a `priority`, the call has that of its origin. If the program traces
-    /// calls, the call has a span within the current one.
+    /// Creates a header. Without a `priority`, the call has that of its origin.
     #[inline(always)]
     pub(crate) fn new(
-        caller: ParentCall,
-        priority: Option<Priority>,
-        deadline: Option<Instant>,
-        origin: Origin,
-    ) -> Self {
-        let mut meta = Self::without_span(caller, priority, deadline, origin);
-        meta.open_span();
-        meta
-    }
-
-    /// Creates a header of a call that has no span yet.
-    #[inline(always)]
-    pub(crate) fn without_span(
         caller: ParentCall,
         priority: Option<Priority>,
         deadline: Option<Instant>,
@@ -216,7 +202,7 @@ impl Header {
             started_at: AtomicU64::new(0),
             priority: AtomicU8::new(priority.unwrap_or(inherited) as u8),
             taken: AtomicU8::new(0),
-            begin: if parents.is_some() { TIED } else { 0 },
+            begin: AtomicU8::new(if parents.is_some() { TIED } else { 0 }),
             executor: AtomicU32::new(0),
             submitted_at: AtomicU64::new(0),
             submitted: caller.submitted,
@@ -231,7 +217,7 @@ impl Header {
 
     #[cold]
     fn limit(&mut self, deadline: Option<Instant>) {
-        self.begin |= DUE;
+        *self.begin.get_mut() |= DUE;
         // The box is new, so the set cannot fail.
         let _ = self.cold.set(Box::new(Extra { deadline, ..Extra::default() }));
     }
@@ -244,7 +230,7 @@ impl Header {
     /// Like [`Header::for_retry`], with another deadline.
     pub(crate) fn for_retry_until(&self, deadline: Option<Instant>) -> Self {
         let origin = Origin { parents: self.parents.clone(), priority: self.priority() };
-        let mut again = Self::without_span(self.caller(), None, deadline, origin);
+        let mut again = Self::new(self.caller(), None, deadline, origin);
         if let Some(passed) = self.passed() {
             *lock(&again.cold().passed) = Some(passed);
         }
@@ -255,8 +241,9 @@ impl Header {
         if let Some(hook) = self.cold.get().and_then(|cold| cold.on_progress.get()) {
             again.set_progress_hook(hook.clone());
         }
-        again.begin = again.begin & DUE | self.begin & TIED;
-        if self.begin & TOKENS != 0 {
+        let begin = again.begin.get_mut();
+        *begin = *begin & DUE | self.begin() & TIED;
+        if self.begin() & TOKENS != 0 {
             again.heed_tokens_of(self);
         }
         if let Some(limit) = self.cold.get().and_then(|cold| cold.run_limit.get()) {
@@ -269,6 +256,12 @@ impl Header {
         }
         again.share_span_of(self);
         again
+    }
+
+    // ORDERING: Relaxed, also in `span.rs`. The bits are set before another thread knows the call.
+    #[inline(always)]
+    fn begin(&self) -> u8 {
+        self.begin.load(Ordering::Relaxed)
     }
 
     #[inline]

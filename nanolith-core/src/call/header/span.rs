@@ -4,7 +4,7 @@
 use super::Header;
 use crate::{
     call::{end_batch::EndBatch, slot::EndReason},
-    trace::SpanGuard,
+    trace::{SpanGuard, SpanParent},
 };
 
 #[cfg(feature = "tracing")]
@@ -12,11 +12,11 @@ pub(super) use on::SpanShare;
 
 #[cfg(feature = "tracing")]
 mod on {
-    use super::{EndBatch, EndReason, Header, SpanGuard};
+    use super::{EndBatch, EndReason, Header, SpanGuard, SpanParent};
     use crate::{
         call::{header::SPAN, offload},
         meta::thread_kind::ThreadKind,
-        trace::{self, CallSpan, Carrier, SpanParent},
+        trace::{self, CallSpan},
     };
     use std::sync::{Arc, atomic::Ordering};
     use tracing::Span;
@@ -28,51 +28,35 @@ mod on {
     }
 
     impl Header {
-        /// Opens the span of a call that is submitted now, if the program traces calls.
-        #[inline(always)]
-        pub(crate) fn open_span(&mut self) {
-            if trace::is_on() {
-                self.open_span_by(SpanParent::Current);
-            }
-        }
-
-        /// Opens the span of a message. It is a root that follows from the current span.
-        pub(crate) fn open_linked_span(&mut self) {
-            if trace::is_on() {
-                self.open_span_by(SpanParent::Linked);
-            }
-        }
-
-        /// Opens the span of a call that another process has sent.
-        pub(crate) fn open_span_within(&mut self, carrier: &Carrier) {
-            if trace::is_on() {
-                self.open_span_by(SpanParent::Carrier(carrier));
-            }
-        }
-
+        /// Opens the span of a call that is submitted now on this thread. No other thread knows the call
+        /// yet. Returns whether it has a span.
         #[cold]
-        fn open_span_by(&mut self, parent: SpanParent<'_>) {
-            if let Some(span) = CallSpan::open(self.task, self.priority(), parent) {
-                self.set_span(SpanShare { span: Arc::new(span), is_owner: true });
-            }
+        pub(crate) fn open_span(&self, parent: SpanParent<'_>) -> bool {
+            let span = CallSpan::open(self.task, self.priority(), parent);
+            let share = span.map(|span| SpanShare { span: Arc::new(span), is_owner: true });
+            share.is_some_and(|share| self.set_span(share))
         }
 
-        fn set_span(&mut self, share: SpanShare) {
-            self.begin |= SPAN;
-            let _ = self.cold().span.set(share); // the header is new
+        fn set_span(&self, share: SpanShare) -> bool {
+            self.begin.fetch_or(SPAN, Ordering::Relaxed);
+            self.cold().span.set(share).is_ok()
         }
 
         /// Shares the span of the call that continues as this call.
-        #[inline]
-        pub(in crate::call::header) fn share_span_of(&mut self, first: &Self) {
+        pub(in crate::call::header) fn share_span_of(&self, first: &Self) {
             if let Some(share) = first.span_share() {
                 self.set_span(SpanShare { span: share.span.clone(), is_owner: false });
             }
         }
 
+        /// Returns whether the call has a span, or shares one.
         #[inline(always)]
+        pub(crate) fn has_span(&self) -> bool {
+            self.begin() & SPAN != 0
+        }
+
         fn span_share(&self) -> Option<&SpanShare> {
-            if self.begin & SPAN == 0 { None } else { self.cold.get()?.span.get() }
+            if self.has_span() { self.cold.get()?.span.get() } else { None }
         }
 
         /// Returns the span of the call, or the span in which it was submitted.
@@ -81,31 +65,31 @@ mod on {
         }
 
         /// Records the start of the task in the span. `executor` runs the task.
-        #[inline(always)]
-        pub(crate) fn begin_span(&self, executor: impl FnOnce() -> Option<ThreadKind>) {
+        #[cold]
+        pub(crate) fn begin_span(&self, executor: Option<&ThreadKind>) {
             if let Some(share) = self.span_share() {
-                let executor = executor();
-                share
-                    .span
-                    .begin(self.submitted_at.load(Ordering::Relaxed), executor.as_ref().and_then(ThreadKind::name));
+                share.span.begin(self.submitted_at.load(Ordering::Relaxed), executor.and_then(ThreadKind::name));
             }
         }
 
         /// Makes the span the current span of this thread until the guard is dropped.
-        #[inline(always)]
-        pub(crate) fn enter_span(&self) -> SpanGuard {
-            match self.span_share() {
-                Some(share) => SpanGuard::enter(share.span.get()),
-                None => SpanGuard::NONE,
-            }
+        #[cold]
+        pub(crate) fn enter_span(&self) -> Option<SpanGuard> {
+            self.span().map(SpanGuard::enter)
+        }
+
+        /// Makes the span the current span of this thread until [`trace::leave`]. Returns whether it did.
+        pub(crate) fn enter_task_span(&self) -> bool {
+            self.span().is_some_and(trace::enter)
         }
 
         /// Closes the span. The call is about to end with `outcome`, in the words of
         /// [`CallError::outcome`](crate::error::CallError::outcome).
-        #[inline(always)]
-        pub(crate) fn close_span(&self, outcome: impl FnOnce() -> &'static str) {
-            if let Some(share) = self.span_share() {
-                close(share, outcome());
+        #[cold]
+        pub(crate) fn close_span(&self, outcome: &'static str) {
+            let share = self.span_share().filter(|share| share.is_owner);
+            if let Some(ended) = share.and_then(|share| share.span.end(outcome)) {
+                offload::run(None, move || ended.close());
             }
         }
 
@@ -113,16 +97,7 @@ mod on {
         #[inline]
         pub(crate) fn close_span_into(&self, how: EndReason, batch: &mut EndBatch) {
             let share = self.span_share().filter(|share| share.is_owner);
-            if let Some(ended) = share.and_then(|share| share.span.end(how.outcome())) {
-                batch.close_span(ended);
-            }
-        }
-    }
-
-    #[cold]
-    fn close(share: &SpanShare, outcome: &'static str) {
-        if let Some(ended) = share.is_owner.then(|| share.span.end(outcome)).flatten() {
-            offload::run(None, move || ended.close());
+            share.and_then(|share| share.span.end(how.outcome())).into_iter().for_each(|ended| batch.close_span(ended));
         }
     }
 }
@@ -131,24 +106,33 @@ mod on {
 #[allow(clippy::unused_self)] // the signatures are those of the enabled methods
 impl Header {
     #[inline(always)]
-    pub(crate) fn open_span(&mut self) {}
-
-    #[inline(always)]
-    pub(crate) fn open_linked_span(&mut self) {}
-
-    #[inline(always)]
-    pub(super) fn share_span_of(&mut self, _: &Self) {}
-
-    #[inline(always)]
-    pub(crate) fn begin_span(&self, _: impl FnOnce() -> Option<crate::meta::thread_kind::ThreadKind>) {}
-
-    #[inline(always)]
-    pub(crate) fn enter_span(&self) -> SpanGuard {
-        SpanGuard
+    pub(crate) fn open_span(&self, _: SpanParent<'_>) -> bool {
+        false
     }
 
     #[inline(always)]
-    pub(crate) fn close_span(&self, _: impl FnOnce() -> &'static str) {}
+    pub(super) fn share_span_of(&self, _: &Self) {}
+
+    #[inline(always)]
+    pub(crate) fn has_span(&self) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    pub(crate) fn begin_span(&self, _: Option<&crate::meta::thread_kind::ThreadKind>) {}
+
+    #[inline(always)]
+    pub(crate) fn enter_span(&self) -> Option<SpanGuard> {
+        None
+    }
+
+    #[inline(always)]
+    pub(crate) fn enter_task_span(&self) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    pub(crate) fn close_span(&self, _: &'static str) {}
 
     #[inline(always)]
     pub(crate) fn close_span_into(&self, _: EndReason, _: &mut EndBatch) {}

@@ -360,8 +360,7 @@ impl<S: TaskSet> RareOptions<S> {
         let start = self.later.as_ref().map_or_else(|| Some(clock::instant()), Delay::due);
         let limit = self.timeout.and_then(|limit| clock::add(start?, limit));
         let limit = limit.into_iter().chain(self.deadline).min();
-        let mut meta = Header::without_span(caller, priority, limit, thread_context::origin());
-        self.open_span(&mut meta);
+        let mut meta = Header::new(caller, priority, limit, thread_context::origin());
         if let Some(timeout) = self.serve_within {
             meta.expire_in(timeout);
         }

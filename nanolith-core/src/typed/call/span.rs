@@ -1,9 +1,12 @@
 //! The span of a call with rare options: see [`crate::trace`]. [`Call::trace_parent`] sets its parent.
 
 use super::options::RareOptions;
-use crate::{call::header::Header, task::TaskSet};
 #[cfg(feature = "tracing")]
 use crate::{executor::Executor, trace::Carrier, typed::Call};
+use crate::{
+    task::{Job, TaskSet},
+    trace::SpanParent,
+};
 
 #[cfg(feature = "tracing")]
 impl<S: TaskSet, E: Executor<S> + ?Sized, T> Call<'_, S, E, T> {
@@ -25,17 +28,13 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Call<'_, S, E, T> {
     }
 }
 
-impl<S: TaskSet> RareOptions<S> {
-    #[cfg(not(feature = "tracing"))]
-    pub(super) fn open_span(&self, meta: &mut Header) {
-        meta.open_span();
-    }
-
+/// Opens the span of a call that is submitted now. No other thread knows the job yet.
+#[cold]
+pub(super) fn open<S: TaskSet>(job: &Job<S>, rare: Option<&RareOptions<S>>) {
     #[cfg(feature = "tracing")]
-    pub(super) fn open_span(&self, meta: &mut Header) {
-        match &self.trace_parent {
-            Some(carrier) => meta.open_span_within(carrier),
-            None => meta.open_span(),
-        }
+    if let Some(carrier) = rare.and_then(|rare| rare.trace_parent.as_ref()) {
+        return job.open_span(SpanParent::Carrier(carrier));
     }
+    let _ = rare;
+    job.open_span(SpanParent::Current);
 }

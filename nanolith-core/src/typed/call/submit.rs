@@ -4,6 +4,7 @@
 use super::{
     Call, CallState, ONCE,
     options::{CallOptions, RareOptions},
+    span,
 };
 use crate::{
     call::{
@@ -222,6 +223,9 @@ pub(super) fn new_job<S: TaskSet, E: Executor<S> + ?Sized, T>(
 ) -> (Job<S>, Handle<S, T>) {
     let is_heir = meta.inherit_limits(S::HOOKS.are_async() || meta.task().is_async());
     let (job, slot) = Job::with_owner(Uninit::new(), task, executor.shared(), meta);
+    if trace::is_on() {
+        span::open(&job, rare);
+    }
     let host = executor.host();
     if host.is_none() {
         job.slot().header.mark_unrouted();
