@@ -61,7 +61,7 @@
 //! | [`bulk`], [`pipeline`] | many inputs through one task, and stages joined by bounded queues |
 //! | [`schedule`], [`time`] | repeated calls, timers and clocks |
 //! | [`group`], [`sync`] | calls that end together; semaphores, cancellation tokens, backoff |
-//! | [`metrics`], [`trace`] | durations by task; spans of calls, and events |
+//! | [`metrics`], [`metrics_export`], [`trace`] | durations and outcomes by task; publishing them; spans and events |
 //! | [`wire`] | errors that pass to other processes |
 //! | [`sim()`], [`mock`] | tests: deterministic simulation from a seed, and executors with scripted answers |
 //!
@@ -127,6 +127,8 @@ pub use nanolith_core::{
 #[cfg(feature = "metrics")]
 pub use nanolith_core::metrics;
 
+#[cfg(feature = "metrics-export")]
+pub use nanolith_core::metrics_export;
 #[cfg(feature = "tracing")]
 pub use nanolith_core::trace;
 
@@ -394,3 +396,7 @@ mod readme {}
 #[cfg(doctest)]
 #[doc = include_str!("../docs/from-node.md")]
 mod from_node {}
+
+#[cfg(all(doctest, feature = "metrics-export", feature = "tracing"))]
+#[doc = include_str!("../docs/observing.md")]
+mod observing {}

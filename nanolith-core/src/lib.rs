@@ -34,6 +34,8 @@ pub mod meta;
 mod metrics;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+#[cfg(feature = "metrics-export")]
+pub mod metrics_export;
 #[cfg(feature = "test-util")]
 pub mod mock;
 mod park;

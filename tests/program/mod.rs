@@ -7,11 +7,17 @@ use std::{
 };
 
 /// Builds the present version of the example, and returns its path.
+#[allow(dead_code)] // some tests build with a feature only
 pub(crate) fn build(example: &str) -> PathBuf {
+    build_with(example, &[])
+}
+
+/// Like [`build`], with arguments of cargo.
+pub(crate) fn build_with(example: &str, arguments: &[&str]) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("cargo's folder is within its target folder");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--quiet", "--example", example]);
-    cargo.args(["--message-format", "json", "--target-dir"]).arg(target);
+    cargo.args(arguments).args(["--message-format", "json", "--target-dir"]).arg(target);
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }

@@ -119,7 +119,7 @@ fn run<R: Send + 'static>(
                 None => at,
             };
             if let Some(reply) = scope.reply.take() {
-                reply.fail_within(panic, at);
+                reply.fail_within(&scope.env, panic, at);
             }
             Run::Spawned
         }

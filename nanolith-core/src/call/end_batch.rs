@@ -38,6 +38,8 @@ pub(crate) struct EndBatch {
     /// Other nodes of which the batch drops an owner.
     left: Vec<Arc<CancelNode>>,
     leftovers: Vec<Box<dyn Any + Send>>,
+    /// The executor of the calls that end now, for its metrics.
+    counted_at: Option<ExecutorId>,
     /// The executor whose queue the latest call left, and below it the executors before that. The
     /// first needs no allocation.
     host: Option<Arc<dyn Backend>>,
@@ -85,6 +87,16 @@ impl EndBatch {
         self.calls.push(Target { call, host, how });
     }
 
+    /// Sets the executor of the calls that end next by [`end_claimed`](Self::end_claimed).
+    pub(crate) fn count_at(&mut self, host: ExecutorId) {
+        self.counted_at = Some(host);
+    }
+
+    /// Returns the executor of the call that ends now, if that is known.
+    pub(crate) fn counted_at(&self) -> Option<ExecutorId> {
+        self.counted_at
+    }
+
     /// Ends a call that the caller has claimed, and that no queue counts any more.
     pub(crate) fn end_claimed(&mut self, call: CallRef<dyn ErasedCall>, how: EndReason) {
         call.end_into(how, self);
@@ -94,6 +106,7 @@ impl EndBatch {
     /// Ends `call` at once. Returns whether the call had not begun: the caller then drops its
     /// input, after [`EndBatch::run`].
     pub(crate) fn end_now(&mut self, call: &dyn ErasedCall, host: Option<ExecutorId>, how: EndReason) -> bool {
+        self.counted_at = host;
         if call.claim() {
             if let Some(host) = host.or_else(|| call.header().final_executor()) {
                 self.leave_queue(call, host);

@@ -18,6 +18,10 @@ struct Kind {
     task: &'static TaskInfo,
     wait: Histogram,
     run: Histogram,
+    /// The number of calls that ended without the output of the task, by outcome.
+    failures: Vec<(&'static str, u64)>,
+    /// The number of recorded runs after which a call did not end with the output.
+    vain_runs: u64,
 }
 
 impl Aggregate {
@@ -29,17 +33,36 @@ impl Aggregate {
         self.busy = self.busy.saturating_add(nanos);
     }
 
-    pub(crate) fn note(&mut self, sample: &Sample) {
-        let is_it = |kind: &Kind| is_same(kind.task, sample.task);
+    fn kind(&mut self, task: &'static TaskInfo) -> &mut Kind {
+        let is_it = |kind: &Kind| is_same(kind.task, task);
         if !self.kinds.get(self.last).is_some_and(is_it) {
             self.last = self.kinds.iter().position(is_it).unwrap_or_else(|| {
-                self.kinds.push(Kind { task: sample.task, wait: Histogram::new(), run: Histogram::new() });
+                let (wait, run) = (Histogram::new(), Histogram::new());
+                self.kinds.push(Kind { task, wait, run, failures: Vec::new(), vain_runs: 0 });
                 self.kinds.len() - 1
             });
         }
-        let kind = &mut self.kinds[self.last];
+        &mut self.kinds[self.last]
+    }
+
+    pub(crate) fn note(&mut self, sample: &Sample) {
+        let kind = self.kind(sample.task);
         kind.wait.record(sample.waited, sample.calls);
         kind.run.record(sample.ran, sample.calls);
+    }
+
+    /// Counts a call that ended without the output of its task: see [`super::Recorder`].
+    pub(crate) fn count_failure(&mut self, task: &'static TaskInfo, outcome: &'static str, has_run: bool) {
+        let kind = self.kind(task);
+        kind.vain_runs += u64::from(has_run);
+        match kind.failures.iter_mut().find(|(known, _)| *known == outcome) {
+            Some((_, count)) => *count += 1,
+            None => kind.failures.push((outcome, 1)),
+        }
+    }
+
+    pub(crate) fn count_vain_run(&mut self, task: &'static TaskInfo) {
+        self.kind(task).vain_runs += 1;
     }
 
     pub(crate) fn read(&self, now: u64, slots: usize) -> Metrics {
@@ -47,10 +70,18 @@ impl Aggregate {
             task: kind.task,
             wait: kind.wait.clone(),
             run: kind.run.clone(),
+            failures: kind.failures.clone(),
+            vain_runs: kind.vain_runs,
         });
         let mut tasks: Vec<_> = tasks.collect();
         tasks.sort_by_key(|task| task.task.identifier());
-        Metrics { tasks, span: clock::elapsed(self.since, now), busy: Duration::from_nanos(self.busy), slots }
+        Metrics {
+            tasks,
+            since: self.since,
+            span: clock::elapsed(self.since, now),
+            busy: Duration::from_nanos(self.busy),
+            slots,
+        }
     }
 }
 

@@ -50,6 +50,19 @@ impl Histogram {
         let _ = self.0.add(&other.0);
     }
 
+    /// Returns the calls that this histogram has beyond `before`, an earlier copy of it.
+    #[cfg(feature = "metrics-export")]
+    pub(crate) fn since(&self, before: Option<&Self>) -> Self {
+        let mut new = self.clone();
+        if let Some(before) = before {
+            // It fails if `before` has calls that this histogram has not. Then all are new.
+            if new.0.subtract(&before.0).is_err() {
+                return self.clone();
+            }
+        }
+        new
+    }
+
     /// Returns the number of calls.
     #[must_use]
     pub fn count(&self) -> u64 {

@@ -7,10 +7,15 @@ mod aggregate;
 #[cfg(feature = "metrics")]
 mod histogram;
 mod recorder;
+#[cfg(feature = "metrics-export")]
+mod source;
 
 #[cfg(feature = "metrics")]
 pub use histogram::Histogram;
 pub(crate) use recorder::{Recorder, ThreadRecorder, is_any_on};
+
+#[cfg(feature = "metrics-export")]
+pub(crate) use source::MetricsSource;
 
 #[cfg(feature = "metrics")]
 pub use read::{Metrics, TaskMetrics};
@@ -44,6 +49,8 @@ mod read {
     #[derive(Clone)]
     pub struct Metrics {
         pub(super) tasks: Vec<TaskMetrics>,
+        /// The start of the measurements, in nanoseconds. A reset changes it.
+        pub(super) since: u64,
         pub(super) span: Duration,
         pub(super) busy: Duration,
         pub(super) slots: usize,
@@ -80,6 +87,18 @@ mod read {
         #[must_use]
         pub fn task(&self, name: &str) -> Option<&TaskMetrics> {
             self.tasks.iter().find(|task| task.task.name() == name || task.task.identifier() == name)
+        }
+
+        /// Returns whether the measurements began anew since `before` was read.
+        #[cfg(feature = "metrics-export")]
+        pub(crate) fn was_reset_since(&self, before: &Self) -> bool {
+            self.since != before.since
+        }
+
+        /// Returns the figures of the same task.
+        #[cfg(feature = "metrics-export")]
+        pub(crate) fn same_task(&self, task: &TaskMetrics) -> Option<&TaskMetrics> {
+            self.tasks.iter().find(|known| is_same(known.task, task.task))
         }
 
         /// Returns the time spent on tasks, divided by the product of the measured time and the
@@ -121,6 +140,7 @@ mod read {
                     Some(known) => {
                         known.wait.merge(&task.wait);
                         known.run.merge(&task.run);
+                        known.merge_outcomes(task);
                     }
                     None => self.tasks.push(task.clone()),
                 }
@@ -147,6 +167,8 @@ mod read {
         pub(super) task: &'static TaskInfo,
         pub(super) wait: Histogram,
         pub(super) run: Histogram,
+        pub(super) failures: Vec<(&'static str, u64)>,
+        pub(super) vain_runs: u64,
     }
 
     impl TaskMetrics {
@@ -166,6 +188,42 @@ mod read {
         #[must_use]
         pub fn run_time(&self) -> &Histogram {
             &self.run
+        }
+
+        /// Returns how the task's calls ended, each outcome with its number of calls. The first is `ok`:
+        /// the task returned. The others are the kinds of [`CallError`](crate::error::CallError):
+        /// `panicked`, `cancelled`, `timed_out`, `full`, `closed` and so on. A `Result` that a task
+        /// returns counts as `ok`, whatever is in it.
+        ///
+        /// A call that a layer runs again counts at each run.
+        ///
+        /// ```
+        /// # use nanolith::prelude::*;
+        /// # use nanolith_doc_sets::*;
+        /// let pool = Pool::builder().metrics(true).build()?;
+        /// let geometry = Geometry::on(&pool);
+        /// geometry.add(4, 5).wait()?;
+        /// assert!(geometry.add(i64::MAX, 1).wait().is_err()); // it panics
+        /// pool.drained().wait();
+        /// let metrics = pool.metrics().ok_or("it was asked to measure")?;
+        /// let add = metrics.task("add").ok_or("it was called")?;
+        /// assert_eq!(add.outcomes().collect::<Vec<_>>(), [("ok", 1), ("panicked", 1)]);
+        /// # Ok::<(), Box<dyn std::error::Error>>(())
+        /// ```
+        pub fn outcomes(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+            // A thread reports its runs later than the failures among them.
+            let ok = self.run.count().saturating_sub(self.vain_runs);
+            std::iter::once(("ok", ok)).chain(self.failures.iter().copied())
+        }
+
+        fn merge_outcomes(&mut self, other: &Self) {
+            self.vain_runs += other.vain_runs;
+            for &(outcome, count) in &other.failures {
+                match self.failures.iter_mut().find(|(known, _)| *known == outcome) {
+                    Some((_, known)) => *known += count,
+                    None => self.failures.push((outcome, count)),
+                }
+            }
         }
     }
 

@@ -70,6 +70,21 @@ mod on {
             }
         }
 
+        /// Counts a call that ended without the output of its task. `has_run` says that the run of the
+        /// task is recorded too.
+        pub(crate) fn count_failure(&self, task: &'static TaskInfo, outcome: &'static str, has_run: bool) {
+            if let Some(book) = &self.0 {
+                lock(book).count_failure(task, outcome, has_run);
+            }
+        }
+
+        /// Counts a run of a task whose call had ended before.
+        pub(crate) fn count_vain_run(&self, task: &'static TaskInfo) {
+            if let Some(book) = &self.0 {
+                lock(book).count_vain_run(task);
+            }
+        }
+
         /// Returns all measurements, for an executor that runs up to `slots` tasks at once.
         pub(crate) fn read(&self, slots: usize) -> Option<Metrics> {
             self.0.as_ref().map(|book| lock(book).read(clock::now(), slots))
@@ -221,6 +236,10 @@ mod off {
         }
 
         pub(crate) fn note(&self, _: &'static TaskInfo, _: Duration, _: Duration) {}
+
+        pub(crate) fn count_failure(&self, _: &'static TaskInfo, _: &'static str, _: bool) {}
+
+        pub(crate) fn count_vain_run(&self, _: &'static TaskInfo) {}
     }
 
     pub(crate) struct ThreadRecorder;

@@ -234,6 +234,7 @@ impl PoolShared {
         let left = figures.in_flight.saturating_sub(self.resting.load(Ordering::Relaxed));
         self.release_into(core, wakes.and(more), batch);
         let number = ended.len();
+        batch.count_at(PoolShared::id(self));
         ended.into_iter().for_each(|call| batch.end_claimed(call, how));
         (number, left)
     }

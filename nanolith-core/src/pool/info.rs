@@ -5,6 +5,8 @@ use super::{Pool, pool_shared::PoolShared};
 use crate::meta::task_info::TaskInfo;
 #[cfg(feature = "metrics")]
 use crate::metrics::Metrics;
+#[cfg(feature = "metrics-export")]
+use crate::metrics::MetricsSource;
 use std::sync::{Arc, atomic::Ordering};
 
 /// The name, the counts and the threads of a pool at one moment, from [`Pool::info`].
@@ -150,6 +152,14 @@ impl Pool {
     pub fn metrics(&self) -> Option<Metrics> {
         let slots = self.max_concurrency();
         self.inner().recorder.read(slots)
+    }
+
+    /// Returns what an exporter reads. It does not keep the pool.
+    #[cfg(feature = "metrics-export")]
+    pub(crate) fn metrics_source(&self) -> MetricsSource {
+        let pool = Arc::downgrade(self.inner());
+        let depth = move || pool.upgrade().map(|pool| pool.info()).map(|info| info.queue_len + info.overflow);
+        MetricsSource::new(self.inner().config.name.clone(), self.inner().recorder.clone(), depth)
     }
 
     /// Discards all measurements and starts measuring again.

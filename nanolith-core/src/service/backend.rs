@@ -14,7 +14,10 @@ use crate::{
     },
     context::thread_context,
     executor::admission::{Admit, OnFull},
-    meta::{task_info::Receiver, thread_kind::ThreadKind},
+    meta::{
+        task_info::{Receiver, TaskInfo},
+        thread_kind::ThreadKind,
+    },
     sched::{
         injector::{Injector, QueueItem},
         ring::Ring,
@@ -43,6 +46,14 @@ impl<S: TaskSet> Backend for ServiceShared<S> {
 
     fn thread_kind(&self) -> ThreadKind {
         ThreadKind::Service(self.name.clone())
+    }
+
+    fn count_failure(&self, task: &'static TaskInfo, outcome: &'static str, has_run: bool) {
+        self.recorder.count_failure(task, outcome, has_run);
+    }
+
+    fn count_vain_run(&self, task: &'static TaskInfo) {
+        self.recorder.count_vain_run(task);
     }
 
     fn is_stopping(&self) -> bool {

@@ -1,11 +1,15 @@
 //! [`ServiceControl`]: less common operations of a service: its restart, its life events, its
 //! measurements, its thread.
 
+#[cfg(feature = "metrics-export")]
+use super::Service;
 use super::{
     Close,
     events::{Crash, LifeEvent},
     service_shared::ServiceShared,
 };
+#[cfg(feature = "metrics-export")]
+use crate::metrics::MetricsSource;
 use crate::{event::Events, task::TaskSet};
 use std::{fmt, sync::Arc, thread::Thread};
 
@@ -129,6 +133,17 @@ impl<S: TaskSet> ServiceControl<'_, S> {
     #[must_use]
     pub fn thread(&self) -> Thread {
         self.inner.thread()
+    }
+}
+
+#[cfg(feature = "metrics-export")]
+impl<S: TaskSet> Service<S> {
+    /// Returns what an exporter reads. It does not keep the service.
+    pub(crate) fn metrics_source(&self) -> MetricsSource {
+        let inner = self.executor.inner();
+        let service = Arc::downgrade(inner);
+        let depth = move || service.upgrade().map(|service| service.info()).map(|info| info.queue_len + info.overflow);
+        MetricsSource::new(inner.name.clone(), inner.recorder.clone(), depth)
     }
 }
 

@@ -137,6 +137,9 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
                     clock::nanos(call.header.ran()),
                     1,
                 );
+                if call.was_ended() {
+                    self.inner.recorder.count_vain_run(call.header.task());
+                }
                 self.bring();
             }
             self.handle_panics();

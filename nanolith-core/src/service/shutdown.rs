@@ -208,6 +208,7 @@ impl<S: TaskSet> ServiceShared<S> {
         let queued = ended.len() + figures.queued_outside + figures.overflow;
         let running = core.active + self.at_work(&core);
         self.release_into(core, wakes.and(more), batch);
+        batch.count_at(self.id);
         for call in ended {
             let how = ending.of(&call.header);
             batch.end_claimed(call.erase(), how);

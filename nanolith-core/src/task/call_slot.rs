@@ -204,6 +204,10 @@ impl<S: TaskSet> ErasedCall for CallSlot<S> {
         Slot::is_over(self)
     }
 
+    fn was_ended(&self) -> bool {
+        Slot::was_ended(self)
+    }
+
     fn is_asked_to_stop(&self) -> bool {
         Slot::is_asked_to_stop(self) || self.header.has_start_checks() && self.header.is_parent_cancelled()
     }
@@ -242,6 +246,9 @@ impl<S: TaskSet> ErasedCall for CallSlot<S> {
             self.header.wake_on_cancel(batch);
         }
         if ended != EndResult::Over {
+            if metrics::is_any_on() {
+                count_end(&self.header, batch.counted_at(), how);
+            }
             self.header.close_span_into(how, batch);
             self.header.over_into(batch);
         }
@@ -270,6 +277,19 @@ impl<S: TaskSet> ErasedCall for CallSlot<S> {
 pub(super) fn drop_elsewhere<T: Send + 'static>(host: Option<ExecutorId>, value: T) {
     if std::mem::needs_drop::<T>() {
         offload::run(host, move || drop(value));
+    }
+}
+
+/// Counts a call that was ended from outside in the metrics of its executor. A queue counts itself the
+/// calls that it drops. A call that continues as another is counted there.
+#[cold]
+fn count_end(header: &Header, host: Option<ExecutorId>, how: EndReason) {
+    if how == EndReason::Dropped || header.delegate().is_some() {
+        return;
+    }
+    let host = host.or_else(|| header.executor()).or_else(thread_context::current_executor);
+    if let Some(host) = host.and_then(ExecutorId::get) {
+        host.count_failure(header.task(), how.outcome(), false);
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) trait Environment<S: TaskSet>: Clone {
     fn supports(&self, info: &TaskInfo) -> bool;
     /// Returns whether the time limit of a close has passed, so that pending futures are dropped.
     fn is_stopping(&self) -> bool;
+    /// Returns the executor, if it is known.
+    fn backend(&self) -> Option<Arc<dyn Backend>>;
     /// Records that a task, or a hook around it, panicked.
     fn panicked(&self, whose: PanicSource, error: &CallError);
     const IN_SERVICE: bool;
@@ -127,6 +129,10 @@ impl<S: TaskSet> Environment<S> for PoolEnv<S> {
         self.host().is_stopping()
     }
 
+    fn backend(&self) -> Option<Arc<dyn Backend>> {
+        self.host.clone().or_else(thread_context::current_backend)
+    }
+
     fn panicked(&self, _: PanicSource, _: &CallError) {}
 }
 
@@ -184,6 +190,10 @@ impl<S: TaskSet> Environment<S> for Rc<ServiceEnv<S>> {
     /// Always `false`: a service that is terminated drops its futures.
     fn is_stopping(&self) -> bool {
         false
+    }
+
+    fn backend(&self) -> Option<Arc<dyn Backend>> {
+        thread_context::current_backend()
     }
 
     fn panicked(&self, whose: PanicSource, error: &CallError) {

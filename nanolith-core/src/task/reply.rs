@@ -1,7 +1,7 @@
 //! [`Reply`]: a call that has begun, on the side of the executor. It takes the outcome, which ends
 //! the call.
 
-use super::{CallSlot, TaskSet};
+use super::{CallSlot, EnvRef, TaskSet};
 use crate::{
     call::{
         WaitHelper,
@@ -12,7 +12,7 @@ use crate::{
     },
     context::thread_context,
     error::{CallError, CallTrace, Panic},
-    trace,
+    metrics, trace,
     util::unwind,
     wake::Registration,
 };
@@ -118,9 +118,14 @@ impl<S: TaskSet> Reply<S> {
         error
     }
 
-    /// Ends the call as panicked, from within its task.
-    pub(crate) fn fail_within(self, panic: Panic, at: CallTrace) {
+    /// Ends the call as panicked, from within its task. The run of the task is recorded later.
+    pub(crate) fn fail_within(self, env: &EnvRef<S>, panic: Panic, at: CallTrace) {
         let error = self.report_panic(panic, at);
+        if metrics::is_any_on() && !self.slot().is_over() {
+            let host = env.host().or_else(thread_context::current_backend);
+            let task = self.slot().header.task();
+            host.into_iter().for_each(|host| host.count_failure(task, error.outcome(), true));
+        }
         self.complete(Err(error));
     }
 

@@ -17,7 +17,7 @@ use crate::{
     },
     context::thread_context,
     error::{BoxError, CallError, Panic},
-    trace,
+    metrics, trace,
     util::unwind,
 };
 use std::{rc::Rc, sync::Arc};
@@ -116,6 +116,10 @@ fn run<S: TaskSet, I: Brought<S>>(
     thread_context::release_pending_polls();
     let fellows = CoOwners { running: Some(running.end()), shown: shown() };
     let Some(reply) = scope.reply.take() else { return RunResult::Finished };
+    if metrics::is_any_on() && (reply.slot().is_over() || matches!(ended, Err(Failure::Stopped))) {
+        let host = scope.env.host().or_else(thread_context::current_backend);
+        host.into_iter().for_each(|host| host.count_vain_run(info));
+    }
     match (ended, &scope.env) {
         (Ok(output), _) => reply.complete_with(fellows, Ok(output)),
         (Err(failure), EnvRef::Pool(ground)) => fail(ground, reply, failure),
@@ -177,6 +181,10 @@ fn fail<S: TaskSet, G: Environment<S>>(ground: &G, reply: Reply<S>, failure: Fai
         Failure::Hook(source) => CallError::Hook(source.into(), reply.slot().header.at()),
         Failure::Stopped => return reply.end(EndReason::Cancelled),
     };
+    if metrics::is_any_on() && !reply.slot().is_over() {
+        let task = reply.slot().header.task();
+        ground.backend().into_iter().for_each(|host| host.count_failure(task, error.outcome(), true));
+    }
     reply.complete(Err(error));
 }
 

@@ -47,7 +47,7 @@ pub(crate) enum EnvRef<S: TaskSet> {
 impl<S: TaskSet> EnvRef<S> {
     /// Returns the executor, if it is not that of the thread.
     #[inline(always)]
-    pub(super) fn host(&self) -> Option<Arc<dyn Backend>> {
+    pub(crate) fn host(&self) -> Option<Arc<dyn Backend>> {
         match self {
             Self::Pool(ground) => ground.host.clone(),
             Self::Service(_) => None,

@@ -165,6 +165,9 @@ impl Drop for FinishGuard {
         let meta = self.call.header();
         if metrics::is_any_on() {
             self.host.record(meta.task(), meta.waited(), meta.ran());
+            if self.call.was_ended() {
+                self.host.count_vain_run(meta.task());
+            }
         }
         if let Some(call) = self.suspended {
             self.host.on_suspended_finished(call);

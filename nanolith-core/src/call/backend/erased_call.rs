@@ -21,6 +21,9 @@ pub(crate) trait ErasedCall: RefCounted + Send + Sync {
 
     fn is_over(&self) -> bool;
 
+    /// Returns whether the call was ended from outside.
+    fn was_ended(&self) -> bool;
+
     /// Returns whether the call was ended while its task ran.
     fn is_asked_to_stop(&self) -> bool;
 

@@ -167,6 +167,17 @@ pub(crate) trait Backend: Send + Sync {
         let _ = (task, waited, ran);
     }
 
+    /// Counts a call of this executor that ended without the output of its task. `has_run` says that
+    /// the run of the task is recorded too.
+    fn count_failure(&self, task: &'static TaskInfo, outcome: &'static str, has_run: bool) {
+        let _ = (task, outcome, has_run);
+    }
+
+    /// Counts a run of a task whose call had ended from outside.
+    fn count_vain_run(&self, task: &'static TaskInfo) {
+        let _ = task;
+    }
+
     /// Runs `work`, which may block, on a thread of this executor as soon as one is free. Returns
     /// `work` as an error if no thread is left.
     fn run_soon(self: Arc<Self>, work: OffloadedWork) -> Result<(), OffloadedWork> {

@@ -79,7 +79,6 @@ impl EndReason {
     ];
 
     /// Returns the name of the reason, for spans and metrics. It is that of the call's error.
-    #[cfg_attr(not(feature = "tracing"), allow(dead_code))]
     pub(crate) fn outcome(self) -> &'static str {
         match self {
             Self::Cancelled => "cancelled",

@@ -126,6 +126,12 @@ impl<I, O, M> Slot<I, O, M> {
         is_over(self.state.load(Ordering::Acquire))
     }
 
+    /// Returns whether the call was ended from outside, so that no output of its task counts.
+    pub(crate) fn was_ended(&self) -> bool {
+        // ORDERING: Relaxed, for a figure. The phase does not change after the end.
+        phase(self.state.load(Ordering::Relaxed)) >= ENDED
+    }
+
     /// Orders a registration in the header (see [`crate::call::header`]) before the end of the
     /// call.
     ///

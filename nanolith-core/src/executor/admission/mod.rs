@@ -20,6 +20,7 @@ use crate::{
     context::thread_context,
     error::{CallError, SubmitError},
     meta::task_info::{TaskInfo, any_limited},
+    metrics,
     park::parker,
     sched::{
         injector::{Injector, QueueItem},
@@ -263,6 +264,9 @@ fn closed<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) -> SubmitErro
 /// Reports that the executor refuses a call, or drops it from the full queue.
 #[cold]
 fn note_refusal<G: Backend + ?Sized>(gate: &G, error: &CallError) {
+    if metrics::is_any_on() {
+        gate.count_failure(error.trace().task(), error.outcome(), false);
+    }
     if trace::is_on() {
         let (kind, error) = (gate.thread_kind(), error.clone());
         offload::run(Some(gate.id()), move || trace::refused(Some(&kind), &error));

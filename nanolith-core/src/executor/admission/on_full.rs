@@ -9,6 +9,7 @@ use crate::{
         slot::EndReason,
     },
     error::SubmitError,
+    metrics,
     sched::{injector::QueueItem, lanes::Evicted, queue::BoundedQueue},
     task::{Job, TaskSet},
     time::timer,
@@ -89,7 +90,7 @@ fn drop_job<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) {
 }
 
 fn note_drop<G: Backend + ?Sized>(gate: &G, call: &Header) {
-    if trace::is_on() {
+    if metrics::is_any_on() || trace::is_on() {
         note_refusal(gate, &call.error(EndReason::Dropped));
     }
 }

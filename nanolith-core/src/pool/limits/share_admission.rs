@@ -166,6 +166,14 @@ impl Backend for ShareAdmission {
         self.inner.record(task, waited, ran);
     }
 
+    fn count_failure(&self, task: &'static TaskInfo, outcome: &'static str, has_run: bool) {
+        self.inner.count_failure(task, outcome, has_run);
+    }
+
+    fn count_vain_run(&self, task: &'static TaskInfo) {
+        self.inner.count_vain_run(task);
+    }
+
     fn on_finished(&self, over: Completion) {
         Backend::on_finished(&*self.inner, over);
     }

@@ -230,6 +230,14 @@ impl Backend for PoolShared {
         self.recorder.note(task, waited, ran);
     }
 
+    fn count_failure(&self, task: &'static TaskInfo, outcome: &'static str, has_run: bool) {
+        self.recorder.count_failure(task, outcome, has_run);
+    }
+
+    fn count_vain_run(&self, task: &'static TaskInfo) {
+        self.recorder.count_vain_run(task);
+    }
+
     fn is_stopping(&self) -> bool {
         self.is_asked_to_stop()
     }

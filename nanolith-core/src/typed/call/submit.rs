@@ -16,6 +16,7 @@ use crate::{
     context::{Wait, block_on, thread_context},
     error::{CallError, ParentCall, SubmitError},
     executor::{Admission, Executor},
+    metrics,
     sync::cancel_token::CancelToken,
     task::{Job, TaskSet},
     time::{
@@ -282,11 +283,13 @@ pub(super) fn block_for_admission<S: TaskSet, E: Executor<S> + ?Sized, T>(
 /// Reports that a call was refused because the queue is full, to a submitter that does not wait.
 #[cold]
 pub(in crate::typed) fn note_full<T>(host: Option<ExecutorId>, refused: &SubmitError<T>) {
-    if !refused.is_full() || !trace::is_on() {
+    if !refused.is_full() || !trace::is_on() && !metrics::is_any_on() {
         return;
     }
     if let Some(host) = host.and_then(ExecutorId::get) {
-        trace::refused(Some(&host.thread_kind()), refused.error());
+        let error = refused.error();
+        host.count_failure(error.trace().task(), error.outcome(), false);
+        trace::refused(Some(&host.thread_kind()), error);
     }
 }
 
