@@ -396,7 +396,6 @@ mod readme {}
 #[cfg(doctest)]
 #[doc = include_str!("../docs/from-node.md")]
 mod from_node {}
-
 #[cfg(all(doctest, feature = "metrics-export", feature = "tracing"))]
 #[doc = include_str!("../docs/observing.md")]
 mod observing {}

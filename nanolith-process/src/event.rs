@@ -95,10 +95,10 @@ impl ProcessEvent {
         const TARGET: &str = "nanolith::process";
         match self {
             Self::Started { pid } => {
-                event!(target: TARGET, Level::DEBUG, executor = pool, pid, "a child process started")
+                event!(target: TARGET, Level::DEBUG, executor = pool, pid, "a child process started");
             }
             Self::Online { pid } => {
-                event!(target: TARGET, Level::DEBUG, executor = pool, pid, "a child process serves")
+                event!(target: TARGET, Level::DEBUG, executor = pool, pid, "a child process serves");
             }
             Self::Listening { pid, address } => {
                 event!(target: TARGET, Level::DEBUG, executor = pool, pid, %address, "a child process listens");

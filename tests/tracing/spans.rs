@@ -336,12 +336,12 @@ pub struct Quiet;
 #[define]
 impl Quiet {
     pub fn current() -> Option<&'static str> {
-        Span::current().metadata().map(|metadata| metadata.name())
+        Span::current().metadata().map(tracing::Metadata::name)
     }
 
     pub async fn current_later() -> Option<&'static str> {
         sleep(MILLISECOND).await;
-        Span::current().metadata().map(|metadata| metadata.name())
+        Span::current().metadata().map(tracing::Metadata::name)
     }
 }
 

@@ -9,14 +9,13 @@ use crate::{
         slot::{EndReason, Slot},
     },
     context::thread_context,
-    deadlock::WaitCycle,
     error::{CallError, CallTrace, ParentCall},
     meta::{priority::Priority, task_info::TaskInfo, visited_layers::LayerId},
     time::{
         clock,
         timer::{self, TimerAction},
     },
-    trace::{self, FoundCycle, SpanParent},
+    trace::{self, SpanParent},
 };
 use std::{
     fmt,
@@ -274,14 +273,6 @@ impl<S: TaskSet> Job<S> {
         Self { slot: Some(place.init(slot)) }
     }
 
-    /// Opens the span of the call. No other thread knows the job yet.
-    #[cold]
-    pub(crate) fn open_span(&self, parent: SpanParent<'_>) {
-        if self.slot().header.open_span(parent) {
-            self.slot().fence(); // the end of the call checks the header
-        }
-    }
-
     pub(crate) fn slot(&self) -> &CallRef<CallSlot<S>> {
         self.slot.as_ref().expect("a job has its slot until it is used up")
     }
@@ -349,14 +340,6 @@ impl<S: TaskSet> Job<S> {
     /// Returns whether the call has neither begun nor ended.
     pub(crate) fn is_queued(&self) -> bool {
         self.slot().is_queued()
-    }
-
-    /// Returns the error with which to refuse the job when a wait for queue room would close this
-    /// cycle.
-    pub(crate) fn would_deadlock(&self, cycle: WaitCycle) -> CallError {
-        trace::in_cycle(FoundCycle::Ended, &cycle);
-        self.slot().header.keep_cycle(cycle);
-        self.slot().header.error(EndReason::WouldDeadlock)
     }
 
     /// Takes the task out and ends the call without waking its waiter.

@@ -14,8 +14,7 @@ mod environment;
 mod hook;
 mod hooked_future;
 mod job;
-#[cfg(feature = "tracing")]
-mod job_carrier;
+mod job_span;
 mod messaging;
 mod messengers;
 mod outbox;

@@ -89,9 +89,11 @@ pub(crate) fn gave_up(executor: &str, reason: &dyn std::fmt::Display) {
 /// A cycle of waits was found.
 pub(crate) fn in_cycle(found: FoundCycle, cycle: &WaitCycle) {
     unwind::ignore_panics(|| match found {
-        FoundCycle::Suspected => event!(target: DEADLOCK, Level::WARN, %cycle, "calls may wait for each other"),
+        FoundCycle::Suspected => {
+            event!(target: DEADLOCK, Level::WARN, %cycle, "calls may wait for each other");
+        }
         FoundCycle::Ended => {
-            event!(target: DEADLOCK, Level::ERROR, %cycle, "a call ended, because calls wait for each other")
+            event!(target: DEADLOCK, Level::ERROR, %cycle, "a call ended, because calls wait for each other");
         }
     });
 }
