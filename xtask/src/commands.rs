@@ -225,14 +225,6 @@ fn example(file: &OsStr) -> Option<String> {
     file.to_str()?.strip_suffix(".rs").map(Into::into)
 }
 
-/// Returns the words that enable the feature which an example requires.
-fn feature(example: &str) -> &'static str {
-    match example {
-        "prometheus" => "--features metrics-export",
-        _ => "",
-    }
-}
-
 /// Returns an example's arguments for small input. Most examples need none.
 fn small(example: &str) -> &'static str {
     match example {
