@@ -61,8 +61,7 @@
 //! | [`bulk`], [`pipeline`] | many inputs through one task, and stages joined by bounded queues |
 //! | [`schedule`], [`time`] | repeated calls, timers and clocks |
 //! | [`group`], [`sync`] | calls that end together; semaphores, cancellation tokens, backoff |
-//! | [`metrics`], [`metrics_export`], [`trace`] | durations and outcomes by task; publishing them; spans and events |
-//! | [`wire`] | errors that pass to other processes |
+//! | [`wire`], [`trace`], [`metrics_export`] | errors that pass to other processes; spans and events; published metrics |
 //! | [`sim()`], [`mock`] | tests: deterministic simulation from a seed, and executors with scripted answers |
 //!
 //! The [README](https://github.com/nanolith-rs/nanolith#readme) says when to use this crate and
