@@ -5,6 +5,7 @@ pub(crate) mod inline;
 pub(crate) mod priority_scope;
 mod sleep;
 pub(crate) mod thread_context;
+pub(crate) mod thread_runtime;
 pub(crate) mod wait;
 
 pub use block_on::block_in_place;

@@ -51,6 +51,7 @@ pub(super) fn spawn<S: TaskSet, E: Send + 'static, A: 'static>(
     let clock = clock::source();
     let stack_size = sim_runtime::world().is_none().then(|| stack::size(settings.stack_size));
     let ticket = sim_runtime::world().map(|world| world.ticket(&settings.name));
+    let runtime = settings.runtime.clone();
     let body = move || {
         let _leave = sim_runtime::Leave; // dropped last
         ticket.into_iter().for_each(sim_runtime::Ticket::enter);
@@ -64,7 +65,7 @@ pub(super) fn spawn<S: TaskSet, E: Send + 'static, A: 'static>(
                 let _ = tell.send(launched);
             });
         };
-        sim_runtime::bounded(live);
+        runtime.run(|| sim_runtime::bounded(live));
     };
     builder.spawn(body).map(drop).map_err(BuildError::threads)
 }
