@@ -121,6 +121,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// # Ok::<(), CallError>(())
     /// ```
     #[inline(always)]
+    #[cfg_attr(feature = "tokio", track_caller)]
     pub fn submit(self) -> Handle<S, T> {
         let Self { executor, extract, terms, stage } = self;
         let CallState::Lazy(task) = stage else { unreachable!("{ONCE}") };

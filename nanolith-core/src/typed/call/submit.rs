@@ -98,6 +98,7 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Call<'_, S, E, T> {
     }
 
     /// Blocks until the call is over.
+    #[cfg_attr(feature = "tokio", track_caller)]
     pub(crate) fn finish(mut self) -> Result<T, CallError> {
         if let CallState::Lazy(_) = self.stage {
             return self.wait();
@@ -232,6 +233,7 @@ pub(super) fn new_job<S: TaskSet, E: Executor<S> + ?Sized, T>(
 }
 
 #[cold]
+#[cfg_attr(feature = "tokio", track_caller)]
 pub(super) fn submit_rare<S: TaskSet, E: Executor<S> + ?Sized, T>(
     executor: &E,
     extract: fn(S::Output) -> Option<T>,
@@ -248,6 +250,7 @@ pub(super) fn submit_rare<S: TaskSet, E: Executor<S> + ?Sized, T>(
 /// Blocks until the executor has room, if it refused the job because it is full. Otherwise ends the
 /// call with the refusal.
 #[cold]
+#[cfg_attr(feature = "tokio", track_caller)]
 pub(super) fn block_for_admission<S: TaskSet, E: Executor<S> + ?Sized, T>(
     executor: &E,
     refused: SubmitError<Job<S>>,
