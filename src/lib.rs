@@ -98,6 +98,8 @@ pub use nanolith_core::layers;
 pub use nanolith_core::pipeline;
 #[cfg(feature = "schedule")]
 pub use nanolith_core::schedule;
+#[cfg(feature = "tower")]
+pub use nanolith_core::tower;
 pub use nanolith_core::{
     channel::{messenger, port},
     deadlock, event, local, time,

@@ -50,6 +50,8 @@ mod sim_runtime;
 pub mod sync;
 pub mod task;
 pub mod time;
+#[cfg(feature = "tower")]
+pub mod tower;
 pub mod typed;
 mod util;
 mod wake;

@@ -7,6 +7,8 @@ mod submit;
 pub(crate) use options::CallParts;
 pub use submit::Submit;
 pub(crate) use submit::fail_job;
+#[cfg(feature = "tower")]
+pub(crate) use submit::job_of_task;
 
 use super::{Flatten, Handle};
 use crate::{
