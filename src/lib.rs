@@ -51,6 +51,9 @@
 //! [`PoolBuilder::max_in_flight`](pool::PoolBuilder::max_in_flight) bounds the calls that a server
 //! accepts.
 //!
+//! The page [With tokio, tower and axum] has what the features `tokio` and `tower` add: tokio's timers
+//! and sockets in tasks, a report of each `.wait()` that blocks a runtime, executors as tower services.
+//!
 //! # Modules
 //!
 //! | | |
@@ -67,6 +70,7 @@
 //! The [README](https://github.com/nanolith-rs/nanolith#readme) says when to use this crate and
 //! when not; the [examples] are programs to run.
 //!
+//! [With tokio, tower and axum]: https://github.com/nanolith-rs/nanolith/blob/main/docs/tokio.md
 //! [examples]: https://github.com/nanolith-rs/nanolith/tree/main/examples
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
@@ -98,6 +102,8 @@ pub use nanolith_core::layers;
 pub use nanolith_core::pipeline;
 #[cfg(feature = "schedule")]
 pub use nanolith_core::schedule;
+#[cfg(feature = "tower")]
+pub use nanolith_core::tower;
 pub use nanolith_core::{
     channel::{messenger, port},
     deadlock, event, local, time,
@@ -389,12 +395,4 @@ pub mod __private {
 }
 
 #[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-mod readme {}
-
-#[cfg(doctest)]
-#[doc = include_str!("../docs/from-node.md")]
-mod from_node {}
-#[cfg(all(doctest, feature = "metrics-export", feature = "tracing"))]
-#[doc = include_str!("../docs/observing.md")]
-mod observing {}
+mod pages;

@@ -435,6 +435,34 @@ fn crawler_retries_refuses_and_keeps_its_rate() {
     assert!(seconds > f64::from(31 + 3 + 17 - 5) / 50.0 - 0.01, "{printed:#?}");
 }
 
+#[test]
+fn axum_server_refuses_restarts_and_shuts_down_without_loss() {
+    let printed = run("axum_server", &[]);
+    let expected = [
+        "register anna: 201",
+        "register anna again: 409",
+        "login: 200",
+        "login with a wrong password: 401",
+        "one request more than the pool accepts: 503",
+        "the requests before it: 201 201 201 201",
+        "a call beyond its time: 504",
+        "its task: cancelled",
+        "the task of a client that disconnects: cancelled",
+        "a call that meets a bug in the writer fails: true",
+        "register dora after the restart: 201",
+        "/metrics: nanolith_queue_depth{executor=\"passwords\"} 0",
+        "/metrics: nanolith_queue_depth{executor=\"accounts\"} 0",
+        "/metrics: nanolith_queue_depth{executor=\"readers\"} 0",
+        "/metrics: passwords_completed_total 13",
+        "/metrics: accounts_restarts_total 1",
+        "/metrics: accounts 6",
+        "accepted before the shutdown: 201 201 201 201",
+        "the server accepts connections: false",
+    ];
+    assert_eq!(printed[..expected.len()], expected);
+    assert!(printed[expected.len()].starts_with("10 accounts are in the file; "), "{printed:#?}");
+}
+
 /// Runs an example, and returns the lines that it prints.
 fn run(example: &str, arguments: &[&str]) -> Vec<String> {
     let output = Command::new(program::build(example)).args(arguments).output().expect("it runs");

@@ -52,6 +52,8 @@ mod sim_runtime;
 pub mod sync;
 pub mod task;
 pub mod time;
+#[cfg(feature = "tower")]
+pub mod tower;
 #[cfg(not(feature = "tracing"))]
 mod trace;
 #[cfg(feature = "tracing")]

@@ -4,7 +4,7 @@
 //! Every `.wait()` of this crate goes through this module. So a task that blocks gives its slot to
 //! other tasks, whatever it waits for.
 
-use super::thread_context;
+use super::{long_wait::LongWait, thread_context};
 use crate::{
     call::backend::{ExecutorId, WouldDeadlock},
     meta::thread_kind::ThreadKind,
@@ -21,11 +21,13 @@ use std::{
 
 /// Blocks until `future` is ready. No particular executor makes the future ready, so the wait is
 /// never refused.
+#[cfg_attr(feature = "tokio", track_caller)]
 pub(crate) fn block_on_any<F: Future>(future: F) -> F::Output {
     block_on(future, None).unwrap_or_else(|WouldDeadlock| unreachable!("{ANYBODY}"))
 }
 
 /// Like [`block_on_any`], but returns `None` if `deadline` passes first.
+#[cfg_attr(feature = "tokio", track_caller)]
 pub(crate) fn block_on_any_until<F: Future>(future: Pin<&mut F>, deadline: Option<Instant>) -> Option<F::Output> {
     block_until(future, None, deadline).unwrap_or_else(|WouldDeadlock| unreachable!("{ANYBODY}"))
 }
@@ -35,12 +37,14 @@ const ANYBODY: &str = "only a wait for a host's own work can deadlock with the h
 /// Blocks until `future` is ready. A thread of a pool or a service lends its slot meanwhile.
 ///
 /// `target` is the executor that will make the future ready, if that executor is known.
+#[cfg_attr(feature = "tokio", track_caller)]
 pub(crate) fn block_on<F: Future>(future: F, target: Option<ExecutorId>) -> Result<F::Output, WouldDeadlock> {
     let mut future = pin!(future);
     block_until(future.as_mut(), target, None).map(|output| output.expect("there is no limit"))
 }
 
 /// Like [`block_on`], but returns `None` if `deadline` passes first.
+#[cfg_attr(feature = "tokio", track_caller)]
 pub(crate) fn block_until<F: Future>(
     mut future: Pin<&mut F>,
     target: Option<ExecutorId>,
@@ -63,7 +67,10 @@ pub(crate) fn block_until<F: Future>(
             }
             Poll::Pending => false,
         };
-        if let Some(driven) = host.drive_until(&mut is_ready, deadline) {
+        let mut long = LongWait::begin(target);
+        let driven = host.drive_until(&mut is_ready, deadline);
+        long.report();
+        if let Some(driven) = driven {
             return driven.map(|()| output);
         }
     }
@@ -72,6 +79,7 @@ pub(crate) fn block_until<F: Future>(
     let mut stop = thread_context::stop_wait();
     let _lent = thread_context::enter_blocking(target)?;
     let _told = sim_runtime::doing(|| describe(target, deadline.is_some()));
+    let mut long = LongWait::begin(target);
     loop {
         stop.iter_mut().for_each(|stop| stop.register(parking.waker()));
         if let Poll::Ready(output) = poll() {
@@ -83,7 +91,7 @@ pub(crate) fn block_until<F: Future>(
         // A future that wakes itself all the time never lets the thread sleep. Its limit still
         // applies.
         let is_late = deadline.is_some_and(|deadline| deadline <= clock::instant() || clock::is_over());
-        if is_late || !parking.park_until(deadline) {
+        if is_late || !parking.park_until(long.sleeps_until(deadline)) && !long.report() {
             return Ok(None);
         }
     }

@@ -55,6 +55,7 @@ pub trait Wait: Future + Sized + Sealed {
     /// assert_eq!(Geometry::tasks().add(4, 5).wait()?, 9);
     /// # Ok::<(), CallError>(())
     /// ```
+    #[cfg_attr(feature = "tokio", track_caller)]
     fn wait(self) -> Self::Output {
         block_on::block_on_any(self)
     }
@@ -75,6 +76,7 @@ pub trait Wait: Future + Sized + Sealed {
     /// # Errors
     ///
     /// Returns the operation if it is not over by then.
+    #[cfg_attr(feature = "tokio", track_caller)]
     fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self::Pending>;
 }
 
@@ -83,12 +85,14 @@ pub trait Wait: Future + Sized + Sealed {
 /// # Errors
 ///
 /// Returns the operation if it is not over by then.
+#[cfg_attr(feature = "tokio", track_caller)]
 pub fn timeout<F: Future + Unpin>(mut operation: F, limit: Duration) -> Result<F::Output, F> {
     block_on::block_on_any_until(Pin::new(&mut operation), clock::after(limit)).ok_or(operation)
 }
 
 /// Like [`timeout`], for an operation that `target` makes ready. The inner error means that this
 /// wait would never end.
+#[cfg_attr(feature = "tokio", track_caller)]
 pub(crate) fn timeout_on<F: Future + Unpin>(
     mut operation: F,
     target: ExecutorId,

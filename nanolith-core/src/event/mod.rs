@@ -8,10 +8,12 @@
 //! | `Pool::events` | `PoolEvent` | one of each kind is kept | the pool is closed and its last call has ended |
 //! | `CircuitBreaker::transitions` | `Transition` | all are kept | never |
 //! | [`deadlock::suspected`](crate::deadlock::suspected) | [`WaitCycle`](crate::deadlock::WaitCycle) | the first 256 are kept | never |
+//! | `blocked_async_threads`, with the feature `tokio` | `BlockedAsyncThread` | the first 256 are kept | never |
 //! | `ProcessPool::events`, of `nanolith-process` | `ProcessEvent` | the newest 256 are kept | the pool is closed and its children are gone |
 //!
 //! The events of a pool are read from its counters, so that a pool under load keeps no list. The
-//! reports of suspected deadlocks are bounded, since a program may leave their stream unread.
+//! reports of suspected deadlocks and of blocked threads are bounded, since a program may leave
+//! their stream unread.
 //!
 //! ```
 //! use nanolith::{event::TryRecvError, prelude::*, service::LifeEvent};
@@ -26,7 +28,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(feature = "tokio")]
+mod blocked_async_threads;
 pub(crate) mod publisher;
+
+#[cfg(feature = "tokio")]
+pub use blocked_async_threads::{BlockedAsyncThread, blocked_async_threads};
 
 use crate::{
     call::backend::ExecutorId,
@@ -153,6 +160,7 @@ impl<T> Stream for Events<T> {
 impl<T> Iterator for Events<T> {
     type Item = T;
 
+    #[cfg_attr(feature = "tokio", track_caller)]
     fn next(&mut self) -> Option<T> {
         self.recv().wait()
     }

@@ -3,6 +3,8 @@
 
 pub(crate) mod admission;
 
+#[doc(hidden)]
+pub use admission::HeldRoom;
 pub use admission::OnFull;
 
 use crate::{
@@ -10,7 +12,12 @@ use crate::{
     error::SubmitError,
     task::{Job, TaskSet, Work},
 };
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 /// A future that waits for queue room. It ends when the job is accepted, or is refused and given
 /// back.
@@ -111,6 +118,22 @@ pub trait Executor<S: TaskSet>: Send + Sync {
         Box::pin(std::future::ready(self.try_execute(job)))
     }
 
+    /// Waits until the executor has room for a call, before the call is made. An executor that does
+    /// not know is always ready. This is the default implementation.
+    #[doc(hidden)]
+    fn poll_room(&self, room: &mut HeldRoom, cx: &mut Context<'_>) -> Poll<()> {
+        let (_, _) = (room, cx);
+        Poll::Ready(())
+    }
+
+    /// Like [`try_execute`](Self::try_execute), into the room that [`poll_room`](Self::poll_room)
+    /// has found.
+    #[doc(hidden)]
+    fn execute_in(&self, job: Job<S>, room: &mut HeldRoom) -> Result<(), SubmitError<Job<S>>> {
+        drop(std::mem::take(room));
+        self.try_execute(job)
+    }
+
     /// Returns whether the executor takes calls at all. A closed executor does not. An executor
     /// that is full or paused does. The default is `true`. A layer returns the value of its inner
     /// executor.
@@ -185,6 +208,14 @@ macro_rules! forward {
 
             fn execute(&self, job: Job<S>) -> Admission<'_, S> {
                 (**self).execute(job)
+            }
+
+            fn poll_room(&self, room: &mut HeldRoom, cx: &mut Context<'_>) -> Poll<()> {
+                (**self).poll_room(room, cx)
+            }
+
+            fn execute_in(&self, job: Job<S>, room: &mut HeldRoom) -> Result<(), SubmitError<Job<S>>> {
+                (**self).execute_in(job, room)
             }
 
             fn accepts_calls(&self) -> bool {

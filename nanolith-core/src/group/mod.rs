@@ -97,11 +97,13 @@ impl Drop for Patience {
 /// Blocks until `future` is ready. The calls attached to `stop` make `future` ready. If this thread
 /// drives an executor that some of the calls wait for, the thread drives it meanwhile. To find such
 /// an executor, this looks at up to `most` calls.
+#[cfg_attr(feature = "tokio", track_caller)]
 fn block_on<F: Future + Unpin>(stop: &CancelNode, most: usize, mut future: F) -> F::Output {
     block_until(stop, most, &mut future, None).expect("there is no limit")
 }
 
 /// Like [`block_on`], for at most `limit`. Returns `future` if it is not ready by then.
+#[cfg_attr(feature = "tokio", track_caller)]
 fn wait_timeout<F: Future + Unpin>(
     stop: &CancelNode,
     most: usize,
@@ -111,6 +113,7 @@ fn wait_timeout<F: Future + Unpin>(
     block_until(stop, most, &mut future, clock::after(limit)).ok_or(future)
 }
 
+#[cfg_attr(feature = "tokio", track_caller)]
 fn block_until<F: Future + Unpin>(
     stop: &CancelNode,
     most: usize,

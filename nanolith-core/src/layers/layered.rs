@@ -4,7 +4,7 @@
 use crate::{
     call::backend::ExecutorId,
     error::SubmitError,
-    executor::{Admission, Executor, OwnsState, RunsLocal, SharesState},
+    executor::{Admission, Executor, HeldRoom, OwnsState, RunsLocal, SharesState},
     meta::visited_layers::LayerId,
     task::{Job, TaskSet},
 };
@@ -13,6 +13,7 @@ use std::{
     future::{Future, ready},
     pin::Pin,
     sync::Arc,
+    task::{Context, Poll},
 };
 
 /// An executor with a layer around it: the result of [`Layer::layer`](super::Layer::layer) for the
@@ -127,17 +128,7 @@ impl<L, E> Clone for Layered<L, E> {
 
 impl<S: TaskSet, L: LayerPolicy<S>, E: Executor<S> + 'static> Executor<S> for Layered<L, E> {
     fn try_execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
-        let around = &self.around;
-        let (job, pass) = match around.is_reentry(job) {
-            Ok(job) => (job, None),
-            Err(job) => match L::enter(around, job) {
-                EnterResult::Forward(job, pass) => (job, Some(pass)),
-                EnterResult::Finished => return Ok(()),
-                EnterResult::Refused(refused) => return Err(refused),
-            },
-        };
-        let taken = around.inner.try_execute(job);
-        around.close::<S>(taken, pass, !L::WAITS_FOR_ROOM)
+        self.around.submit(job, E::try_execute)
     }
 
     fn execute(&self, job: Job<S>) -> Admission<'_, S> {
@@ -159,6 +150,14 @@ impl<S: TaskSet, L: LayerPolicy<S>, E: Executor<S> + 'static> Executor<S> for La
         })
     }
 
+    fn poll_room(&self, room: &mut HeldRoom, cx: &mut Context<'_>) -> Poll<()> {
+        self.around.inner.poll_room(room, cx)
+    }
+
+    fn execute_in(&self, job: Job<S>, room: &mut HeldRoom) -> Result<(), SubmitError<Job<S>>> {
+        self.around.submit(job, |inner, job| inner.execute_in(job, room))
+    }
+
     fn accepts_calls(&self) -> bool {
         self.around.inner.accepts_calls()
     }
@@ -178,6 +177,27 @@ impl<L, E> LayerStack<L, E> {
     pub(super) fn return_marked<S: TaskSet>(&self, refused: SubmitError<Job<S>>) -> Result<(), SubmitError<Job<S>>> {
         refused.value().mark_layer(self.id);
         Err(refused)
+    }
+
+    /// Lets the job in, without waiting, and passes it to the inner executor by `take`.
+    fn submit<S: TaskSet>(
+        self: &Arc<Self>,
+        job: Job<S>,
+        take: impl FnOnce(&E, Job<S>) -> Result<(), SubmitError<Job<S>>>,
+    ) -> Result<(), SubmitError<Job<S>>>
+    where
+        L: LayerPolicy<S>,
+        E: Executor<S> + 'static,
+    {
+        let (job, pass) = match self.is_reentry(job) {
+            Ok(job) => (job, None),
+            Err(job) => match L::enter(self, job) {
+                EnterResult::Forward(job, pass) => (job, Some(pass)),
+                EnterResult::Finished => return Ok(()),
+                EnterResult::Refused(refused) => return Err(refused),
+            },
+        };
+        self.close::<S>(take(&self.inner, job), pass, !L::WAITS_FOR_ROOM)
     }
 
     /// Handles the result of submitting the job to the inner executor.

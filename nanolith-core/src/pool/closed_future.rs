@@ -65,6 +65,7 @@ impl Closed {
     /// assert_eq!(pool.info().threads, 0);
     /// # Ok::<(), nanolith::pool::BuildError>(())
     /// ```
+    #[cfg_attr(feature = "tokio", track_caller)]
     pub fn wait(self) {
         let inner = self.inner.clone();
         if inner.is_here() {

@@ -2,7 +2,9 @@
 //! invalid setting.
 
 use super::queue_config::QueueConfig;
-use crate::{error::CallError, park::parker, sim_runtime, wake::extensions::Extensions};
+use crate::{
+    context::thread_runtime::ThreadRuntime, error::CallError, park::parker, sim_runtime, wake::extensions::Extensions,
+};
 use std::{error::Error, fmt, io, num::NonZero, sync::Arc, thread, time::Duration};
 
 /// The number of tasks that a pool runs at once, relative to the number of the machine's cores.
@@ -90,6 +92,7 @@ pub(crate) struct Config {
     pub(crate) stack_size: Option<usize>,
     pub(crate) on_thread_start: Option<ThreadHandler>,
     pub(crate) on_thread_exit: Option<ThreadHandler>,
+    pub(crate) runtime: ThreadRuntime,
     pub(crate) on_panic: Option<PanicHandler>,
     pub(crate) max_spares: usize,
     pub(crate) metrics: bool,
@@ -109,6 +112,7 @@ impl Default for Config {
             stack_size: None,
             on_thread_start: None,
             on_thread_exit: None,
+            runtime: ThreadRuntime::default(),
             on_panic: None,
             max_spares: 256,
             metrics: false,

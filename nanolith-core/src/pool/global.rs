@@ -4,13 +4,16 @@ use super::{BuildError, Pool, PoolBuilder};
 use crate::{
     call::backend::ExecutorId,
     error::{CallError, SubmitError},
-    executor::{Admission, Crew, Executor},
+    executor::{Admission, Crew, Executor, HeldRoom},
     sim_runtime::{self, Scheduler},
     task::{Job, TaskSet},
     time::clock,
 };
 use once_cell::sync::OnceCell;
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 static GLOBAL: OnceCell<Pool> = OnceCell::new();
 
@@ -131,6 +134,17 @@ impl<S: TaskSet> Executor<S> for GlobalPool {
         match self.get() {
             Ok(pool) => pool.execute(job),
             Err(_) => Box::pin(std::future::ready(self.try_execute(job))),
+        }
+    }
+
+    fn poll_room(&self, room: &mut HeldRoom, cx: &mut Context<'_>) -> Poll<()> {
+        self.with(|pool| Executor::<S>::poll_room(pool, room, cx)).unwrap_or(Poll::Ready(()))
+    }
+
+    fn execute_in(&self, job: Job<S>, room: &mut HeldRoom) -> Result<(), SubmitError<Job<S>>> {
+        match self.get() {
+            Ok(pool) if sim_runtime::world().is_none() => pool.execute_in(job, room),
+            _ => self.try_execute(job),
         }
     }
 

@@ -59,10 +59,14 @@ use crate::{
     call::backend::ExecutorId,
     error::SubmitError,
     event::Events,
-    executor::{Admission, Crew, Executor, admission},
+    executor::{Admission, Crew, Executor, HeldRoom, admission},
     task::{Job, TaskSet},
 };
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 /// A pool of threads that runs tasks by priority, up to a fixed number at once.
 ///
@@ -274,6 +278,15 @@ impl<S: TaskSet> Executor<S> for Pool {
     fn execute(&self, job: Job<S>) -> Admission<'_, S> {
         self.inner().look_at_limits(&job);
         admission::execute(&**self.inner(), job)
+    }
+
+    fn poll_room(&self, room: &mut HeldRoom, cx: &mut Context<'_>) -> Poll<()> {
+        admission::poll_room::<S, _>(self.inner(), room, cx.waker())
+    }
+
+    fn execute_in(&self, job: Job<S>, room: &mut HeldRoom) -> Result<(), SubmitError<Job<S>>> {
+        self.inner().look_at_limits(&job);
+        admission::execute_in(&**self.inner(), job, room)
     }
 
     fn accepts_calls(&self) -> bool {

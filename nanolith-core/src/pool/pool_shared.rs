@@ -25,7 +25,7 @@ use crate::{
         slot::EndReason,
     },
     context::thread_context,
-    executor::admission::{Admit, OnFull},
+    executor::admission::{self, Admit, OnFull, RoomHome},
     meta::task_info::{TaskInfo, any_limited},
     metrics::Recorder,
     sched::{
@@ -34,10 +34,10 @@ use crate::{
         ring::Ring,
     },
     sim_runtime::{self, Scheduler},
-    task::{CallSlot, Job, TaskSet},
+    task::{CallSlot, Job, TaskSet, Work},
     time::{clock, timer},
     util::{stack, unwind},
-    wake::{AfterUnlock, WakeList},
+    wake::{AfterUnlock, WaitTicket, WakeList},
 };
 use std::{
     sync::{
@@ -346,6 +346,12 @@ impl<S: TaskSet> Admit<S> for PoolShared {
 
     fn run_on_caller(&self, call: CallRef<CallSlot<S>>) {
         self.run_on_caller(call.erase());
+    }
+}
+
+impl RoomHome for PoolShared {
+    fn leave_line(&self, ticket: WaitTicket) {
+        admission::cancel_admit::<Work, _>(self, &mut Some(ticket));
     }
 }
 

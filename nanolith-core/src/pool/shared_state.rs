@@ -5,10 +5,14 @@ use super::{GlobalPool, Pool, Share};
 use crate::{
     call::backend::ExecutorId,
     error::SubmitError,
-    executor::{Admission, Crew, Executor, SharesState},
+    executor::{Admission, Crew, Executor, HeldRoom, SharesState},
     task::{Job, TaskSet},
 };
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 /// A state to run tasks with on a pool. It is made by a method like `Counter::shared(state)`, which
 /// `#[define(shared)]` generates.
@@ -144,6 +148,14 @@ impl<S: TaskSet<Shared = Arc<S>> + Send + Sync, P: Executor<S>> Executor<S> for 
 
     fn execute(&self, job: Job<S>) -> Admission<'_, S> {
         self.pool.execute(job.with_state(&self.state))
+    }
+
+    fn poll_room(&self, room: &mut HeldRoom, cx: &mut Context<'_>) -> Poll<()> {
+        self.pool.poll_room(room, cx)
+    }
+
+    fn execute_in(&self, job: Job<S>, room: &mut HeldRoom) -> Result<(), SubmitError<Job<S>>> {
+        self.pool.execute_in(job.with_state(&self.state), room)
     }
 
     fn accepts_calls(&self) -> bool {

@@ -13,7 +13,7 @@ use crate::{
         wait_graph::{BlockedWaiter, Needs, Node},
     },
     context::thread_context,
-    executor::admission::{Admit, OnFull},
+    executor::admission::{self, Admit, OnFull, RoomHome},
     meta::{
         task_info::{Receiver, TaskInfo},
         thread_kind::ThreadKind,
@@ -24,7 +24,7 @@ use crate::{
     },
     task::{CallSlot, TaskSet},
     util::prefetch::PrefetchTarget,
-    wake::{WakeList, extensions::Extensions},
+    wake::{WaitTicket, WakeList, extensions::Extensions},
 };
 use std::{
     sync::{Arc, PoisonError},
@@ -179,6 +179,12 @@ impl<S: TaskSet> Backend for ServiceShared<S> {
 impl<S: TaskSet> QueueItem for CallRef<CallSlot<S>> {
     fn call(&self) -> Option<&dyn ErasedCall> {
         Some(&**self)
+    }
+}
+
+impl<S: TaskSet> RoomHome for ServiceShared<S> {
+    fn leave_line(&self, ticket: WaitTicket) {
+        admission::cancel_admit(self, &mut Some(ticket));
     }
 }
 

@@ -268,6 +268,35 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         self
     }
 
+    /// Sets the tokio runtime that the service's thread enters when it starts, before `#[init]`.
+    /// `async` tasks, hooks and `#[init]` may then use that runtime's timers and sockets, and
+    /// `tokio::spawn`. See [`PoolBuilder::tokio`](crate::pool::PoolBuilder::tokio) for the details.
+    /// Needs the cargo feature `tokio`.
+    ///
+    /// The members of a cluster are built by service builders, so this sets the runtime of a member
+    /// too.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// #[define]
+    /// impl Geometry {
+    ///     pub async fn wait_then_add(x: i64, y: i64) -> i64 {
+    ///         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    ///         x + y
+    ///     }
+    /// }
+    /// let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// let geometry = Geometry::service().tokio(runtime.handle().clone()).launch().wait()?;
+    /// assert_eq!(geometry.wait_then_add(4, 5).wait()?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "tokio")]
+    pub fn tokio(mut self, runtime: tokio::runtime::Handle) -> Self {
+        self.settings.runtime = crate::context::thread_runtime::ThreadRuntime::new(runtime);
+        self
+    }
+
     /// Sets how long `#[init]` may take, at the launch and at each restart. The default is no
     /// limit.
     ///

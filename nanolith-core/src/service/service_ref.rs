@@ -5,7 +5,7 @@ use crate::{
     call::backend::{Backend, ExecutorId},
     error::SubmitError,
     executor::{
-        Admission, Executor, OwnsState, RunsLocal, SharesState,
+        Admission, Executor, HeldRoom, OwnsState, RunsLocal, SharesState,
         admission::{self, OnFull},
     },
     task::{Job, TaskSet},
@@ -14,7 +14,7 @@ use crate::{
 use std::{
     fmt,
     sync::Arc,
-    task::{Poll, Waker},
+    task::{Context, Poll, Waker},
 };
 
 /// A service as an executor, through which its typed methods submit calls. Clones share the service
@@ -127,6 +127,14 @@ impl<S: TaskSet> Executor<S> for ServiceRef<S> {
 
     fn execute(&self, job: Job<S>) -> Admission<'_, S> {
         admission::execute(&**self.inner(), job)
+    }
+
+    fn poll_room(&self, room: &mut HeldRoom, cx: &mut Context<'_>) -> Poll<()> {
+        admission::poll_room(self.inner(), room, cx.waker())
+    }
+
+    fn execute_in(&self, job: Job<S>, room: &mut HeldRoom) -> Result<(), SubmitError<Job<S>>> {
+        admission::execute_in(&**self.inner(), job, room)
     }
 
     fn accepts_calls(&self) -> bool {

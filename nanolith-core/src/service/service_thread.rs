@@ -53,6 +53,7 @@ pub(super) fn spawn<S: TaskSet, E: Send + 'static, A: 'static>(
     let stack_size = sim_runtime::world().is_none().then(|| stack::size(settings.stack_size));
     let ticket = sim_runtime::world().map(|world| world.ticket(&settings.name));
     let span = ServiceSpan::open(S::NAME, &settings.name);
+    let runtime = settings.runtime.clone();
     let body = move || {
         let _leave = sim_runtime::Leave; // dropped last
         ticket.into_iter().for_each(sim_runtime::Ticket::enter);
@@ -67,7 +68,7 @@ pub(super) fn spawn<S: TaskSet, E: Send + 'static, A: 'static>(
             };
             span.run(|| run_service(settings, init, &attempt, launched));
         };
-        sim_runtime::bounded(live);
+        runtime.run(|| sim_runtime::bounded(live));
     };
     builder.spawn(body).map(drop).map_err(BuildError::threads)
 }

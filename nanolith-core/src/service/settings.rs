@@ -3,6 +3,7 @@
 use super::{on_panic::PanicHandler, restart::Restart};
 use crate::{
     channel::messenger::LagPolicy,
+    context::thread_runtime::ThreadRuntime,
     park::parker,
     pool::{BuildError, MIN_STACK, ThreadHandler, check_name, check_spin, queue_config::QueueConfig},
     task::Forwarder,
@@ -29,6 +30,7 @@ pub(super) struct Settings {
     pub(super) metrics: bool,
     pub(super) on_thread_start: Option<ThreadHandler>,
     pub(super) on_thread_exit: Option<ThreadHandler>,
+    pub(super) runtime: ThreadRuntime,
 }
 
 impl Settings {
@@ -50,6 +52,7 @@ impl Settings {
             metrics: false,
             on_thread_start: None,
             on_thread_exit: None,
+            runtime: ThreadRuntime::default(),
         }
     }
 
@@ -62,6 +65,7 @@ impl Settings {
             (self.metrics, "metrics"),
             (self.on_thread_start.is_some(), "on_thread_start"),
             (self.on_thread_exit.is_some(), "on_thread_exit"),
+            (self.runtime.is_set(), "tokio"),
         ];
         local.into_iter().find_map(|(is_set, name)| is_set.then_some(name))
     }

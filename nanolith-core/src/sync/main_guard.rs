@@ -60,6 +60,7 @@ impl MainGuard {
     /// # Errors
     ///
     /// [`MainGuardTimeoutError`] if the limit was reached first.
+    #[cfg_attr(feature = "tokio", track_caller)]
     pub fn join(mut self) -> Result<(), MainGuardTimeoutError> {
         self.is_armed = false;
         wait_until_done(self.limit)
@@ -92,6 +93,7 @@ impl fmt::Display for MainGuardTimeoutError {
 
 impl Error for MainGuardTimeoutError {}
 
+#[cfg_attr(feature = "tokio", track_caller)]
 fn wait_until_done(limit: Option<Duration>) -> Result<(), MainGuardTimeoutError> {
     let deadline = limit.and_then(clock::after);
     let mut waiter = keep_alive::waiter();

@@ -6,6 +6,8 @@ mod from_call;
 mod handle;
 mod send;
 
+#[cfg(feature = "tower")]
+pub(crate) use call::job_of_task;
 use call::note_full;
 pub use call::{Call, Submit};
 pub(crate) use call::{CallParts, fail_job};

@@ -77,6 +77,11 @@ impl<W, G> WaitQueue<W, G> {
         ticket
     }
 
+    /// Returns whether a grant is kept for this ticket.
+    pub(crate) fn is_granted(&self, ticket: WaitTicket) -> bool {
+        self.granted.get(ticket).is_some()
+    }
+
     /// Takes the grant of `ticket`, if there is one. Otherwise the waiter waits with `waker` from
     /// now on.
     pub(crate) fn redeem(&mut self, ticket: WaitTicket, waker: &mut NewWaker) -> WaitState<G> {

@@ -132,6 +132,7 @@ impl<T> Unpin for SendFuture<'_, T> {}
 
 impl<T> SendFuture<'_, T> {
     /// Blocks until the message is sent, or until `deadline`.
+    #[cfg_attr(feature = "tokio", track_caller)]
     pub(crate) fn block_until(&mut self, deadline: Option<Instant>) -> Option<Result<usize, T>> {
         sim_runtime::switch_point();
         if let Some(outcome) = self.begin() {

@@ -56,6 +56,7 @@ impl<'a, T: Clone> Recv<'a, T> {
     }
 
     #[cold]
+    #[cfg_attr(feature = "tokio", track_caller)]
     fn wait_long(self) -> Result<T, RecvError> {
         self.subscriber.0.look_on();
         block_on::block_on_any(self)

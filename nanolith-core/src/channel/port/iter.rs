@@ -53,6 +53,7 @@ pub struct Iter<'a, S, R>(pub(super) &'a Port<S, R>);
 impl<S, R> Iterator for Iter<'_, S, R> {
     type Item = R;
 
+    #[cfg_attr(feature = "tokio", track_caller)]
     fn next(&mut self) -> Option<R> {
         self.0.recv().wait().ok()
     }
@@ -80,6 +81,7 @@ pub struct TryIter<'a, S, R>(pub(super) &'a Port<S, R>);
 impl<S, R> Iterator for TryIter<'_, S, R> {
     type Item = R;
 
+    #[cfg_attr(feature = "tokio", track_caller)]
     fn next(&mut self) -> Option<R> {
         self.0.try_recv().ok()
     }
@@ -101,6 +103,7 @@ pub struct IntoIter<S, R>(Port<S, R>);
 impl<S, R> Iterator for IntoIter<S, R> {
     type Item = R;
 
+    #[cfg_attr(feature = "tokio", track_caller)]
     fn next(&mut self) -> Option<R> {
         self.0.recv().wait().ok()
     }

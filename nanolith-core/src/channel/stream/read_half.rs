@@ -104,19 +104,28 @@ impl<T> ReadHalf<T> {
 
     /// Blocks until a value or the end has arrived, or until `deadline`.
     #[inline]
+    #[cfg_attr(feature = "tokio", track_caller)]
     pub(super) fn block_until(&mut self, deadline: Option<Instant>) -> Option<Result<Option<T>, StreamError>> {
-        self.take().or_else(|| self.wait_until(deadline))
+        match self.take() {
+            None => self.wait_until(deadline),
+            taken => taken,
+        }
     }
 
     #[inline(never)]
+    #[cfg_attr(feature = "tokio", track_caller)]
     fn wait_until(&mut self, deadline: Option<Instant>) -> Option<Result<Option<T>, StreamError>> {
         let seen = || self.consumer.slots() > 0 || self.link.writer_end.get().is_some();
         self.patience.look_on(Duration::ZERO, deadline, seen);
-        self.take().or_else(|| wait::until(deadline, |cx| self.poll_recv(cx)))
+        match self.take() {
+            None => wait::until(deadline, |cx| self.poll_recv(cx)),
+            taken => taken,
+        }
     }
 
     /// Like [`block_until`](Self::block_until), without a deadline.
     #[inline]
+    #[cfg_attr(feature = "tokio", track_caller)]
     pub(super) fn block(&mut self) -> Result<Option<T>, StreamError> {
         match self.block_until(None) {
             Some(outcome) => outcome,

@@ -67,6 +67,7 @@ impl<'a, T> SendFuture<'a, T> {
     /// Blocks until the value is written or cannot be written, or until `deadline`. The value of a
     /// late write stays in this future.
     #[inline]
+    #[cfg_attr(feature = "tokio", track_caller)]
     fn block_until(&mut self, deadline: Option<Instant>) -> Option<Result<(), SendError<T>>> {
         let value = self.value.take().expect("it is consumed when it is over");
         match self.inlet.try_push(value, self.weight) {
@@ -76,6 +77,7 @@ impl<'a, T> SendFuture<'a, T> {
     }
 
     #[inline(never)]
+    #[cfg_attr(feature = "tokio", track_caller)]
     fn wait_until(&mut self, deadline: Option<Instant>, value: T) -> Option<Result<(), SendError<T>>> {
         let mut value = Some(value);
         let weight = self.weight;

@@ -17,6 +17,7 @@ use std::{
 
 /// Blocks until `poll` is ready, or until `deadline`. Inside a task, the task's slot is released
 /// while this function blocks.
+#[cfg_attr(feature = "tokio", track_caller)]
 pub(super) fn until<R>(deadline: Option<Instant>, poll: impl FnMut(&mut Context<'_>) -> Poll<R>) -> Option<R> {
     block_on::block_on_any_until(pin!(poll_fn(poll)), deadline)
 }

@@ -195,6 +195,7 @@ impl<T> WriteHalf<T> {
     }
 
     /// Blocks until `poll` is ready, or until `deadline`.
+    #[cfg_attr(feature = "tokio", track_caller)]
     pub(super) fn block_until<R>(
         &mut self,
         deadline: Option<Instant>,

@@ -2,12 +2,16 @@
 //!
 //! [`try_execute`] admits a call without waiting: the call enters the lock-free ring in front of
 //! the queue, or the queue under its lock. A call that finds the queue full is subject to
-//! [`OnFull`]. [`execute`] and [`poll_admit`] wait for room.
+//! [`OnFull`]. [`execute`] and [`poll_admit`] wait for room with a job, and [`poll_room`] waits
+//! before there is a job.
 
 mod on_full;
+mod room;
 mod wait_for_room;
 
 pub use on_full::OnFull;
+pub use room::HeldRoom;
+pub(crate) use room::{RoomHome, execute_in, poll_room};
 pub(crate) use wait_for_room::{cancel_admit, execute, poll_admit};
 
 use crate::{

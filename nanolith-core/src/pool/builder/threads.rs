@@ -150,4 +150,38 @@ impl PoolBuilder {
         self.config.on_thread_exit = Some(Arc::new(handler));
         self
     }
+
+    /// Sets the tokio runtime that the pool's threads enter when they start. `async` tasks may then
+    /// use that runtime's timers and sockets, and `tokio::spawn`. Needs the cargo feature `tokio`.
+    ///
+    /// The pool still polls the tasks on its own threads. The runtime's threads only serve the timers
+    /// and sockets, so the runtime has to be driven: a runtime of the flavor `current_thread` serves
+    /// them while a thread is in its `block_on`. After the shutdown of the runtime, its timers and
+    /// sockets panic, which ends the calls that use them as
+    /// [`CallError::Panicked`](crate::error::CallError::Panicked).
+    ///
+    /// A thread enters the runtime once, not once for each poll. Where a full queue runs a call on its
+    /// caller's thread ([`OnFull::CallerRuns`](crate::executor::OnFull::CallerRuns)), that thread
+    /// enters the runtime for the call.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// #[define]
+    /// impl Geometry {
+    ///     pub async fn wait_then_add(x: i64, y: i64) -> i64 {
+    ///         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    ///         x + y
+    ///     }
+    /// }
+    /// let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// let pool = Pool::builder().tokio(runtime.handle().clone()).build()?;
+    /// assert_eq!(Geometry::on(&pool).wait_then_add(4, 5).wait()?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "tokio")]
+    pub fn tokio(mut self, runtime: tokio::runtime::Handle) -> Self {
+        self.config.runtime = crate::context::thread_runtime::ThreadRuntime::new(runtime);
+        self
+    }
 }

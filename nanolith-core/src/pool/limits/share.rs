@@ -12,7 +12,7 @@ use crate::{
     call::backend::ExecutorId,
     context::thread_context,
     error::SubmitError,
-    executor::{Admission, Executor, admission},
+    executor::{Admission, Executor, HeldRoom, admission},
     pool::{BuildError, Pool, queue_config::QueueConfig},
     sched::{injector::Injector, queue::BoundedQueue, ring::Ring},
     task::{Job, TaskSet},
@@ -21,6 +21,7 @@ use crate::{
 use std::{
     fmt,
     sync::{Arc, Weak},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -245,6 +246,16 @@ impl<S: TaskSet> Executor<S> for Share {
         job.slot().header.set_share(self.place.number);
         let admission = admission::execute(&self.place, job);
         Box::pin(async { admission.await.map_err(outside) })
+    }
+
+    fn poll_room(&self, room: &mut HeldRoom, cx: &mut Context<'_>) -> Poll<()> {
+        admission::poll_room::<S, _>(&Arc::new(self.place.clone()), room, cx.waker())
+    }
+
+    fn execute_in(&self, job: Job<S>, room: &mut HeldRoom) -> Result<(), SubmitError<Job<S>>> {
+        self.place.inner.look_at_limits(&job);
+        job.slot().header.set_share(self.place.number);
+        admission::execute_in(&self.place, job, room).map_err(outside)
     }
 
     fn accepts_calls(&self) -> bool {

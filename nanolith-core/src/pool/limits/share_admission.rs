@@ -12,12 +12,12 @@ use crate::{
         policy::SchedulingPolicy,
     },
     error::CallError,
-    executor::admission::{Admit, OnFull},
+    executor::admission::{self, Admit, OnFull, RoomHome},
     meta::{task_info::TaskInfo, thread_kind::ThreadKind},
     pool::{pool_item::PoolItem, pool_shared::PoolShared},
     sched::{injector::Injector, ring::Ring},
-    task::{CallSlot, TaskSet},
-    wake::{WakeList, extensions::Extensions},
+    task::{CallSlot, TaskSet, Work},
+    wake::{WaitTicket, WakeList, extensions::Extensions},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -109,6 +109,12 @@ impl<S: TaskSet> Admit<S> for ShareAdmission {
         let wakes = began.map(|((), wakes)| wakes).unwrap_or_default();
         self.inner.release(core, wakes);
         self.inner.run_on_caller(call.erase());
+    }
+}
+
+impl RoomHome for ShareAdmission {
+    fn leave_line(&self, ticket: WaitTicket) {
+        admission::cancel_admit::<Work, _>(self, &mut Some(ticket));
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
         backend::{Backend, ErasedCall},
         call_ref::CallRef,
     },
-    context::thread_context,
+    context::{thread_context, thread_runtime::ThreadRuntime},
     pool::{
         config::{BuildError, ThreadHandler},
         pool_shared::PoolShared,
@@ -101,6 +101,7 @@ fn build_named(
     // belongs to the simulation.
     let leaving = Arc::new(Mutex::new(None));
     let (roster, leaves) = (inner.roster.clone(), inner.world.is_some().then(|| leaving.clone()));
+    let runtime = config.runtime.clone();
     let (id, weak, clock) = (inner.id(), Arc::downgrade(inner), inner.clock.clone());
     // In a simulation a program runs alike in every build, so the nested calls are counted there
     // instead.
@@ -123,7 +124,7 @@ fn build_named(
             drop(present);
             sim_runtime::leave();
         })
-        .spawn_handler(move |thread| spawn_listed(thread, &roster, leaves.as_deref()));
+        .spawn_handler(move |thread| spawn_listed(thread, &roster, leaves.as_deref(), &runtime));
     match stack_size {
         Some(bytes) => builder.stack_size(bytes).build(),
         None => builder.build(),
@@ -131,11 +132,12 @@ fn build_named(
 }
 
 /// Starts a thread of a rayon pool, and lists it in the roster until it ends. With `leaving`, the
-/// thread's exit handler takes it off the list instead.
+/// thread's exit handler takes it off the list instead. The thread runs within `runtime`.
 fn spawn_listed(
     thread: rayon::ThreadBuilder,
     roster: &Arc<Roster>,
     leaving: Option<&Mutex<Option<Present>>>,
+    runtime: &ThreadRuntime,
 ) -> io::Result<()> {
     let present = roster.enter();
     let number = present.number();
@@ -153,8 +155,9 @@ fn spawn_listed(
         }
         None => Some(present),
     };
+    let runtime = runtime.clone();
     let handle = builder.spawn(move || {
-        thread.run();
+        runtime.run(|| thread.run());
         drop(present);
     })?;
     roster.set_handle(number, handle);

@@ -251,7 +251,8 @@ impl PoolShared {
             core.active += 1;
             core.callers += 1;
         }
-        let (over, finished) = thread_context::collect_over(self.id(), || self.run_and_count(call));
+        let run = || self.config.runtime.run(|| self.run_and_count(call));
+        let (over, finished) = thread_context::collect_over(self.id(), run);
         let mut core = self.lock();
         core.active -= 1;
         core.callers -= 1;

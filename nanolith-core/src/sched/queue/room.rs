@@ -66,6 +66,11 @@ impl<T> BoundedQueue<T> {
         self.line.join((), waker)
     }
 
+    /// Returns whether room is kept for the waiter with this ticket.
+    pub(crate) fn is_granted(&self, ticket: WaitTicket) -> bool {
+        self.line.is_granted(ticket)
+    }
+
     /// Returns whether the waiter with this ticket may come in now.
     pub(crate) fn redeem(&mut self, ticket: WaitTicket, waker: &mut NewWaker) -> bool {
         self.line.redeem(ticket, waker) == WaitState::Granted(())

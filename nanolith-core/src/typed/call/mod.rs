@@ -8,6 +8,8 @@ mod submit;
 pub(crate) use options::CallParts;
 pub use submit::Submit;
 pub(crate) use submit::fail_job;
+#[cfg(feature = "tower")]
+pub(crate) use submit::job_of_task;
 pub(super) use submit::note_full;
 
 use super::{Flatten, Handle};
@@ -123,6 +125,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// # Ok::<(), CallError>(())
     /// ```
     #[inline(always)]
+    #[cfg_attr(feature = "tokio", track_caller)]
     pub fn submit(self) -> Handle<S, T> {
         let Self { executor, extract, terms, stage } = self;
         let CallState::Lazy(task) = stage else { unreachable!("{ONCE}") };

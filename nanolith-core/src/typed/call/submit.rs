@@ -68,6 +68,10 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> fmt::Debug for Submit<'_, S, E, T> 
     }
 }
 
+/// The result of offering a job to an executor.
+#[cfg(feature = "tower")]
+type Offered<S> = Result<(), SubmitError<Job<S>>>;
+
 impl<S: TaskSet, E: Executor<S> + ?Sized, T> Call<'_, S, E, T> {
     /// Begins the call, if that has not happened yet. Returns whether the executor has the call.
     /// Otherwise `cx` is woken when there is room.
@@ -100,7 +104,26 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Call<'_, S, E, T> {
         true
     }
 
+    /// Submits the call, into the room that its executor keeps for it in `room`. Returns the result
+    /// of the submission beside the handle.
+    #[cfg(feature = "tower")]
+    pub(crate) fn submit_in(self, room: &mut crate::executor::HeldRoom) -> (Handle<S, T>, Offered<S>) {
+        let Self { executor, extract, terms, stage } = self;
+        let CallState::Lazy(task) = stage else { unreachable!("{ONCE}") };
+        let (job, handle) = prepare_job(executor, extract, &terms, task);
+        let submitted = match &terms.rare {
+            // A call for later takes no room now, and a call that is over takes none.
+            Some(rare) if rare.later.is_some() || job.is_over() => {
+                drop(mem::take(room));
+                dispatch(executor, &terms, job)
+            }
+            _ => executor.execute_in(job, room),
+        };
+        (handle, submitted)
+    }
+
     /// Blocks until the call is over.
+    #[cfg_attr(feature = "tokio", track_caller)]
     pub(crate) fn finish(mut self) -> Result<T, CallError> {
         if let CallState::Lazy(_) = self.stage {
             return self.wait();
@@ -237,7 +260,18 @@ pub(super) fn new_job<S: TaskSet, E: Executor<S> + ?Sized, T>(
     (job, Handle::new(slot, host, extract))
 }
 
+/// Creates the job and the handle of a call of any task of the set.
+#[cfg(feature = "tower")]
+pub(crate) fn job_of_task<S: TaskSet, E: Executor<S> + ?Sized>(
+    executor: &E,
+    meta: Header,
+    task: S::Task,
+) -> (Job<S>, Handle<S, S::Output>) {
+    new_job(executor, Some, meta, task, None)
+}
+
 #[cold]
+#[cfg_attr(feature = "tokio", track_caller)]
 pub(super) fn submit_rare<S: TaskSet, E: Executor<S> + ?Sized, T>(
     executor: &E,
     extract: fn(S::Output) -> Option<T>,
@@ -254,6 +288,7 @@ pub(super) fn submit_rare<S: TaskSet, E: Executor<S> + ?Sized, T>(
 /// Blocks until the executor has room, if it refused the job because it is full. Otherwise ends the
 /// call with the refusal.
 #[cold]
+#[cfg_attr(feature = "tokio", track_caller)]
 pub(super) fn block_for_admission<S: TaskSet, E: Executor<S> + ?Sized, T>(
     executor: &E,
     refused: SubmitError<Job<S>>,

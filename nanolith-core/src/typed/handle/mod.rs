@@ -81,6 +81,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     /// # Errors
     ///
     /// Gives the handle back if the call is not over by then. The call continues.
+    #[cfg_attr(feature = "tokio", track_caller)]
     pub fn wait_deadline(mut self, deadline: Instant) -> Result<Result<T, CallError>, Self> {
         self.block_until(Some(deadline)).ok_or(self)
     }

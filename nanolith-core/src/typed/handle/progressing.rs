@@ -134,6 +134,7 @@ impl<S: TaskSet> Unpin for RecvProgress<'_, S> {}
 impl<S: TaskSet> RecvProgress<'_, S> {
     /// Blocks until there is a report, or until `deadline`. A wait that would keep the call from
     /// running returns `None` as its output.
+    #[cfg_attr(feature = "tokio", track_caller)]
     fn block_until(&mut self, deadline: Option<Instant>) -> Option<Option<Progress>> {
         let target = self.host.or_else(|| self.slot.header.executor());
         block_on::block_until(Pin::new(self), target, deadline).unwrap_or(Some(None))

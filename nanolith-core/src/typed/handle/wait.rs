@@ -9,7 +9,9 @@ use crate::{
         wait_graph::WaitTarget,
     },
     context::{
-        block_on, thread_context,
+        block_on,
+        long_wait::LongWait,
+        thread_context,
         wait::{Sealed, Wait},
     },
     deadlock::{self, BlockedWait, Keeper, WaitCycle},
@@ -121,6 +123,7 @@ impl<S: TaskSet, T> Wait for Handle<S, T> {
 
 impl<S: TaskSet, T> Handle<S, T> {
     #[inline(always)]
+    #[cfg_attr(feature = "tokio", track_caller)]
     pub(super) fn block_until(&mut self, deadline: Option<Instant>) -> Option<Result<T, CallError>> {
         if let Some(outcome) = self.spin_for_result(deadline) {
             return Some(outcome);
@@ -140,10 +143,13 @@ impl<S: TaskSet, T> Handle<S, T> {
     /// Returns the outcome if it exists, if it arrives during a short spin, or if this thread can
     /// run the call inline.
     #[inline(always)]
+    #[cfg_attr(feature = "tokio", track_caller)]
     fn spin_for_result(&mut self, deadline: Option<Instant>) -> Option<Result<T, CallError>> {
         if !self.slot.is_over() {
             if let Some(helper) = self.slot.header.wait_helper() {
+                let mut long = LongWait::begin(self.target());
                 block_on::block_in_place(|| helper.help(deadline));
+                long.report();
                 return self.ready();
             }
             match thread_context::current_executor() {
