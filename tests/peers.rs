@@ -80,9 +80,12 @@ fn is_case(file: &str) -> bool {
 fn is_test((file, name): (&str, &str)) -> bool {
     let Ok(source) = fs::read_to_string(root().join(file)) else { return false };
     let Some((before, _)) = source.split_once(&format!("\nfn {name}(")) else { return false };
-    if let Some((_, trials)) = source.split_once("\n    let trials = trials! {\n") {
+    let mut lists = source.split("trials! {\n").skip(1).peekable();
+    if lists.peek().is_some() {
         // A test program with a `main` of its own lists its tests.
-        return trials.lines().take_while(|line| line.trim() != "};").any(|line| line.trim() == name);
+        return lists.any(|list| {
+            list.lines().map(str::trim).take_while(|line| !line.starts_with('}')).any(|line| line == name)
+        });
     }
     let attributes = before.lines().rev().take_while(|line| line.starts_with("#["));
     attributes

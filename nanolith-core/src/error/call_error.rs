@@ -304,7 +304,7 @@ impl CallError {
             Self::Cancelled(_) => "was cancelled",
             Self::TimedOut(_) => "timed out",
             Self::Full(_) => "was rejected: the queue is full",
-            Self::Dropped(_) => "was dropped: a newer call took its entry in the full queue",
+            Self::Dropped(_) => "was dropped: the queue was full",
             Self::Closed(at) if at.is_simulation_over() => "ended: its simulation is over",
             Self::Closed(_) => "was rejected: the executor is closed",
             Self::Crashed(_) => "failed: its executor crashed",

@@ -52,7 +52,7 @@
 //!
 //! # Cost
 //!
-//! Without a subscriber, a call checks one static number. A call that has a span takes the way of
+//! Without a subscriber, a call reads one atomic integer. A call that has a span takes the way of
 //! calls with rare options through its executor, and costs some hundred nanoseconds more.
 //!
 //! ```
