@@ -257,7 +257,7 @@ mod tests {
         assert_eq!(sum(&rows([Some(60.0), Some(30.0)]), &["submit", "run"]), Some(90.0));
         assert_eq!(sum(&rows([Some(60.0), None]), &["submit", "run"]), None);
         let is_counted = |part: &&str| COUNTS.iter().any(|count| count.what == *part);
-        assert!(WHOLE.iter().all(|(_, parts)| parts.iter().all(is_counted)));
+        assert!(WHOLE.iter().all(|(_, parts, _)| parts.iter().all(is_counted)));
     }
 
     #[test]

@@ -41,9 +41,9 @@ pub type Mapping<'a, E, R> = Call<'a, Work, E, R>;
 ///
 /// # Errors
 ///
-/// A call can end in every way that [`CallError`] lists. If `f` panics, the first panic stops the
-/// rest, and the error's [`CallTrace::item`](crate::error::CallTrace::item) is the index of the
-/// item:
+/// A call can end in every way that [`CallError`](crate::error::CallError) lists. If `f` panics, the
+/// first panic stops the rest, and the error's
+/// [`CallTrace::item`](crate::error::CallTrace::item) is the index of the item:
 ///
 /// ```
 /// use nanolith::{bulk, prelude::*};
