@@ -20,6 +20,7 @@ use std::{
     net::Shutdown,
     process::ExitStatus,
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -109,7 +110,11 @@ impl PoolShared {
             let _ = child.socket.shutdown(Shutdown::Read);
         }
         while child.deliveries().is_done() {
-            let Some(reader) = child.try_reader() else { return };
+            let Some(reader) = child.try_reader() else {
+                // The exit shows again at once. The thread that reads may wait for this core.
+                thread::yield_now();
+                return;
+            };
             let reading = self.read(child, reader, Waits::No);
             if reading.is_delivered && !reading.has_more {
                 self.on_end(child, reading.end.unwrap_or(End::Closed));
