@@ -1,12 +1,14 @@
-//! Builds the examples as programs, for the tests that run them.
+//! The examples as programs, for the tests that run them.
 
 use serde_json::Value;
 use std::{
+    env,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
-/// Builds the present version of the example, and returns its path.
+/// Returns the path of the example's program, and builds it first. `NANOLITH_EXAMPLES` names a
+/// folder where it is built already.
 #[allow(dead_code)] // some tests build with a feature only
 pub(crate) fn build(example: &str) -> PathBuf {
     build_with(example, &[])
@@ -14,6 +16,9 @@ pub(crate) fn build(example: &str) -> PathBuf {
 
 /// Like [`build`], with arguments of cargo.
 pub(crate) fn build_with(example: &str, arguments: &[&str]) -> PathBuf {
+    if let Some(folder) = env::var_os("NANOLITH_EXAMPLES") {
+        return Path::new(&folder).join(format!("{example}{}", env::consts::EXE_SUFFIX));
+    }
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("cargo's folder is within its target folder");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--quiet", "--example", example]);

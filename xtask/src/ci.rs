@@ -30,7 +30,6 @@ const STEPS: &[&str] = &[
     "msrv",
     "tree",
     "deny",
-    "examples",
     "stress",
     "instructions",
     "loom",

@@ -5,7 +5,7 @@ use crate::{
     book, checks, ci, instructions,
     shell::{Failure, Outcome, cargo, has, has_target, need, nightly_cargo, program, root, target_dir},
 };
-use std::{collections::BTreeSet, env, ffi::OsStr, fs};
+use std::{collections::BTreeSet, env, fs};
 
 /// A command of `cargo xtask`.
 pub(crate) struct Command {
@@ -50,7 +50,6 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new("portable", "also for Windows, its tests on Linux as on macOS (by poll), and under Wine", portable),
     Command::new("tree", "a user's default build stays under 30 crates", tree),
     Command::new("deny", "licences, bans and sources of all dependencies", deny),
-    Command::new("examples", "every example program, on small input", examples),
     Command::new("instructions", "what a call costs, in instructions, within bounds (valgrind)", instructions::run),
     Command::new(
         "traced",
@@ -82,7 +81,9 @@ const NEXTEST: &str = "nextest run";
 
 fn test() -> Outcome {
     let runner = runner();
-    cargo(&format!("{runner} {ALL}")).run()?;
+    // The runner builds the examples first. So a test that runs one need not build it again.
+    let examples = target_dir().join("debug/examples");
+    cargo(&format!("{runner} {ALL}")).var("NANOLITH_EXAMPLES", &examples.display().to_string()).run()?;
     if runner == NEXTEST {
         // Nextest does not run doc tests.
         cargo(&format!("test --doc {ALL}")).run()?;
@@ -206,34 +207,6 @@ fn deny() -> Outcome {
     cargo("deny check licenses bans sources").run()
 }
 
-/// The step `test` has built the examples already, with the features of the same packages.
-fn examples() -> Outcome {
-    cargo(&format!("build {ALL} --examples")).run()?;
-    for folder in ["examples", "nanolith-process/examples"] {
-        let files = fs::read_dir(root().join(folder))
-            .map_err(|source| Failure::NotRun { line: format!("ls {folder}"), source })?;
-        let names: BTreeSet<_> = files.filter_map(|file| example(&file.ok()?.file_name())).collect();
-        for name in names {
-            program(target_dir().join("debug/examples").join(&name), small(&name)).run()?;
-        }
-    }
-    Ok(())
-}
-
-/// Returns the name of the example in a file of the folder. Shared modules are in folders.
-fn example(file: &OsStr) -> Option<String> {
-    file.to_str()?.strip_suffix(".rs").map(Into::into)
-}
-
-/// Returns an example's arguments for small input. Most examples need none.
-fn small(example: &str) -> &'static str {
-    match example {
-        "census" => ".",
-        "roots" => "100000",
-        _ => "",
-    }
-}
-
 fn loom() -> Outcome {
     cargo("test --release -p nanolith-core --lib").var("RUSTFLAGS", "--cfg loom").target("loom").run()
 }
@@ -320,12 +293,6 @@ mod tests {
     fn command_names_are_unique() {
         let names: BTreeSet<_> = COMMANDS.iter().map(|command| command.name).collect();
         assert_eq!(names.len(), COMMANDS.len());
-    }
-
-    #[test]
-    fn example_is_a_file_and_not_a_folder() {
-        assert_eq!(example("undo.rs".as_ref()).as_deref(), Some("undo"));
-        assert_eq!(example("shared".as_ref()), None);
     }
 
     #[test]

@@ -304,7 +304,7 @@ pub struct ClusterInfo {
     /// member's own tasks, and calls that moved from an ended member.
     pub overflow: usize,
     /// The number of calls that were accepted and have not ended: queued, running and suspended
-    /// calls.
+    /// calls. A call leaves this number shortly after its output has arrived.
     pub in_flight: usize,
     /// The number of calls that were started and have ended.
     pub completed: u64,

@@ -38,7 +38,7 @@ pub struct PoolInfo {
     /// The number of tasks that could start now: the concurrency that no task uses.
     pub idle: usize,
     /// The number of calls that were accepted and have not ended: queued, running and suspended
-    /// calls.
+    /// calls. A call leaves this number shortly after its output has arrived.
     pub in_flight: usize,
     /// The number of tasks that still run although their calls have timed out. Each of them keeps
     /// its slot.

@@ -225,7 +225,7 @@ pub struct ShareInfo {
     /// calls.
     pub in_progress: usize,
     /// The number of the share's calls that were accepted and have not ended: queued, running and
-    /// suspended calls.
+    /// suspended calls. A call leaves this number shortly after its output has arrived.
     pub in_flight: usize,
     /// The number of the share's calls that were started and have ended.
     pub completed: u64,
