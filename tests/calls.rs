@@ -146,6 +146,28 @@ fn timed_out_task_is_asked_to_stop() {
 }
 
 #[test]
+fn error_has_the_times_of_the_end_however_late_it_is_read() {
+    let late = Duration::from_millis(400);
+    let (began, reports) = mpsc::channel();
+    let timed_out = Geometry::tasks().count(began.clone()).timeout(Duration::from_millis(10)).submit();
+    reports.recv().expect("it began");
+    reports.recv().expect("it stopped");
+    let cancelled = Geometry::tasks().count(began).submit();
+    reports.recv().expect("it began");
+    cancelled.cancel();
+    let pool = Pool::builder().build().expect("sound");
+    pool.pause();
+    let queued = Geometry::on(&pool).add(4, 5).timeout(Duration::from_millis(10)).submit();
+    std::thread::sleep(late);
+    for job in [timed_out, cancelled] {
+        let error = job.wait().expect_err("it was ended");
+        assert!(error.trace().ran() < late, "{error}");
+    }
+    let error = queued.wait().expect_err("it was ended");
+    assert!(error.trace().waited() < late && error.trace().ran().is_zero(), "{error}");
+}
+
+#[test]
 fn latest_progress_value_is_seen() {
     let (go, next) = mpsc::channel();
     let job = Geometry::tasks().climb(3, next).submit();

@@ -240,6 +240,9 @@ impl<S: TaskSet> ErasedCall for CallSlot<S> {
     }
 
     fn end_into(&self, how: EndReason, batch: &mut EndBatch) -> EndResult {
+        if !self.is_over() {
+            self.header.mark_ended();
+        }
         let (ended, waker) = self.end_silently(how);
         batch.wake(waker);
         if ended == EndResult::Running {

@@ -10,9 +10,10 @@ use crate::{
 use std::sync::atomic::Ordering;
 
 impl Header {
-    /// Returns the call site, times and parents of the call, as of now.
+    /// Returns the call site, times and parents of the call. Its time runs until it is ended from
+    /// outside.
     pub(crate) fn at(&self) -> CallTrace {
-        let now = clock::now();
+        let now = self.end_or_now();
         let started = self.started_at.load(Ordering::Relaxed);
         let submitted = if self.submitted_at() == 0 { now } else { self.submitted_at() };
         let until = if started == 0 { now } else { started };

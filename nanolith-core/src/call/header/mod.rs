@@ -75,6 +75,8 @@ pub(crate) struct Header {
     submitted: &'static Location<'static>,
     parents: Option<Arc<Ancestry>>,
     cold: OnceBox<Extra>,
+    /// When the call was ended from outside, in nanoseconds; zero until then.
+    ended_at: AtomicU64,
 }
 
 const COUNTED: u8 = 1;
@@ -208,6 +210,7 @@ impl Header {
             submitted: caller.submitted,
             parents,
             cold: OnceBox::new(),
+            ended_at: AtomicU64::new(0),
         };
         if deadline.is_some() {
             meta.limit(deadline);

@@ -5,7 +5,7 @@ use crate::time::clock;
 use std::{sync::atomic::Ordering, time::Duration};
 
 impl Header {
-    // ORDERING of `submitted_at` and `started_at`: Relaxed. Each is written once, before the slot
+    // ORDERING of `submitted_at`, `started_at` and `ended_at`: Relaxed. Each is written once, before the slot
     // passes through a lock or a state change that publishes it. A reader of an unpublished value
     // would only compute too short a time.
 
@@ -31,6 +31,23 @@ impl Header {
     #[inline]
     pub(crate) fn mark_started(&self, now: u64) {
         self.started_at.store(now, Ordering::Relaxed);
+    }
+
+    /// Records that the call is ended from outside now. An earlier end stays.
+    pub(crate) fn mark_ended(&self) {
+        if self.ended_at.load(Ordering::Relaxed) == 0 {
+            self.ended_at.store(clock::now(), Ordering::Relaxed);
+        }
+    }
+
+    /// Returns when the call was ended from outside, or this moment.
+    pub(crate) fn end_or_now(&self) -> u64 {
+        match self.ended_at.load(Ordering::Relaxed) {
+            0 => clock::now(),
+            // A thread without the call's clock has ended it.
+            ended if ended < self.submitted_at() => clock::now(),
+            ended => ended,
+        }
     }
 
     /// Returns how long the call waited before it started.
