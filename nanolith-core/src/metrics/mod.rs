@@ -50,6 +50,7 @@ mod read {
     pub struct Metrics {
         pub(super) tasks: Vec<TaskMetrics>,
         /// The start of the measurements, in nanoseconds. A reset changes it.
+        #[cfg_attr(not(feature = "metrics-export"), allow(dead_code))] // a publisher alone asks
         pub(super) since: u64,
         pub(super) span: Duration,
         pub(super) busy: Duration,
