@@ -11,7 +11,7 @@ use crate::{
     meta::priority::Priority,
     sched::{
         queue::{BoundedQueue, Limits},
-        ring::Ring,
+        ring::{Push, Ring},
     },
     task::Input,
     util::prefetch::PrefetchTarget,
@@ -81,7 +81,8 @@ impl Lanes {
     /// Opens the ring and puts the same number of calls into it.
     fn fill_inbox(&mut self, calls: usize) {
         self.front.open_ring();
-        (0..calls).for_each(|_| assert!(self.inbox.try_push(|| self.entry(call(Priority::Normal, false)))));
+        (0..calls)
+            .for_each(|_| assert!(self.inbox.try_push(|| self.entry(call(Priority::Normal, false))) != Push::Full));
     }
 
     /// Returns the number of looks at entries that `operation` takes.

@@ -8,7 +8,7 @@ use crate::{
     meta::{priority::Priority, task_info::TaskInfo},
     sched::{
         queue::{BoundedQueue, Limits},
-        ring::Ring,
+        ring::{Push, Ring},
     },
     task::{CallSlot, Input, NoState, Run, Scope, TaskSet},
 };
@@ -146,12 +146,12 @@ impl Model {
         }
         let call = CallRef::new(Slot::new(Input { task: self.came, shared: None }, meta, false));
         let plain = ErasedCall::is_plain(&*call);
-        let mut stepped_in = plain && self.inbox.try_push(|| call.clone());
+        let mut stepped_in = plain && self.inbox.try_push(|| call.clone()) != Push::Full;
         if inside && plain {
             self.inbox.mark_mixed();
         }
         if !stepped_in && plain && self.front.has_credit() {
-            stepped_in = self.inbox.try_push(|| call.clone());
+            stepped_in = self.inbox.try_push(|| call.clone()) != Push::Full;
             if inside {
                 self.inbox.mark_mixed();
             }

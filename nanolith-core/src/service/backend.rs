@@ -199,6 +199,10 @@ impl<S: TaskSet> Admit<S> for ServiceShared<S> {
         &self.ring
     }
 
+    fn wake_consumer(&self) {
+        self.waker.wake_by_ref();
+    }
+
     fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Injector<Self::Item>>) -> (R, WakeList)) -> R {
         let mut core = self.lock();
         let last = if inside { Phase::Closing } else { Phase::Open };

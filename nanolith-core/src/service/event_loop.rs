@@ -116,7 +116,7 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
     }
 
     /// Returns the pending futures, and the call that waits for the state, for the deadlock check.
-    fn seen(&self) -> Seen {
+    pub(super) fn seen(&self) -> Seen {
         let held =
             self.stalled_call.as_ref().map(|call| (required_receiver::<S>(call.header.task()), call.clone().erase()));
         Seen { calls: self.local_tasks.calls(), held }

@@ -1,5 +1,5 @@
-//! The fast path of a service's thread: while short calls arrive in a row, the thread takes them
-//! from the injector's lock-free ring, without the lock.
+//! The fast path of a service's thread: once short calls have arrived in a row, the thread takes
+//! calls from the injector's lock-free ring, without the lock. It sleeps with the ring open.
 
 use super::{
     event_loop::EventLoop,
@@ -8,13 +8,18 @@ use super::{
 };
 use crate::{
     call::{backend::RunResult, call_ref::CallRef, slot::Slot},
-    park::parker,
+    park::parker::{self, ThreadParker},
+    sched::ring::Ring,
     sim_runtime,
     task::{Brought, CallSlot, Input, TaskSet, is_large},
     time::{clock, coarse::CoarseTicker},
+    util::prefetch::PrefetchTarget,
     wake::WakeList,
 };
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    thread,
+};
 
 /// The number of calls in a row after which the thread takes calls from the ring. Calls that come
 /// rarely gain nothing from it.
@@ -53,7 +58,7 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
     pub(super) fn run_fast_path(&mut self) {
         let inbox = self.inner.ring.clone();
         let _serving = Serving { inner: self.inner.clone() };
-        let _pulse = CoarseTicker::begin();
+        let mut run_clock = RunClock::begin(&inbox);
         let mut began = clock::now();
         let mut seen_from = began;
         let mut done = 0;
@@ -70,7 +75,7 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
                     }
                     let Err(call) = ran else {
                         done += 1;
-                        if done % CLOCK_EVERY == 0 {
+                        if run_clock.is_due(done) {
                             began = clock::now();
                             if done % STATS_EVERY == 0 {
                                 self.sample_clock(seen_from, began);
@@ -89,7 +94,7 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
                     if self.tally.is_on() {
                         self.sample_clock(seen_from, clock::now());
                     }
-                    if !self.await_call() {
+                    if !self.await_call() && !self.rest(&mut run_clock) {
                         break;
                     }
                     began = clock::now();
@@ -143,11 +148,81 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
         inbox.has_next()
     }
 
+    /// Sleeps until a call comes into the ring, or until there is other work. Returns `false` if the
+    /// thread has to leave the ring for it.
+    fn rest(&mut self, run_clock: &mut RunClock<'_, CallRef<CallSlot<S>>>) -> bool {
+        if self.tally.is_on() {
+            self.tally.flush();
+        }
+        let ServiceShared { ring, futures, .. } = &*self.inner;
+        futures.answer(|| self.seen());
+        if ring.begin_rest() {
+            run_clock.stop();
+            ThreadParker::of_this_thread().park_until(None);
+            ring.end_rest();
+        } else if ring.len() > 0 {
+            thread::yield_now(); // its producer fills the cell next
+        } else {
+            self.inner.release(self.inner.lock(), WakeList::default()); // opens the ring, if that is right
+            if !ring.has_credit() && !ring.has_next() {
+                return false;
+            }
+        }
+        ring.has_consumer()
+    }
+
     #[inline]
     fn sample_clock(&mut self, began: u64, now: u64) {
         if self.tally.is_on() {
             self.tally.end_grain(began, now);
         }
+    }
+}
+
+/// The clock of a thread that takes calls from the ring. A call that comes after a rest has its
+/// moments from the system's clock. From [`FAST_PATH_AFTER`] calls in a row on, the thread keeps the
+/// coarse clock up to date, and reads the system's clock once in [`CLOCK_EVERY`] calls.
+struct RunClock<'a, T: PrefetchTarget> {
+    ring: &'a Ring<T>,
+    ticker: Option<CoarseTicker>,
+    /// The number of calls since the last rest.
+    calls: u32,
+}
+
+impl<'a, T: PrefetchTarget> RunClock<'a, T> {
+    /// Begins with the coarse clock: calls have arrived in a row.
+    fn begin(ring: &'a Ring<T>) -> Self {
+        ring.set_untimed(false);
+        Self { ring, ticker: Some(CoarseTicker::begin()), calls: 0 }
+    }
+
+    /// Returns whether to read the clock before the next call. `done` is a count of the calls.
+    #[inline]
+    fn is_due(&mut self, done: u64) -> bool {
+        if self.ticker.is_some() {
+            return done % CLOCK_EVERY == 0;
+        }
+        self.calls += 1;
+        if self.calls >= FAST_PATH_AFTER {
+            self.ticker = Some(CoarseTicker::begin());
+            self.ring.set_untimed(false);
+        }
+        true
+    }
+
+    /// The thread rests: no ticker wakes the process meanwhile.
+    fn stop(&mut self) {
+        self.calls = 0;
+        if self.ticker.is_some() {
+            self.ring.set_untimed(true);
+            self.ticker = None;
+        }
+    }
+}
+
+impl<T: PrefetchTarget> Drop for RunClock<'_, T> {
+    fn drop(&mut self) {
+        self.ring.set_untimed(false);
     }
 }
 

@@ -29,7 +29,7 @@ use crate::{
     sched::{
         injector::{Injector, QueueItem},
         queue::BoundedQueue,
-        ring::Ring,
+        ring::{Push, Ring},
     },
     task::{CallSlot, Job, TaskSet},
     time::{clock, timer},
@@ -46,6 +46,9 @@ pub(crate) trait Admit<S: TaskSet>: Backend {
 
     /// Returns the ring that fast-path calls enter.
     fn inbox(&self) -> &Ring<Self::Item>;
+
+    /// Wakes the consumer of the ring, which sleeps with the ring open.
+    fn wake_consumer(&self) {}
 
     /// Runs `f` under the lock, with the queue and its ring. `f` gets `None` for a call from
     /// outside once the queue is closed. After the lock is released, wakes what `f` returned and
@@ -171,23 +174,32 @@ enum AdmitResult<S: TaskSet> {
 fn try_ring<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>, inside: bool) -> AdmitResult<S> {
     let mut slot = Some(job.into_slot());
     if !inside && gate.inbox().is_saturated() && gate.on_full() == OnFull::Wait {
-        // A consumer is at work on the ring. A short spin is faster than the lock here.
-        parker::spin_until(parker::IDLE_SPIN, || gate.inbox().has_slack() || !gate.inbox().has_consumer());
+        // A consumer is at work on the ring. To give it a short time is faster than the lock here.
+        let has_room = || gate.inbox().has_slack() || !gate.inbox().has_consumer();
+        if *parker::MULTI_CORE {
+            parker::spin_until(parker::IDLE_SPIN, has_room);
+        } else {
+            parker::yield_until(parker::IDLE_SPIN, |_| has_room());
+        }
     }
     if !gate.inbox().has_credit() {
         return slot.map_or(AdmitResult::In, |slot| AdmitResult::Again(Job::from_slot(slot)));
     }
-    // A worker is running, so the coarse clock is up to date.
-    slot.iter().for_each(|slot| slot.header.stamp_submitted(clock::coarse_now));
+    // While a thread takes calls in a row, it keeps the coarse clock up to date.
+    let now = || if gate.inbox().is_untimed() { clock::now() } else { clock::coarse_now() };
+    slot.iter().for_each(|slot| slot.header.stamp_submitted(now));
     if let (true, Some(slot)) = (inside, &slot) {
         slot.header.mark_nested();
     }
-    let took = gate.inbox().try_push(|| slot.take().map(G::item).expect("a place is filled once"));
+    let pushed = gate.inbox().try_push(|| slot.take().map(G::item).expect("a place is filled once"));
     if inside {
         gate.inbox().mark_mixed();
     }
+    if pushed == Push::Wake {
+        gate.wake_consumer();
+    }
     match slot {
-        Some(slot) if !took => AdmitResult::Again(Job::from_slot(slot)),
+        Some(slot) if pushed == Push::Full => AdmitResult::Again(Job::from_slot(slot)),
         _ => AdmitResult::In,
     }
 }

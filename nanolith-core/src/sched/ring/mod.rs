@@ -21,7 +21,12 @@
 //! A producer's compare-and-swap cannot succeed on a ring that was closed and reopened in between.
 //! For that, `tail` would have to return to the same position, open and without a credit. But the
 //! position moves with each credit that is used, and a closed ring is opened only with credits.
+//!
+//! A single consumer may sleep while the ring is open: [`Ring::begin_rest`] sets a bit of `tail`,
+//! and the producer whose step clears the bit wakes the consumer.
 #![allow(unsafe_code)] // unsafe code is allowed here: see ARCHITECTURE.md
+
+mod holder;
 
 use crate::util::{
     loom::{AtomicU32, AtomicU64, Ordering, UnsafeCell, yield_now},
@@ -30,14 +35,28 @@ use crate::util::{
 use std::{mem::MaybeUninit, sync::atomic::AtomicUsize};
 
 /// The bit at which the number of credits begins in `tail`, above the position.
-const CREDIT_SHIFT: u32 = 48;
+const CREDIT_SHIFT: u32 = 47;
 const POSITION: u64 = (1 << CREDIT_SHIFT) - 1;
 
 /// The bit of `tail` that closes the ring. It is above the credits.
 const CLOSED: u64 = 1 << 63;
 
-/// The maximum number of cells.
+/// The bit of `tail` that says that the consumer sleeps: see [`Ring::begin_rest`].
+const RESTING: u64 = 1 << 62;
+
+/// The maximum number of cells. Their number fits between the position and [`RESTING`].
 const MAX_CAPACITY: usize = 1 << 14;
+
+/// The result of a push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Push {
+    /// There is no credit: the item was not made.
+    Full,
+    Done,
+    /// The item is in, and the producer has to wake the consumer, which sleeps.
+    Wake,
+}
 
 struct Cell<T> {
     sequence: AtomicU64,
@@ -64,6 +83,8 @@ pub(crate) struct Ring<T: PrefetchTarget> {
     limit: AtomicU64,
     /// Whether a thread takes from the ring: a hint.
     in_use: AtomicU32,
+    /// Whether no thread keeps the coarse clock up to date: a hint.
+    is_untimed: AtomicU32,
     /// Whether the lock holder is taking all items out.
     draining: AtomicU32,
     /// Whether the ring may hold nested items: see [`Ring::mark_mixed`].
@@ -91,6 +112,7 @@ impl<T: PrefetchTarget> Ring<T> {
             cells: std::iter::repeat_with(cell).take(capacity).collect(),
             limit: AtomicU64::new(0),
             in_use: AtomicU32::new(0),
+            is_untimed: AtomicU32::new(0),
             draining: AtomicU32::new(0),
             is_mixed: AtomicU32::new(0),
         }
@@ -111,12 +133,12 @@ impl<T: PrefetchTarget> Ring<T> {
     }
 
     /// Pushes the item that `make` returns, if there is a credit for it. `make` must not panic.
-    pub(crate) fn try_push(&self, make: impl FnOnce() -> T) -> bool {
+    pub(crate) fn try_push(&self, make: impl FnOnce() -> T) -> Push {
         // ORDERING: Acquire, as in the step below: `credits` reads the limit that was stored
         // before.
         let mut tail = self.tail.0.load(Ordering::Acquire);
         loop {
-            let Some(places) = self.credits(tail) else { return false };
+            let Some(places) = self.credits(tail) else { return Push::Full };
             let next = (places - 1) << CREDIT_SHIFT | (tail + 1) & POSITION;
             // ORDERING: AcqRel. Acquire pairs with the Release in `set_limit`, so that what made
             // the room is seen. Release pairs with the Acquire in `close`: the thread that closes
@@ -127,13 +149,14 @@ impl<T: PrefetchTarget> Ring<T> {
             }
         }
         self.write_cell(tail & POSITION, make());
-        true
+        // The step has cleared the bit. So of many producers one alone wakes the consumer.
+        if tail & RESTING == 0 { Push::Done } else { Push::Wake }
     }
 
     /// Returns the number of credits, including positions that became free meanwhile; `None` if
     /// there are none.
     fn credits(&self, tail: u64) -> Option<u64> {
-        match tail >> CREDIT_SHIFT {
+        match (tail & !RESTING) >> CREDIT_SHIFT {
             0 => {
                 // ORDERING: Relaxed, the limit was written before the ring was opened.
                 let limit = self.limit.load(Ordering::Relaxed);
@@ -307,70 +330,44 @@ impl<T: PrefetchTarget> Ring<T> {
         self.in_use.load(Ordering::Relaxed) > 0
     }
 
-    // ----- for the holder of the queue's lock
-
-    pub(crate) fn set_in_use(&self, is_in_use: bool) {
+    /// Returns whether the coarse clock may be out of date: a hint.
+    pub(crate) fn is_untimed(&self) -> bool {
         // ORDERING: Relaxed, a hint.
-        self.in_use.store(is_in_use.into(), Ordering::Relaxed);
+        self.is_untimed.load(Ordering::Relaxed) > 0
     }
 
-    /// Sets the maximum number of items, at most the number of cells. Opens the ring if that gives
-    /// credits.
+    pub(crate) fn set_untimed(&self, is_untimed: bool) {
+        // ORDERING: Relaxed, a hint.
+        self.is_untimed.store(is_untimed.into(), Ordering::Relaxed);
+    }
+
+    /// Announces that the one consumer is about to sleep. Returns `false` if the ring has an item,
+    /// or is closed.
     ///
-    /// The limit of an open ring may grow but not shrink: [`Ring::close`] comes first then.
-    pub(crate) fn set_limit(&self, items: usize) {
-        let limit = items.min(self.cells.len()) as u64;
-        // ORDERING: Relaxed, published by the step below if the ring was closed.
-        self.limit.store(limit, Ordering::Relaxed);
-        // ORDERING: Relaxed, the step below looks again.
-        let tail = self.tail.0.load(Ordering::Relaxed);
-        let places = limit.saturating_sub(self.between(self.head(), tail));
-        if tail & CLOSED != 0 && places > 0 {
-            // ORDERING: Release, pairs with the Acquire in `try_push`. No other thread writes to a
-            // closed ring's tail.
-            self.tail.0.store(places << CREDIT_SHIFT | tail & POSITION, Ordering::Release);
-        }
-    }
-
-    /// Closes the ring to producers. Returns the position at which it was closed.
-    pub(crate) fn close(&self) -> u64 {
-        // ORDERING: AcqRel. Acquire pairs with the Release in `try_push`; Release keeps this before
-        // what the lock holder does. CLOSED is set and the credits are cleared in one step, or a
-        // producer would find positions that became free.
-        let shut = |tail| Some(tail & POSITION | CLOSED);
-        let (Ok(tail) | Err(tail)) = self.tail.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, shut);
-        tail & POSITION
-    }
-
-    /// Closes the ring to producers, and takes out all items.
-    pub(crate) fn close_and_drain(&self, mut each: impl FnMut(T)) {
-        let end = self.close();
-        // ORDERING: Relaxed, published by the steps in `try_pop`.
-        self.draining.store(1, Ordering::Relaxed);
-        while self.head() != end {
-            match self.try_pop(|| false) {
-                Some(item) => each(item),
-                // The producer that took the position fills its cell next, or a consumer is moving
-                // the head.
-                None => yield_now(),
+    /// From here on the next push returns [`Push::Wake`]. The check and the announcement are one
+    /// step on the word that a push changes. So a push comes before it, and is seen by the check,
+    /// or it comes after, and sees the announcement.
+    pub(crate) fn begin_rest(&self) -> bool {
+        let head = self.head();
+        // ORDERING: Acquire, as in `try_push`.
+        let mut tail = self.tail.0.load(Ordering::Acquire);
+        loop {
+            if tail & CLOSED != 0 || self.between(head, tail) > 0 {
+                return false;
+            }
+            // ORDERING: AcqRel, as in `try_push`: the producer that finds the bit sees what the
+            // consumer did before.
+            match self.tail.0.compare_exchange_weak(tail, tail | RESTING, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return true,
+                Err(now) => tail = now,
             }
         }
-        // ORDERING: Relaxed, see `mark_mixed`.
-        self.is_mixed.store(0, Ordering::Relaxed);
-        // ORDERING: Release, the store stays after the last step.
-        self.draining.store(0, Ordering::Release);
     }
 
-    /// Pushes an item into a closed ring, if it has a free cell.
-    pub(crate) fn push_closed(&self, item: T) -> Result<(), T> {
-        if self.len() >= self.cells.len() {
-            return Err(item);
-        }
-        // ORDERING: AcqRel, as in `try_push`. The ring is closed, so no other thread moves the
-        // tail.
-        let tail = self.tail.0.fetch_add(1, Ordering::AcqRel);
-        self.write_cell(tail & POSITION, item);
-        Ok(())
+    /// Takes the announcement back: the consumer is awake.
+    pub(crate) fn end_rest(&self) {
+        // ORDERING: AcqRel, as in `begin_rest`.
+        self.tail.0.fetch_and(!RESTING, Ordering::AcqRel);
     }
 }
 

@@ -34,6 +34,11 @@ impl PrefetchTarget for i32 {
     }
 }
 
+/// Returns whether the item came in.
+fn push<T: PrefetchTarget>(inbox: &Ring<T>, make: impl FnOnce() -> T) -> bool {
+    inbox.try_push(make) != Push::Full
+}
+
 fn open(capacity: usize, places: usize) -> Arc<Ring<Box<u32>>> {
     let inbox = Ring::new(capacity);
     inbox.set_limit(places);
@@ -45,7 +50,7 @@ fn items_leave_in_order_lap_after_lap() {
     check(|| {
         let inbox = open(2, 2);
         for n in 0..5 {
-            assert!(inbox.try_push(|| Box::new(n)));
+            assert!(push(&inbox, || Box::new(n)));
             assert_eq!((inbox.len(), inbox.has_next()), (1, true));
             assert_eq!(inbox.pop().as_deref(), Some(&n));
         }
@@ -57,7 +62,7 @@ fn items_leave_in_order_lap_after_lap() {
 fn pop_takes_no_younger_item_during_a_drain() {
     check(|| {
         let inbox = open(4, 4);
-        assert!((1..=3).all(|n| inbox.try_push(|| Box::new(n))));
+        assert!((1..=3).all(|n| push(&inbox, || Box::new(n))));
         let mut came = Vec::new();
         inbox.close_and_drain(|item| {
             assert!(inbox.pop().is_none());
@@ -65,7 +70,7 @@ fn pop_takes_no_younger_item_during_a_drain() {
         });
         assert_eq!(came, [1, 2, 3]);
         inbox.set_limit(4);
-        assert!(inbox.try_push(|| Box::new(4)));
+        assert!(push(&inbox, || Box::new(4)));
         assert_eq!(inbox.pop().as_deref(), Some(&4));
     });
 }
@@ -74,13 +79,13 @@ fn pop_takes_no_younger_item_during_a_drain() {
 fn ring_holds_no_more_than_its_limit() {
     check(|| {
         let inbox = open(4, 2);
-        assert!(inbox.try_push(|| Box::new(1)) && inbox.try_push(|| Box::new(2)));
-        assert!(!inbox.try_push(|| Box::new(3)));
+        assert!(push(&inbox, || Box::new(1)) && push(&inbox, || Box::new(2)));
+        assert!(!push(&inbox, || Box::new(3)));
         assert_eq!(inbox.pop().as_deref(), Some(&1));
-        assert!(inbox.try_push(|| Box::new(3)), "a place came free");
-        assert!(!inbox.try_push(|| Box::new(4)));
+        assert!(push(&inbox, || Box::new(3)), "a place came free");
+        assert!(!push(&inbox, || Box::new(4)));
         inbox.set_limit(3);
-        assert!(inbox.try_push(|| Box::new(4)));
+        assert!(push(&inbox, || Box::new(4)));
     });
 }
 
@@ -91,7 +96,7 @@ fn two_producers_and_a_consumer_move_each_item_once() {
         let others: Vec<_> = (1..3)
             .map(|n| {
                 let inbox = inbox.clone();
-                thread::spawn(move || inbox.try_push(|| Box::new(n)))
+                thread::spawn(move || push(&inbox, || Box::new(n)))
             })
             .collect();
         let mut sum = inbox.pop().map_or(0, |n| *n);
@@ -105,7 +110,7 @@ fn two_producers_and_a_consumer_move_each_item_once() {
 fn two_consumers_take_no_item_twice() {
     check(|| {
         let inbox = open(2, 2);
-        assert!(inbox.try_push(|| Box::new(1)) && inbox.try_push(|| Box::new(2)));
+        assert!(push(&inbox, || Box::new(1)) && push(&inbox, || Box::new(2)));
         let other = {
             let inbox = inbox.clone();
             thread::spawn(move || inbox.pop().map_or(0, |n| *n))
@@ -120,13 +125,13 @@ fn two_consumers_take_no_item_twice() {
 fn cell_is_filled_again_only_after_its_item_is_out() {
     check(|| {
         let inbox = open(1, 1);
-        assert!(inbox.try_push(|| Box::new(1)));
+        assert!(push(&inbox, || Box::new(1)));
         let other = {
             let inbox = inbox.clone();
             thread::spawn(move || inbox.pop().map_or(0, |n| *n))
         };
         // The position counts as free as soon as the head has moved.
-        let again = inbox.try_push(|| Box::new(2));
+        let again = push(&inbox, || Box::new(2));
         assert_eq!(other.join().unwrap_or(0), 1);
         assert_eq!(inbox.pop().map(|n| *n), again.then_some(2));
     });
@@ -138,11 +143,11 @@ fn closer_gets_every_item_that_came_in() {
         let inbox = open(2, 2);
         let other = {
             let inbox = inbox.clone();
-            thread::spawn(move || u32::from(inbox.try_push(|| Box::new(1))))
+            thread::spawn(move || u32::from(push(&inbox, || Box::new(1))))
         };
         let mut got = 0;
         inbox.close_and_drain(|n| got += *n);
-        assert!(!inbox.try_push(|| Box::new(7)), "it is shut");
+        assert!(!push(&inbox, || Box::new(7)), "it is shut");
         assert_eq!(got, other.join().unwrap_or(9), "in, or given back");
         assert_eq!(inbox.len(), 0);
     });
@@ -152,7 +157,7 @@ fn closer_gets_every_item_that_came_in() {
 fn pop_during_a_close_leaves_the_rest() {
     check(|| {
         let inbox = open(2, 2);
-        assert!(inbox.try_push(|| Box::new(1)) && inbox.try_push(|| Box::new(2)));
+        assert!(push(&inbox, || Box::new(1)) && push(&inbox, || Box::new(2)));
         let other = {
             let inbox = inbox.clone();
             thread::spawn(move || inbox.pop().map_or(0, |n| *n))
@@ -167,10 +172,10 @@ fn pop_during_a_close_leaves_the_rest() {
 fn late_producer_does_not_open_a_closed_ring() {
     check(|| {
         let inbox = open(2, 1);
-        assert!(inbox.try_push(|| Box::new(1)));
+        assert!(push(&inbox, || Box::new(1)));
         let other = {
             let inbox = inbox.clone();
-            thread::spawn(move || inbox.try_push(|| Box::new(2)))
+            thread::spawn(move || push(&inbox, || Box::new(2)))
         };
         let mut got = inbox.pop().map_or(0, |n| *n); // a position becomes free, and the producer that finds it gets it
         inbox.close_and_drain(|n| got += *n);
@@ -184,10 +189,10 @@ fn late_producer_does_not_open_a_closed_ring() {
 fn limit_holds_across_a_close() {
     check(|| {
         let inbox = open(2, 2);
-        assert!(inbox.try_push(|| Box::new(1)));
+        assert!(push(&inbox, || Box::new(1)));
         let other = {
             let inbox = inbox.clone();
-            thread::spawn(move || u32::from(inbox.try_push(|| Box::new(2))) + u32::from(inbox.try_push(|| Box::new(3))))
+            thread::spawn(move || u32::from(push(&inbox, || Box::new(2))) + u32::from(push(&inbox, || Box::new(3))))
         };
         inbox.close();
         let held = inbox.len();
@@ -204,7 +209,7 @@ fn dropped_ring_drops_its_items() {
         let item = Arc::new(());
         let inbox = Ring::new(2);
         inbox.set_limit(2);
-        assert!(inbox.try_push(|| item.clone()));
+        assert!(push(&inbox, || item.clone()));
         drop(inbox);
         assert_eq!(Arc::strong_count(&item), 1);
     });
@@ -219,5 +224,87 @@ fn closed_push_and_pop_wrap_around() {
             assert_eq!(inbox.push_closed(9), Err(9), "every cell is taken");
             assert_eq!((inbox.pop(), inbox.pop(), inbox.pop()), (Some(lap), Some(lap + 1), None));
         }
+    });
+}
+
+#[test]
+fn resting_consumer_is_woken_by_exactly_one_push() {
+    check(|| {
+        let inbox = open(4, 4);
+        assert!(inbox.begin_rest());
+        let others: Vec<_> = (1..3)
+            .map(|n| {
+                let inbox = inbox.clone();
+                thread::spawn(move || inbox.try_push(|| Box::new(n)))
+            })
+            .collect();
+        let mut pushes: Vec<_> = others.into_iter().filter_map(|other| other.join().ok()).collect();
+        pushes.sort_by_key(|push| *push == Push::Wake);
+        assert_eq!(pushes, [Push::Done, Push::Wake]);
+        assert_eq!(inbox.len(), 2);
+    });
+}
+
+#[test]
+fn rest_begins_before_a_push_that_wakes_or_not_at_all() {
+    check(|| {
+        let inbox = open(2, 2);
+        let other = {
+            let inbox = inbox.clone();
+            thread::spawn(move || inbox.try_push(|| Box::new(1)))
+        };
+        let rests = inbox.begin_rest();
+        let pushed = other.join().unwrap_or(Push::Full);
+        assert_eq!(pushed, if rests { Push::Wake } else { Push::Done });
+    });
+}
+
+#[test]
+fn rest_lasts_across_a_close() {
+    check(|| {
+        let inbox = open(2, 2);
+        assert!(inbox.begin_rest());
+        let other = {
+            let inbox = inbox.clone();
+            thread::spawn(move || {
+                inbox.close_and_drain(drop);
+                inbox.set_limit(2);
+            })
+        };
+        other.join().expect("it does not panic");
+        assert_eq!(inbox.try_push(|| Box::new(1)), Push::Wake);
+        assert_eq!(inbox.try_push(|| Box::new(2)), Push::Done);
+    });
+}
+
+#[test]
+fn end_of_a_rest_does_not_undo_a_close() {
+    check(|| {
+        let inbox = open(2, 2);
+        assert!(inbox.begin_rest());
+        let other = {
+            let inbox = inbox.clone();
+            thread::spawn(move || {
+                inbox.close();
+                inbox.set_limit(1);
+            })
+        };
+        inbox.end_rest();
+        other.join().expect("it does not panic");
+        assert_eq!(inbox.try_push(|| Box::new(1)), Push::Done);
+        assert_eq!(inbox.try_push(|| Box::new(2)), Push::Full, "the new limit holds");
+    });
+}
+
+#[test]
+fn closed_or_filled_ring_allows_no_rest() {
+    check(|| {
+        let inbox = open(2, 2);
+        assert_eq!(inbox.try_push(|| Box::new(1)), Push::Done);
+        assert!(!inbox.begin_rest(), "it has an item");
+        inbox.close_and_drain(drop);
+        assert!(!inbox.begin_rest(), "it is closed");
+        inbox.set_limit(2);
+        assert!(inbox.begin_rest());
     });
 }
