@@ -45,6 +45,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::Waker,
+    thread::Thread,
 };
 
 /// The capacity of the ring, in fast-path calls. Further calls wait in their lane.
@@ -184,8 +185,7 @@ impl PoolShared {
         sim_runtime::switch_point();
     }
 
-    /// Like [`PoolShared::release`], for a waker, whose user may hold a lock. This is no switch
-    /// point of a simulation.
+    /// Like [`PoolShared::release`], but no switch point: the user of a waker may hold a lock.
     pub(super) fn release_within(&self, core: MutexGuard<'_, PoolState>, wakes: WakeList) {
         self.unlock(core, wakes).run();
     }
@@ -195,17 +195,17 @@ impl PoolShared {
         self.unlock(core, wakes).run_in(batch);
     }
 
-    /// Releases the lock and sends the permit that is due. Returns the wakes and drops that are
-    /// pending.
+    /// Releases the lock and sends the permit that is due. Returns the pending wakes and drops.
     #[inline(always)]
     fn unlock(&self, mut core: MutexGuard<'_, PoolState>, wakes: WakeList) -> Unlocked {
         let wakes = wakes.and(core.count_free_slots());
         core.injector.refill_credits();
-        let start = core.next_start();
+        let (parked, start) = (core.call_parked(), core.next_start());
         self.hint.publish(&core.injector);
         let spent = core.injector.take_stale();
         let leftovers = core.has_limits.then(|| core.limits.take_stale());
         drop(core);
+        parked.inspect(Thread::unpark);
         self.start(start);
         Unlocked { wakes, spent, leftovers }
     }
@@ -294,6 +294,10 @@ impl<S: TaskSet> Admit<S> for PoolShared {
 
     fn inbox(&self) -> &Ring<PoolItem> {
         &self.ring
+    }
+
+    fn wake_consumer(&self) {
+        self.call_worker();
     }
 
     fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Injector<PoolItem>>) -> (R, WakeList)) -> R {

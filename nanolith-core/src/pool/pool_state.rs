@@ -11,7 +11,7 @@ use super::{
     limits::{Rules, Started},
     pool_item::{OtherItem, PoolItem},
     threads::broadcast::BroadcastShared,
-    worker::task_cost::TaskCost,
+    worker::{parked_worker::ParkedWorker, task_cost::TaskCost},
 };
 use crate::{
     call::backend::{LentPermits, Permit, PermitState},
@@ -57,6 +57,8 @@ pub(super) struct PoolState {
     pub(super) pending_starts: usize,
     /// Workers that have no work and spin for a while.
     pub(super) spinning: usize,
+    /// The only worker, if it sleeps.
+    pub(super) parked: Option<ParkedWorker>,
     /// Workers and callers that run a task. A caller runs its own task if the queue was full.
     pub(super) active: usize,
     /// The callers among `active`.
@@ -112,6 +114,7 @@ impl PoolState {
             running: 0,
             pending_starts: 0,
             spinning: 0,
+            parked: None,
             active: 0,
             callers: 0,
             blocking: 0,
@@ -153,12 +156,12 @@ impl PoolState {
 
     /// Returns whether there is work that may start. A pause holds back calls that have not
     /// started, and no woken futures.
-    fn has_work(&self) -> bool {
+    pub(super) fn has_work(&self) -> bool {
         if self.paused { self.injector.queue.has_resumed() } else { self.injector.has_waiting() }
     }
 
     /// Returns the maximum number of workers now.
-    fn permits(&self) -> usize {
+    pub(super) fn permits(&self) -> usize {
         self.limit + self.extra_permits
     }
 
@@ -211,7 +214,8 @@ impl PoolState {
 
     /// Issues one more permit if there is work for it and no worker is looking for work.
     pub(super) fn next_start(&mut self) -> Option<WorkerStart> {
-        let wanted = self.has_work() && self.spinning == 0 && self.pending_starts == 0 && self.running < self.permits();
+        let none_looks = self.spinning == 0 && self.pending_starts == 0 && self.parked.is_none();
+        let wanted = self.has_work() && none_looks && self.running < self.permits();
         if !wanted || self.consumers_keep_up() {
             return None;
         }

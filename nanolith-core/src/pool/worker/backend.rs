@@ -163,7 +163,9 @@ impl Backend for PoolShared {
         }
         // This thread's stack is too deep, or a future waits in a paused pool: another thread runs
         // this call.
-        self.lock().sent_apart += 1;
+        let mut core = self.lock();
+        core.sent_apart += 1;
+        self.release_within(core, WakeList::default()); // a worker that sleeps frees its thread
         match self.spares.send(SpareJob::RunCall(self.clone(), call.clone())) {
             Ok(()) => WaitAction::Park,
             Err(_) if blocking => {

@@ -3,6 +3,7 @@
 
 pub(super) mod backend;
 pub(super) mod fast_path;
+pub(super) mod parked_worker;
 pub(super) mod task_cost;
 pub(super) mod watchdog;
 
@@ -26,6 +27,7 @@ use crate::{
     util::unwind,
     wake::WakeList,
 };
+use parked_worker::AfterRest;
 use std::sync::{Arc, MutexGuard};
 
 /// The last action of a worker.
@@ -196,12 +198,7 @@ impl PoolShared {
             let leaves = core.is_surplus(generation) || core.consumers_keep_up();
             if !leaves {
                 if (core.injector.has_waiting() || !lingered) && core.can_use_fast_path() && self.world.is_none() {
-                    let posted = core.begin_serving(self.ring.head());
-                    self.release(core, wakes);
-                    if posted {
-                        watchdog::arm_watchdog(self.me.clone());
-                    }
-                    return Next::Serve;
+                    return self.next_is_ring(core, wakes);
                 }
                 let (work, more) = core.take();
                 wakes = wakes.and(more);
@@ -218,8 +215,17 @@ impl PoolShared {
                 core = self.run_user_code(core, std::mem::take(&mut wakes));
                 continue;
             }
-            if leaves || lingered || core.paused || core.closed {
+            if leaves || core.paused || core.closed {
                 break;
+            }
+            if lingered {
+                let (locked, after) = self.park_worker(core, generation);
+                core = locked;
+                match after {
+                    AfterRest::Stayed => break,
+                    AfterRest::Look => continue,
+                    AfterRest::Serve => return self.next_is_ring(core, wakes),
+                }
             }
             lingered = true;
             core.spinning += 1;
@@ -234,6 +240,16 @@ impl PoolShared {
         core.release_permit(permit, generation);
         self.release(core, wakes);
         Next::Leave
+    }
+
+    /// Opens the ring for this worker. Returns [`Next::Serve`].
+    fn next_is_ring(&self, mut core: MutexGuard<'_, PoolState>, wakes: WakeList) -> Next {
+        let posted = core.begin_serving(self.ring.head());
+        self.release(core, wakes);
+        if posted {
+            watchdog::arm_watchdog(self.me.clone());
+        }
+        Next::Serve
     }
 
     /// Carries out the pending wakes and drops before this worker idles or leaves. A destructor may

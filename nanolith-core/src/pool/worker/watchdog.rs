@@ -31,7 +31,7 @@ impl PoolShared {
     fn check_stalled(&self) {
         let mut core = self.lock();
         let (seen, taken) = (core.watchdog.take(), self.ring.head());
-        if !core.injector.is_open() {
+        if !core.injector.is_open() || core.is_parked() {
             // The watchdog ends here.
             return;
         }
