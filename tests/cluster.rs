@@ -720,8 +720,8 @@ fn power_of_two_works_with_one_member() {
 }
 
 #[test]
-fn key_affinity_sends_calls_of_a_task_to_one_member() {
-    let cluster = workers(4, Balance::KeyAffinity);
+fn task_affinity_sends_calls_of_a_task_to_one_member() {
+    let cluster = workers(4, Balance::TaskAffinity);
     let sums: Vec<_> = (0..5).map(|_| cluster.add(1).wait().expect("it runs")).collect();
     assert_eq!(sums, [1, 2, 3, 4, 5]);
     assert_eq!(numbers(&cluster, 8).into_iter().collect::<BTreeSet<_>>().len(), 1);

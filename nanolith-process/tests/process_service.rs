@@ -493,7 +493,7 @@ fn member_that_has_ended_gets_no_call() {
 fn full_member_passes_calls_on() {
     let service = || Counter::service(0, None).max_queue(1).on_full(OnFull::Reject);
     let member = || ProcessService::builder(service());
-    let balance = Balance::KeyAffinity; // all calls of a task choose one member
+    let balance = Balance::TaskAffinity; // all calls of a task choose one member
     let counters = ProcessCluster::builder().balance(balance).launch(2, member).wait().expect("they start");
     let jobs: Vec<_> = (0..200).map(|_| counters.sleep(20).try_submit()).collect();
     assert!(jobs.iter().any(Result::is_err), "both are full");

@@ -41,11 +41,11 @@ pub enum Balance {
     /// ```
     /// # use nanolith::{Cluster, cluster::Balance, prelude::*};
     /// # use nanolith_doc_sets::*;
-    /// let counter = Cluster::builder().balance(Balance::KeyAffinity).launch(4, || Counter::service(10)).wait()?;
+    /// let counter = Cluster::builder().balance(Balance::TaskAffinity).launch(4, || Counter::service(10)).wait()?;
     /// assert_eq!((counter.bump(1).wait()?, counter.bump(1).wait()?), (11, 12)); // one member has both
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    KeyAffinity,
+    TaskAffinity,
 }
 
 /// A custom way to choose the member that a call goes to: see
@@ -184,7 +184,7 @@ impl<'a, S: TaskSet> Candidates<'a, S> {
         let chosen = match (policy, call.task) {
             (Policy::Ours(Balance::RoundRobin), _) => self.round_robin(call.turn),
             (Policy::Ours(Balance::PowerOfTwo), _) => self.power_of_two(call.turn),
-            (Policy::Ours(Balance::KeyAffinity), Some(task)) => self.by_key(&task.identifier()),
+            (Policy::Ours(Balance::TaskAffinity), Some(task)) => self.by_key(&task.identifier()),
             (Policy::Ours(_), _) => self.least_busy(call.turn),
             (Policy::Own(own), _) => own.choose(&self.loads(), call) % self.len(),
         };

@@ -47,7 +47,7 @@ impl<S: ProcessSet> Members<S> {
                 let other = (one + fastrand::usize(1..open.len())) % open.len();
                 if load(&other) < load(&one) { other } else { one }
             }
-            (Balance::KeyAffinity, Some(task)) => by_hash(open, &task.identifier()),
+            (Balance::TaskAffinity, Some(task)) => by_hash(open, &task.identifier()),
             // Of equal members, the one whose turn it is.
             _ => (0..open.len()).map(|place| (turn + place) % open.len()).min_by_key(load).unwrap_or(0),
         }
