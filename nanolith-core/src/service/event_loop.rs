@@ -102,6 +102,7 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
                     continue;
                 }
                 LoopStep::Park => {
+                    self.tally.flush();
                     self.inner.futures.answer(|| self.seen());
                     if lingered || !parking.spin_until(self.spin) {
                         self.consecutive_calls = 0;

@@ -185,6 +185,9 @@ impl PoolShared {
     /// permit has been returned.
     fn next(&self, last: Last, generation: Option<u64>, tally: &mut ThreadRecorder) -> Next {
         let mut core = self.lock();
+        if !core.injector.has_waiting() {
+            tally.flush(); // before the pool counts as empty
+        }
         let mut lingered = matches!(last, Last::Served);
         let mut wakes = core.account(last);
         loop {
@@ -219,8 +222,8 @@ impl PoolShared {
                 break;
             }
             if lingered {
-                let (locked, after) = self.park_worker(core, generation);
-                core = locked;
+                let after;
+                (core, after) = self.park_worker(core, generation);
                 match after {
                     AfterRest::Stayed => break,
                     AfterRest::Look => continue,
@@ -236,10 +239,15 @@ impl PoolShared {
             core = self.lock();
             core.spinning -= 1;
         }
+        self.leave(core, wakes, generation);
+        Next::Leave
+    }
+
+    /// Returns the permit of a worker that runs no task.
+    fn leave(&self, mut core: MutexGuard<'_, PoolState>, wakes: WakeList, generation: Option<u64>) {
         let permit = thread_context::put_down_permit().expect("a worker at no task holds its permit");
         core.release_permit(permit, generation);
         self.release(core, wakes);
-        Next::Leave
     }
 
     /// Opens the ring for this worker. Returns [`Next::Serve`].
