@@ -9,6 +9,7 @@ use nanolith::{
     CallError, Handle, Pool, Priority, Service, Wait,
     executor::OnFull,
     pool::{Concurrency, PoolBuilder},
+    sync::CancelToken,
 };
 use std::{
     sync::{Arc, Mutex, mpsc},
@@ -138,6 +139,56 @@ fn cancelled_call_frees_its_place_within_the_bound() {
     open.send(()).expect("it waits");
     let ended: Vec<_> = jobs.into_iter().chain([job]).map(|job| job.wait().expect("it runs")).collect();
     assert_eq!(ended, [0, 2, 9, 7]);
+}
+
+#[test]
+fn limits_and_tokens_end_calls_among_others_in_the_ring() {
+    let (pool, calls) = hot(threads(1));
+    let (open, job) = stuck(&calls);
+    let token = CancelToken::new();
+    let jobs: Vec<_> = (0..300)
+        .map(|n| match n % 3 {
+            0 => calls.run(move || n).submit(),
+            1 => calls.run(move || n).timeout(Duration::from_millis(5)).submit(),
+            _ => calls.run(move || n).cancel_token(&token).submit(),
+        })
+        .collect();
+    token.cancel();
+    let mut left = Vec::new();
+    for (n, job) in jobs.into_iter().enumerate() {
+        match n % 3 {
+            0 => left.push(job),
+            1 => assert!(matches!(job.wait(), Err(CallError::TimedOut(_)))),
+            _ => assert!(matches!(job.wait(), Err(CallError::Cancelled(_)))),
+        }
+    }
+    assert_eq!(pool.info().in_flight, 101, "those that have ended left at once");
+    open.send(()).expect("it waits");
+    job.wait().expect("it runs");
+    let ended: Vec<_> = left.into_iter().map(|job| job.wait().expect("it runs")).collect();
+    assert_eq!(ended, (0..300).step_by(3).collect::<Vec<_>>());
+    pool.drained().wait();
+    assert_eq!((pool.info().in_flight, pool.info().queue_len), (0, 0));
+}
+
+#[test]
+fn calls_with_a_limit_run_in_the_order_of_their_submission() {
+    let (_pool, calls) = hot(threads(1));
+    let (open, job) = stuck(&calls);
+    let order = Order::new();
+    let jobs: Vec<_> = (0..40)
+        .map(|n| {
+            let seen = order.0.clone();
+            let note = calls.run(move || {
+                seen.lock().expect("no holder panics").push(n);
+                n
+            });
+            if n % 2 == 0 { note.submit() } else { note.timeout(LONG).submit() }
+        })
+        .collect();
+    open.send(()).expect("it waits");
+    assert!(job.wait().is_ok() && jobs.into_iter().all(|job| job.wait().is_ok()));
+    assert_eq!(order.seen(), (0..40).collect::<Vec<_>>());
 }
 
 #[test]

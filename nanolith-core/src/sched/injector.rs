@@ -1,7 +1,7 @@
 //! [`Injector`]: the queue of an executor. It joins a bounded queue and the lock-free ring in front
 //! of it, under the lock of the executor that shares them.
 //!
-//! The ring is for fast-path calls: of normal priority, without a future, without a time limit.
+//! The ring is for fast-path calls: of normal priority, and without a future.
 //! Such a call comes and goes without the lock, and is counted only by its position in the ring.
 //! All other work goes through the queue. The queue drains the ring first where the order or the
 //! counts depend on it.
@@ -121,7 +121,7 @@ impl<T: QueueItem> Injector<T> {
     /// Returns whether the next item is in the ring, or can go there.
     pub(crate) fn head_is_fast(&self) -> bool {
         self.non_fast_len() == 0
-            && (self.ring.len() > 0 || self.queue.lanes().first(Priority::Normal).is_none_or(is_plain))
+            && (self.ring.len() > 0 || self.queue.lanes().first(Priority::Normal).is_none_or(fits_ring))
     }
 
     /// Opens the ring: threads take from it from now on.
@@ -177,7 +177,7 @@ impl<T: QueueItem> Injector<T> {
         }
         self.ring.close();
         for _ in 0..REFILL.min(self.ring.capacity()) {
-            let Some(entry) = self.queue.pop_first_if(Priority::Normal, is_plain) else { return };
+            let Some(entry) = self.queue.pop_first_if(Priority::Normal, fits_ring) else { return };
             let inside = entry.call().is_some_and(|call| call.header().clear_counted());
             self.queue.count_out(inside);
             if inside {
@@ -367,8 +367,8 @@ fn take_stale(call: &dyn ErasedCall) -> Stale {
 }
 
 /// Returns whether the ring may hold the entry.
-fn is_plain<T: QueueItem>(entry: &T) -> bool {
-    entry.call().is_some_and(|call| call.is_plain() && call.is_queued())
+fn fits_ring<T: QueueItem>(entry: &T) -> bool {
+    entry.call().is_some_and(|call| call.fits_ring() && call.is_queued())
 }
 
 #[cfg(all(test, not(any(loom, miri))))]

@@ -217,9 +217,13 @@ impl<S: TaskSet> ErasedCall for CallSlot<S> {
     }
 
     fn is_plain(&self) -> bool {
+        !self.header.needs_notify() && self.fits_ring()
+    }
+
+    fn fits_ring(&self) -> bool {
         let may_be_limited = const { any_limited(S::TASKS) };
         !S::HOOKS.are_async()
-            && self.header.is_plain()
+            && self.header.fits_ring()
             && !(may_be_limited && self.header.task().max_concurrency().is_some())
     }
 

@@ -290,8 +290,8 @@ impl<S: TaskSet> Job<S> {
     }
 
     /// Returns whether the call may take the fast path through an executor.
-    pub(crate) fn is_plain(&self) -> bool {
-        ErasedCall::is_plain(&**self.slot())
+    pub(crate) fn fits_ring(&self) -> bool {
+        ErasedCall::fits_ring(&**self.slot())
     }
 
     /// Ends the call with `outcome`, without running it.

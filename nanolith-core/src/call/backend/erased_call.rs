@@ -32,8 +32,12 @@ pub(crate) trait ErasedCall: RefCounted + Send + Sync {
     /// what was stored.
     fn recheck_cancelled(&self) -> bool;
 
-    /// Returns whether the call has normal priority, leaves no future, and has no time limit.
+    /// Returns whether a wait may run the call in place: it fits the ring, and has no limit and no
+    /// token.
     fn is_plain(&self) -> bool;
+
+    /// Returns whether the call may pass through the lock-free ring of its executor.
+    fn fits_ring(&self) -> bool;
 
     /// Returns whether a task that waits for the call runs it, or has run it, ahead of its turn.
     fn was_overtaken(&self) -> bool;

@@ -281,12 +281,16 @@ impl Header {
         self.parents.as_deref().map_or(&[], Ancestry::callers)
     }
 
-    /// Returns whether the call is a fast-path call: normal priority, synchronous, no [`Extra`].
+    /// Returns whether the call may pass through the ring: normal priority, synchronous, at the end of
+    /// its lane, and of no share of a pool. The run checks its deadline and its tokens.
     #[inline]
-    pub(crate) fn is_plain(&self) -> bool {
+    pub(crate) fn fits_ring(&self) -> bool {
         self.priority.load(Ordering::Relaxed) == Priority::Normal as u8
             && !self.task.is_async()
-            && self.cold.get().is_none()
+            && self
+                .cold
+                .get()
+                .is_none_or(|cold| cold.share.load(Ordering::Relaxed) == 0 && cold.serve_within.get().is_none())
     }
 
     fn cold(&self) -> &Extra {

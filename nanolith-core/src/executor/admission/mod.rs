@@ -141,7 +141,7 @@ fn execute_from<S: TaskSet, G: Admit<S> + ?Sized>(
     job: Job<S>,
     inside: bool,
 ) -> Result<(), SubmitError<Job<S>>> {
-    let plain = job.is_plain();
+    let plain = job.fits_ring();
     let mut passed = AdmitResult::Again(job);
     while let AdmitResult::Again(job) = passed {
         passed = match plain {
