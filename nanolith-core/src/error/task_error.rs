@@ -51,6 +51,13 @@ impl<E: fmt::Display> fmt::Display for TaskError<E> {
     }
 }
 
+/// So `?` takes calls with and without [`flatten`](crate::Call::flatten) in one function.
+impl<E> From<CallError> for TaskError<E> {
+    fn from(error: CallError) -> Self {
+        Self::Call(error)
+    }
+}
+
 impl<E: fmt::Debug + fmt::Display + 'static> Error for TaskError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
