@@ -97,6 +97,10 @@ impl Init {
     /// It should be the first statement of `main`. What comes before it runs in each child too. Of
     /// several calls in one process, the first decides which sets are served.
     ///
+    /// A `#[test]` of the standard harness may call it too, as the first statement of the test. A child
+    /// then runs this test alone, up to this call. The name of the test is that of its thread, so the
+    /// call must be on the thread that the harness started.
+    ///
     /// ```standalone_crate
     /// use nanolith::prelude::*;
     /// use nanolith_process::{ProcessPool, Role, role};

@@ -7,7 +7,7 @@ use super::{
     stderr::StderrTail,
 };
 use crate::{
-    program::program,
+    program::{arguments, program},
     sys::{self, REQUIRED_VARIABLES, Spawned},
     wire::{self, FrameReader, Hello, Kind},
 };
@@ -29,6 +29,7 @@ pub(super) fn spawn(config: &Config, id: u64) -> io::Result<Child> {
 
 fn command(config: &Config) -> io::Result<Command> {
     let mut command = Command::new(program()?);
+    command.args(arguments());
     if config.env_clear {
         command.env_clear();
         let required = REQUIRED_VARIABLES.iter().filter_map(|name| Some((name, env::var_os(name)?)));

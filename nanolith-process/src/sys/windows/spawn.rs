@@ -49,10 +49,10 @@ pub(crate) fn spawn(mut command: Command, nonce: u64, hello: &[u8], _: &[TcpList
 
 /// Returns the number that the parent of this process repeats, if this process is a child.
 ///
-/// A process that a child starts inherits the variable, but not the argument.
+/// A process that a child starts inherits the variable, but not the last argument.
 pub(crate) fn invitation() -> Option<u64> {
-    let (variable, mut arguments) = (env::var(VARIABLE).ok()?, env::args_os().skip(1));
-    let is_ours = arguments.next()? == *variable && arguments.next().is_none();
+    let variable = env::var(VARIABLE).ok()?;
+    let is_ours = env::args_os().skip(1).last()? == *variable;
     nonce(&variable).filter(|_| is_ours)
 }
 
