@@ -17,13 +17,13 @@ use trybuild::TestCases;
 const PINNED: &str = "rustc 1.95.";
 
 /// The misuses have numbers, each with a file or more.
-const MISUSES: std::ops::RangeInclusive<u8> = 1..=56;
+const MISUSES: std::ops::RangeInclusive<u8> = 1..=57;
 
 /// The one about the feature `wire`, which is on for all others.
 const WITHOUT_WIRE: &str = "39_";
 
 /// Those about `nanolith-process`, which compiles on Linux only.
-const PROCESSES: [&str; 2] = ["55_", "56_"];
+const PROCESSES: [&str; 3] = ["55_", "56_", "57_"];
 
 #[test]
 #[cfg(feature = "wire")]

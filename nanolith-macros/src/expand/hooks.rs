@@ -260,20 +260,15 @@ fn of_output(set: &Set, hook: &Hook, output: &TokenStream, item: &str) -> TokenS
 /// Generates a `service` that starts nothing.
 pub(crate) fn inert_service(set: &Set) -> TokenStream {
     let (vis, krate, this) = (set.vis(), set.krate(), set.this_here());
-    let (params, args) = match set.start() {
+    let params = match set.start() {
         Start::Init(init) => {
-            let names = init.params.iter().map(|param| &param.name);
-            let types: Vec<_> = init.params.iter().map(|param| &param.ty).collect();
-            // An argument of a refused type may be of any type.
-            let args = match types.iter().any(|ty| matches!(ty, Type::ImplTrait(_))) {
-                true => quote!(()),
-                false => quote!((#(#types,)*)),
-            };
-            (quote!(#(#names: #types),*), args)
+            let (names, types) = (init.params.iter().map(|param| &param.name), init.params.iter().map(|param| &param.ty));
+            quote!(#(#names: #types),*)
         }
-        Start::WithState => (quote!(state: #this), this.to_token_stream()),
-        Start::Stateless => (TokenStream::new(), quote!(())),
+        Start::WithState => quote!(state: #this),
+        Start::Stateless => TokenStream::new(),
     };
+    let args = inert_args(set);
     quote! {
         /// Launches nothing: the build has failed.
         #[allow(unused_variables)]
@@ -281,4 +276,40 @@ pub(crate) fn inert_service(set: &Set) -> TokenStream {
             ::core::unimplemented!()
         }
     }
+}
+
+/// Returns the arguments of a `service` that starts nothing, as one type.
+fn inert_args(set: &Set) -> TokenStream {
+    match set.start() {
+        // An argument of a refused type may be of any type.
+        Start::Init(init) if init.params.iter().any(|param| matches!(param.ty, Type::ImplTrait(_))) => quote!(()),
+        Start::Init(init) => {
+            let types = init.params.iter().map(|param| &param.ty);
+            quote!((#(#types,)*))
+        }
+        Start::WithState => set.this_here().to_token_stream(),
+        Start::Stateless => quote!(()),
+    }
+}
+
+/// Generates an `impl ServiceSet` that makes nothing, if the set has `wire`. Without it, the statement
+/// that serves the set and each call in another process would be errors too.
+pub(crate) fn inert_service_set(set: &Set) -> Option<TokenStream> {
+    let _ = set.options.wire.as_ref()?;
+    let (attrs, krate, this, generics) = (trait_attrs(set), set.krate(), set.this(), set.generics());
+    let (impl_generics, _, where_clause) = generics.split_for_impl();
+    let (args, event, inbox) = (inert_args(set), messages::event(set), messages::inert_inbox_of_service_set(set));
+    Some(quote! {
+        #attrs
+        #[allow(deprecated, unused_variables)]
+        impl #impl_generics #krate::service::ServiceSet for #this #where_clause {
+            type Args = #args;
+            type Error = ::core::convert::Infallible;
+            type OutboxEvent = #event;
+            fn service_of(args: Self::Args) -> #krate::service::ServiceBuilder<Self, Self::Error, Self::Args> {
+                ::core::unimplemented!()
+            }
+            #inbox
+        }
+    })
 }

@@ -43,6 +43,13 @@ pub(crate) fn inbox_of_service_set(set: &Set) -> TokenStream {
     quote!(#with #without)
 }
 
+/// Generates the same items without bodies.
+pub(crate) fn inert_inbox_of_service_set(set: &Set) -> TokenStream {
+    let krate = set.krate();
+    let ty = inbox(set).map_or_else(|| quote!(#krate::__private::NoMessage), |(_, ty)| ty.to_token_stream());
+    inbox_items(&[], &ty, &quote!(::core::unimplemented!()), &quote!(::core::unimplemented!()))
+}
+
 fn inbox_items(cfgs: &[Attribute], ty: &TokenStream, task_of: &TokenStream, message_of: &TokenStream) -> TokenStream {
     quote! {
         #(#cfgs)*

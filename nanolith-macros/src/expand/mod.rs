@@ -66,7 +66,8 @@ pub(crate) fn inert(set: &Set) -> TokenStream {
     let task_set = dispatch::inert(set);
     let messages = messages::inert(set);
     let entry = entry::inert(set);
-    let items = quote! { #tag #task #output #calls #task_set #messages #entry };
+    let service_set = hooks::inert_service_set(set);
+    let items = quote! { #tag #task #output #calls #task_set #messages #entry #service_set };
     beside(&set.form.quiet(), &once::guarded(set, items))
 }
 
