@@ -3,6 +3,7 @@
 
 use crate::{
     exit_code::{ABORT, STACK_OVERFLOW, exception_name, signal_name},
+    last_line::last_line,
     sys,
 };
 use std::{error::Error, fmt, process::ExitStatus, sync::Arc, time::Duration};
@@ -45,7 +46,8 @@ pub struct ChildCrash {
 enum CrashKind {
     Exit,
     StackOverflow,
-    OutOfMemory,
+    /// The number of bytes is the `memory_limit`, if there is one.
+    OutOfMemory(Option<u64>),
     /// The child sent what no child sends.
     Malformed(String),
     /// The child did not answer in time after its start.
@@ -72,7 +74,7 @@ impl ChildCrash {
         let kind = match code {
             Some(STACK_OVERFLOW) => CrashKind::StackOverflow,
             _ if is_abort && stderr.contains("has overflowed its stack") => CrashKind::StackOverflow,
-            _ if is_abort && stderr.contains("memory allocation of ") => CrashKind::OutOfMemory,
+            _ if is_abort && stderr.contains("memory allocation of ") => CrashKind::OutOfMemory(None),
             _ => CrashKind::Exit,
         };
         Self { pid, code, signal, kind, stderr }
@@ -81,6 +83,14 @@ impl ChildCrash {
     pub(crate) fn not_started(error: &std::io::Error) -> Self {
         let kind = CrashKind::NotStarted(error.to_string());
         Self { pid: 0, code: None, signal: None, kind, stderr: String::new() }
+    }
+
+    /// Names the `memory_limit` of the child, if it ran out of memory.
+    pub(crate) fn limited_to(mut self, bytes: Option<u64>) -> Self {
+        if let CrashKind::OutOfMemory(limit) = &mut self.kind {
+            *limit = bytes;
+        }
+        self
     }
 
     pub(crate) fn malformed(mut self, what: String) -> Self {
@@ -138,7 +148,7 @@ impl ChildCrash {
     /// want of memory has signal 9 instead.
     #[must_use]
     pub fn is_out_of_memory(&self) -> bool {
-        self.kind == CrashKind::OutOfMemory
+        matches!(self.kind, CrashKind::OutOfMemory(_))
     }
 
     /// Returns the last lines that the process wrote to its standard error: at most 4 KiB.
@@ -156,7 +166,10 @@ impl fmt::Display for ChildCrash {
         write!(f, "child process {} ", self.pid)?;
         match (&self.kind, self.signal, self.code) {
             (CrashKind::StackOverflow, ..) => f.write_str("overflowed its stack")?,
-            (CrashKind::OutOfMemory, ..) => f.write_str("ran out of memory")?,
+            (CrashKind::OutOfMemory(None), ..) => f.write_str("ran out of memory")?,
+            (CrashKind::OutOfMemory(Some(limit)), ..) => {
+                write!(f, "ran out of memory: its `memory_limit` is {limit} bytes")?;
+            }
             (CrashKind::Malformed(what), ..) => write!(f, "sent a malformed message: {what}")?,
             (CrashKind::NotReady(limit), ..) => write!(f, "did not answer within {limit:?} after its start")?,
             (CrashKind::Unfit(why) | CrashKind::NotStarted(why), ..) => write!(f, "cannot serve: {why}")?,
@@ -174,7 +187,7 @@ impl fmt::Display for ChildCrash {
             },
             (CrashKind::Exit, None, None) => f.write_str("ended")?,
         }
-        match self.stderr.trim_end().lines().last() {
+        match last_line(&self.stderr) {
             Some(line) => write!(f, "; it wrote: {line}"),
             None => Ok(()),
         }
@@ -374,5 +387,16 @@ mod tests {
         let start = "child process 7 was ended by exception 0xC0000005 (access violation); ";
         assert!(violation.starts_with(start), "{violation}");
         assert!(ended(3, "").to_string().ends_with("exited with code 3"));
+    }
+
+    #[test]
+    fn out_of_memory_names_the_limit() {
+        let text = "memory allocation of 8 bytes failed\nnote: run with `RUST_BACKTRACE=1` to see it\n";
+        let crash = ChildCrash::ended(7, None, Some(6), text.into()).limited_to(Some(64));
+        let expected = "child process 7 ran out of memory: its `memory_limit` is 64 bytes; \
+                        it wrote: memory allocation of 8 bytes failed";
+        assert_eq!(crash.to_string(), expected);
+        let crash = ChildCrash::ended(7, Some(3), None, String::new()).limited_to(Some(64));
+        assert_eq!(crash.to_string(), "child process 7 exited with code 3");
     }
 }

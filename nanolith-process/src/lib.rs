@@ -79,6 +79,7 @@ mod event;
 mod exit;
 mod exit_code;
 mod init;
+mod last_line;
 mod launch_error;
 mod pool;
 mod program;

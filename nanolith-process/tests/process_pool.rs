@@ -436,6 +436,15 @@ fn memory_limit_ends_the_child() {
     assert_eq!(victim.allocate(10).wait().expect("it is within the limit"), 10 << 20);
     let crash = crash(victim.allocate(200).wait());
     assert!(crash.is_out_of_memory(), "{crash}");
+    let text = crash.to_string();
+    let expected = "ran out of memory: its `memory_limit` is 104857600 bytes; it wrote: memory allocation of";
+    assert!(text.contains(expected), "{text}");
+}
+
+fn memory_limit_below_a_stack_is_named() {
+    let pool = pool(|set| set.memory_limit(1 << 20).max_start_failures(1));
+    let error = Geometry::on(&pool).add(4, 5).wait().expect_err("no child starts");
+    assert!(error.to_string().contains("raise the `memory_limit`, which is 1048576 bytes"), "{error}");
 }
 
 fn cpu_time_ends_the_child_by_its_signal() {
@@ -655,8 +664,12 @@ fn listener(builder: ProcessPoolBuilder) -> ProcessPoolBuilder {
 }
 
 /// The tests of limits that Linux alone has, and of its `/proc`.
-const LINUX_ALONE: [&str; 3] =
-    ["memory_limit_ends_the_child", "children_are_replaced_above_a_size", "child_has_no_descriptors_of_its_siblings"];
+const LINUX_ALONE: [&str; 4] = [
+    "memory_limit_ends_the_child",
+    "memory_limit_below_a_stack_is_named",
+    "children_are_replaced_above_a_size",
+    "child_has_no_descriptors_of_its_siblings",
+];
 
 /// The tests of signals, and of limits and descriptors that Windows does not have.
 const UNIX_ALONE: [&str; 3] =
@@ -705,6 +718,7 @@ fn main() {
         abort_has_signal_and_last_lines
         stack_overflow_is_named
         memory_limit_ends_the_child
+        memory_limit_below_a_stack_is_named
         cpu_time_ends_the_child_by_its_signal
         signals_are_in_the_error
         other_child_takes_over

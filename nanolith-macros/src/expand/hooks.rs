@@ -262,7 +262,8 @@ pub(crate) fn inert_service(set: &Set) -> TokenStream {
     let (vis, krate, this) = (set.vis(), set.krate(), set.this_here());
     let params = match set.start() {
         Start::Init(init) => {
-            let (names, types) = (init.params.iter().map(|param| &param.name), init.params.iter().map(|param| &param.ty));
+            let (names, types) =
+                (init.params.iter().map(|param| &param.name), init.params.iter().map(|param| &param.ty));
             quote!(#(#names: #types),*)
         }
         Start::WithState => quote!(state: #this),

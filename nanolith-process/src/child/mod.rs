@@ -45,7 +45,7 @@ fn run(connection: &Connection, sets: &[ServedSet], nonce: u64, on_start: Option
     let Greeting { lifeline, listeners, hello } = connection.receive_greeting(nonce)?;
     sys::apply_limits(&hello)?;
     let calls = Arc::new(Calls::new(socket.try_clone()?));
-    lifeline::watch(lifeline, calls.clone())?;
+    lifeline::watch(lifeline, calls.clone()).map_err(|error| no_thread(&error, &hello))?;
     listener::keep(listeners, calls.clone());
     on_start.into_iter().for_each(|hook| hook());
     calls.answer(&ready(sets, &hello)?)?;
@@ -66,6 +66,14 @@ fn run(connection: &Connection, sets: &[ServedSet], nonce: u64, on_start: Option
         }
     }
     sys::die_with_parent()
+}
+
+/// Returns why the thread of the lifeline did not start. The memory of its stack may be above the limit.
+fn no_thread(error: &io::Error, hello: &Hello) -> String {
+    match hello.memory {
+        Some(bytes) => format!("no thread can start: {error}; raise the `memory_limit`, which is {bytes} bytes"),
+        None => format!("no thread can start: {error}"),
+    }
 }
 
 /// Returns the frame that says what this process serves.

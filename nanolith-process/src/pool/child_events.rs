@@ -279,7 +279,7 @@ impl PoolShared {
         stderr: String,
         remains: &Remains,
     ) -> (ChildCrash, Option<Failure>) {
-        let crash = ChildCrash::exited(pid, status, stderr);
+        let crash = ChildCrash::exited(pid, status, stderr).limited_to(self.config.memory);
         let limit = match remains.stage {
             Stage::Launching => self.launch_timeout(),
             _ => Some(self.config.start_timeout),
