@@ -145,6 +145,11 @@ impl Victim {
         io::stdin().read_to_string(&mut text).unwrap_or(usize::MAX)
     }
 
+    /// Prints a line that does not end.
+    pub fn print_part(text: String) {
+        print!("{text}");
+    }
+
     pub fn print(text: String) {
         println!("{text}");
         let _ = io::stdout().flush();
@@ -606,6 +611,21 @@ fn prints_of_tasks_do_not_disturb_the_protocol() {
     assert!(victim.is_child().wait().expect("it runs"));
 }
 
+/// Says to this program that it makes one call, whose task prints this text, and exits.
+const PRINTED: &str = "PROCESS_POOL_PRINTED";
+
+fn make_call_and_exit(text: String) -> ! {
+    let pool = pool(|set| set.stdout(Stdout::Inherit));
+    Victim::on(&pool).print_part(text).wait().expect("it runs");
+    process::exit(0) // without a close, so the child is killed
+}
+
+fn unfinished_line_is_printed_by_the_end_of_its_call() {
+    let program = std::env::current_exe().expect("it has a path");
+    let output = process::Command::new(program).env(PRINTED, "no end").output().expect("it starts");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "no end");
+}
+
 fn environment_and_folder_are_set() {
     let pool = pool(|set| set.env_clear().env("COLOUR", "blue").env_keep("PATH").current_dir("/"));
     let victim = Victim::on(&pool);
@@ -696,6 +716,9 @@ fn main() {
         }
     }
     nanolith_process::init().serve::<(Geometry, Victim)>();
+    if let Ok(text) = std::env::var(PRINTED) {
+        make_call_and_exit(text);
+    }
     let trials = trials! {
         tasks_run_in_another_process
         calls_can_be_waited_awaited_and_submitted
@@ -735,6 +758,7 @@ fn main() {
         dropped_pool_ends_its_children
         standard_input_of_tasks_is_empty
         prints_of_tasks_do_not_disturb_the_protocol
+        unfinished_line_is_printed_by_the_end_of_its_call
         environment_and_folder_are_set
         child_has_no_descriptors_of_its_siblings
         processes_of_a_task_inherit_no_descriptors

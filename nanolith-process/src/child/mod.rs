@@ -130,7 +130,10 @@ impl Server<'_> {
         Ok(())
     }
 
+    /// Sends an answer, after what the task has printed: this process may be killed next, and then a line
+    /// without an end would be lost.
     fn answer(&mut self, kind: u8, id: u64) {
+        let _ = io::stdout().flush(); // a closed standard output takes nothing
         wire::finish_frame(&mut self.answer, kind, id);
         if self.calls.answer(&self.answer).is_err() {
             sys::die_with_parent();
