@@ -74,6 +74,7 @@ pub mod __fuzz;
 mod accept;
 mod build_error;
 mod child;
+mod close_error;
 mod cluster;
 mod event;
 mod exit;
@@ -91,6 +92,7 @@ mod wire;
 pub use accept::accept_timeout;
 pub use build_error::BuildError;
 pub use child::{is_retiring, listener, listeners};
+pub use close_error::CloseError;
 pub use cluster::{
     ProcessCluster, ProcessClusterBuilder, ProcessClusterClosed, ProcessClusterControl, ProcessClusterInfo,
     ProcessClusterLaunch, ProcessClusterLaunchError, ProcessClusterRef,
@@ -102,7 +104,8 @@ pub use launch_error::LaunchError;
 pub use pool::{Closed, PoolRestart, PoolRestartError, ProcessPool, ProcessPoolBuilder, ProcessPoolInfo, Stdout};
 pub use served::{ProcessSet, ServedSets};
 pub use service::{
-    ProcessLaunch, ProcessService, ProcessServiceBuilder, ProcessServiceControl, ProcessServiceInfo, ProcessServiceRef,
+    ProcessLaunch, ProcessService, ProcessServiceBuilder, ProcessServiceClose, ProcessServiceControl,
+    ProcessServiceInfo, ProcessServiceRef,
 };
 
 #[cfg(doctest)]

@@ -256,13 +256,13 @@ fn task_of_a_service_reports_to_the_handle() {
     while progress.recv().wait().is_some() {}
     assert_eq!(progress.latest(), Some(Progress { done: 3, total: 3 }));
     assert!(matches!(job.wait(), Ok(10)));
-    tally.close().wait();
+    tally.close().wait().expect("it ends in order");
 }
 
 fn task_of_a_service_gets_its_stream_back() {
     let tally = ProcessService::launch(Tally::service(7)).wait().expect("it starts");
     assert!(matches!(tally.open().wait(), Ok(Some(metadata)) if metadata == "points"));
-    tally.close().wait();
+    tally.close().wait().expect("it ends in order");
 }
 
 fn task_finds_no_owner_as_on_a_pool() {

@@ -256,7 +256,7 @@ fn event_arrives_while_no_call_runs() {
 fn events_of_the_end_arrive_before_the_end() {
     let counter = ended_with(3, LagPolicy::default()).launch().wait().expect("it starts");
     let events = counter.control().events();
-    counter.close().wait();
+    counter.close().wait().expect("it ends in order");
     let expected = [totals(10..=10), totals(1..=3)].concat();
     assert_eq!(events.into_iter().collect::<Vec<_>>(), expected);
     assert_eq!(counter.control().events().recv().wait(), Err(RecvError::Closed));
@@ -339,7 +339,7 @@ fn terminate_does_not_wait_for_a_slow_receiver() {
     let start = Instant::now();
     let job = counter.flood_for_ever().submit();
     thread::sleep(100 * MILLISECOND); // mostly, the socket is full by then
-    counter.terminate().wait();
+    counter.terminate().wait().expect("it ends in order");
     assert!(matches!(job.wait(), Err(CallError::Killed(_))));
     assert!(start.elapsed() < 4 * SECOND, "{:?}", start.elapsed());
 }
@@ -351,7 +351,7 @@ fn events_of_an_ended_child_wait_for_a_slow_receiver() {
     let end = counter.close();
     thread::sleep(200 * MILLISECOND); // the child has ended, or has filled the socket
     assert_eq!(events.into_iter().collect::<Vec<_>>(), totals(1..=500));
-    end.wait();
+    end.wait().expect("it ends in order");
 }
 
 fn receiver_that_never_takes_does_not_keep_a_service_open() {
@@ -507,7 +507,7 @@ fn close_handles_accepted_messages_and_refuses_others() {
     assert!(matches!(refused.error(), CallError::Closed(_)), "{}", refused.error());
     assert_eq!(refused.into_inner(), Entry::Number(0));
     assert_eq!(events.into_iter().collect::<Vec<_>>(), (1..=100).collect::<Vec<_>>());
-    end.wait();
+    end.wait().expect("it ends in order");
 }
 
 fn message_that_cannot_be_encoded_is_given_back() {

@@ -17,7 +17,7 @@ use nanolith::{
     wire::RemoteError,
 };
 use nanolith_process::{
-    ChildCrash, ExitReason, Kill, KillReason, LaunchError, ProcessCluster, ProcessClusterRef, ProcessEvent,
+    ChildCrash, CloseError, ExitReason, Kill, KillReason, LaunchError, ProcessCluster, ProcessClusterRef, ProcessEvent,
     ProcessService, ProcessServiceRef,
 };
 use processes::{ABORTED, kill};
@@ -45,8 +45,11 @@ impl Counter {
 
     #[on_close]
     fn on_close(self) {
-        if let Some(path) = self.closes_into {
-            let _ = fs::write(path, self.total.to_string());
+        match self.closes_into.as_deref() {
+            None => {}
+            Some("a panic") => panic!("the file is full"),
+            Some("a hang") => thread::sleep(MINUTE),
+            Some(path) => drop(fs::write(path, self.total.to_string())),
         }
     }
 
@@ -194,7 +197,8 @@ fn dead_child_ends_a_service_that_never_restarts() {
     let CallError::Crashed(_) = &error else { panic!("not {error:?}") };
     let crash: ChildCrash = source(&error);
     assert_eq!(((crash.code(), crash.signal()), crash.stderr().contains("the counter breaks")), (ABORTED, true));
-    counter.control().closed().wait();
+    let Err(CloseError::Crashed(end)) = counter.control().closed().wait() else { panic!("it ended in order") };
+    assert_eq!(end.pid(), crash.pid());
     assert!(counter.info().is_closed);
     assert!(matches!(counter.total().wait(), Err(CallError::Closed(_))));
     assert_eq!(counter.info().pid, None);
@@ -249,7 +253,7 @@ fn events_tell_of_each_child_of_a_service() {
     assert!(counter.crash().wait().is_err());
     counter.total().wait().expect("it runs");
     let after = counter.info().pid.expect("there is a child");
-    counter.close().wait();
+    counter.close().wait().expect("it ends in order");
     let mut seen = Vec::new();
     while let Some(event) = events.recv().wait() {
         match event {
@@ -277,7 +281,7 @@ fn service_gives_up_after_too_many_restarts() {
     let error = queued.wait().expect_err("the service has ended");
     assert!(matches!(&error, CallError::Crashed(_)), "{error:?}");
     assert_eq!(source::<ChildCrash>(&error).signal(), ABORTED.1);
-    counter.control().closed().wait();
+    assert!(matches!(counter.close().wait(), Err(CloseError::Crashed(_))));
     assert_eq!(counter.info().restarts, 2);
 }
 
@@ -374,11 +378,28 @@ fn close_finishes_calls_and_runs_on_close() {
     let queued = counter.bump(7).submit();
     let closed = counter.close();
     assert!(matches!(counter.total().wait(), Err(CallError::Closed(_))));
-    closed.wait();
+    closed.wait().expect("it ends in order");
     slow.wait().expect("it was accepted");
     assert_eq!(queued.wait().expect("it was accepted"), 17);
     assert_eq!(fs::read_to_string(&path).expect("`#[on_close]` has run"), "17");
     let _ = fs::remove_file(path);
+}
+
+fn panic_of_on_close_is_the_error_of_the_close() {
+    let service = || Counter::service(0, Some("a panic".into()));
+    let counter = ProcessService::launch(service()).wait().expect("it starts");
+    let error = counter.close().wait().expect_err("it panics");
+    let CloseError::Crashed(crash) = &error else { panic!("not {error:?}") };
+    assert_eq!(crash.code(), Some(1));
+    assert!(error.to_string().contains("the file is full"), "{error}");
+
+    let counters = ProcessCluster::launch(2, || ProcessService::builder(service())).wait().expect("they start");
+    assert!(matches!(counters.close().wait(), Err(CloseError::Crashed(_))));
+}
+
+fn on_close_that_takes_too_long_is_killed() {
+    let counter = ProcessService::launch(Counter::service(0, Some("a hang".into()))).wait().expect("it starts");
+    assert!(matches!(counter.close().wait(), Err(CloseError::TimedOut)));
 }
 
 fn dropped_service_closes() {
@@ -400,7 +421,7 @@ fn terminate_kills_the_running_task() {
     let running = counter.spin().submit();
     until(|| counter.info().queue_len == 0);
     let queued = counter.total().submit();
-    counter.terminate().wait();
+    counter.terminate().wait().expect("an end by force is no error");
     assert!(matches!(running.wait(), Err(CallError::Killed(_))));
     assert!(matches!(queued.wait(), Err(CallError::Cancelled(_))));
     assert_eq!(counter.info().restarts, 0);
@@ -449,7 +470,7 @@ fn members_of_a_cluster_have_states_of_their_own() {
     pids.sort_unstable();
     pids.dedup();
     assert_eq!(pids.len(), 3);
-    counters.close().wait();
+    counters.close().wait().expect("it ends in order");
     assert!(matches!(counters.total().wait(), Err(CallError::NoMember(_))));
 }
 
@@ -482,7 +503,7 @@ fn member_that_has_ended_gets_no_call() {
     let counters = cluster(2, &Restart::never(), Balance::RoundRobin);
     let gone = counters.control().use_key("ada").expect("there is a member");
     assert!(gone.crash().wait().is_err());
-    gone.control().closed().wait();
+    assert!(gone.control().closed().wait().is_err());
     for _ in 0..4 {
         counters.bump(1).wait().expect("the other member runs it");
     }
@@ -499,7 +520,7 @@ fn full_member_passes_calls_on() {
     assert!(jobs.iter().any(Result::is_err), "both are full");
     drop(jobs);
     assert!(counters.info().members.iter().all(|member| member.in_flight > 0), "both got calls");
-    counters.terminate().wait();
+    counters.terminate().wait().expect("an end by force is no error");
 }
 
 fn cluster_that_cannot_start_names_the_member() {
@@ -556,7 +577,7 @@ fn every_call_of_a_cluster_ends_while_children_are_killed() {
     let restarts: u64 = counters.info().members.iter().map(|member| member.restarts).sum();
     assert!(restarts >= 10, "{restarts} restarts");
     assert_eq!(counters.total().wait().map(drop).ok(), Some(()), "they go on");
-    counters.close().wait();
+    counters.close().wait().expect("it ends in order");
     assert!(counters.info().members.iter().all(|member| member.pid.is_none() && member.in_flight == 0));
 }
 
@@ -590,6 +611,8 @@ fn main() {
         restart_whose_init_fails_is_tried_again
         arguments_of_each_restart_can_differ
         close_finishes_calls_and_runs_on_close
+        panic_of_on_close_is_the_error_of_the_close
+        on_close_that_takes_too_long_is_killed
         dropped_service_closes
         dropped_launch_ends_the_child
         terminate_kills_the_running_task

@@ -36,7 +36,12 @@ pub(crate) fn serve(sets: &[ServedSet], nonce: u64, on_start: Option<fn()>) -> !
         Err(error) => Err(error.to_string().into()),
     };
     let Err(error) = served else { process::exit(0) };
-    let _ = writeln!(io::stderr(), "a child process of nanolith cannot serve: {error}"); // the parent may be gone
+    exit_after(&format!("a child process of nanolith cannot serve: {error}"))
+}
+
+/// Prints why this process fails, and ends it.
+fn exit_after(text: &str) -> ! {
+    let _ = writeln!(io::stderr(), "{text}"); // the parent may be gone
     process::exit(1)
 }
 
@@ -57,7 +62,9 @@ fn run(connection: &Connection, sets: &[ServedSet], nonce: u64, on_start: Option
         while let Some(frame) = reader.next()? {
             match frame.kind {
                 Kind::END => {
-                    server.service.into_iter().for_each(OwnedService::close);
+                    if let Some(Err(error)) = server.service.map(OwnedService::close) {
+                        exit_after(&format!("a child process of nanolith did not end in order: {error}"));
+                    }
                     return Ok(());
                 }
                 Kind::LAUNCH => server.launch(&frame)?,

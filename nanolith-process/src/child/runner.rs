@@ -11,7 +11,7 @@ use nanolith::{
     call::{Call, Panic, Progress, SubmitError},
     executor::{Admission, Job},
     prelude::*,
-    service::{LaunchError, ServiceRef},
+    service::{CloseError, LaunchError, ServiceRef},
     sync::CancelToken,
     wire::RemoteError,
 };
@@ -147,7 +147,7 @@ pub(crate) trait OwnedService {
     fn run(&self, runner: &Runner, head: CallHead, task: &[u8], answer: &mut Vec<u8>) -> u8;
 
     /// Ends the service, after its `#[on_close]`.
-    fn close(self: Box<Self>);
+    fn close(self: Box<Self>) -> Result<(), CloseError>;
 }
 
 /// Makes a service from a [`Launch`]. Its events go to the parent.
@@ -174,7 +174,7 @@ impl<S: ProcessSet> OwnedService for Service<S> {
         runner.run_by::<S>(&WholeCalls(ServiceRef::from(self)), head, task, answer)
     }
 
-    fn close(self: Box<Self>) {
-        let _ = Service::close(&self).wait(); // its end is the end of this process
+    fn close(self: Box<Self>) -> Result<(), CloseError> {
+        Service::close(&self).wait()
     }
 }

@@ -3,8 +3,8 @@
 
 use super::{ProcessCluster, ProcessClusterRef, members::Members};
 use crate::{
-    LaunchError, ProcessLaunch, ProcessService, ProcessServiceRef, build_error::BuildError, pool::Closed,
-    served::ProcessSet,
+    CloseError, LaunchError, ProcessLaunch, ProcessService, ProcessServiceClose, ProcessServiceRef,
+    build_error::BuildError, served::ProcessSet,
 };
 use nanolith::{
     __private::{WaitSealed, wait_timeout},
@@ -124,24 +124,43 @@ impl Error for ProcessClusterLaunchError {
 }
 
 /// Waits until all members of a cluster have ended: see [`ProcessCluster::close`].
+///
+/// # Errors
+///
+/// The [`CloseError`] of the first member that did not end in order. The others have ended too.
+///
+/// # Cancel safety
+///
+/// If the future is dropped, the members still end.
 #[must_use = "does nothing until awaited or waited on"]
 #[derive(Debug)]
 pub struct ProcessClusterClosed {
-    members: Vec<Closed>,
+    members: Vec<ProcessServiceClose>,
+    failed: Option<CloseError>,
 }
 
 impl ProcessClusterClosed {
-    pub(super) fn new(members: Vec<Closed>) -> Self {
-        Self { members }
+    pub(super) fn new(members: Vec<ProcessServiceClose>) -> Self {
+        Self { members, failed: None }
     }
 }
 
 impl Future for ProcessClusterClosed {
-    type Output = ();
+    type Output = Result<(), CloseError>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.members.retain_mut(|member| Pin::new(member).poll(cx).is_pending());
-        if self.members.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { members, failed } = &mut *self;
+        members.retain_mut(|member| match Pin::new(member).poll(cx) {
+            Poll::Pending => true,
+            Poll::Ready(end) => {
+                *failed = failed.take().or(end.err());
+                false
+            }
+        });
+        if !members.is_empty() {
+            return Poll::Pending;
+        }
+        Poll::Ready(failed.take().map_or(Ok(()), Err))
     }
 }
 
@@ -150,7 +169,7 @@ impl WaitSealed for ProcessClusterClosed {}
 impl Wait for ProcessClusterClosed {
     type Pending = Self;
 
-    fn wait_timeout(self, limit: Duration) -> Result<(), Self> {
+    fn wait_timeout(self, limit: Duration) -> Result<Self::Output, Self> {
         wait_timeout(self, limit)
     }
 }

@@ -16,7 +16,8 @@ pub use cluster_ref::ProcessClusterRef;
 pub use launch::{ProcessClusterClosed, ProcessClusterLaunch, ProcessClusterLaunchError};
 
 use crate::{
-    ProcessService, ProcessServiceBuilder, ProcessServiceInfo, ProcessServiceRef, pool::Closed, served::ProcessSet,
+    ProcessService, ProcessServiceBuilder, ProcessServiceClose, ProcessServiceInfo, ProcessServiceRef,
+    served::ProcessSet,
 };
 use std::{fmt, hash::Hash, ops::Deref, sync::Arc};
 
@@ -44,7 +45,7 @@ use std::{fmt, hash::Hash, ops::Deref, sync::Arc};
 ///     assert_eq!(counters.bump(5).wait()?, 15); // one of the three has 15 now
 ///     let hers = || counters.control().use_key("ada").expect("there is a member");
 ///     assert_eq!(hers().bump(1).wait()? + 1, hers().bump(1).wait()?); // one member has all of hers
-///     counters.close().wait();
+///     counters.close().wait()?;
 ///     Ok(())
 /// }
 /// ```
@@ -93,7 +94,7 @@ impl<S: ProcessSet> ProcessCluster<S> {
     }
 
     /// Closes all members: they accept no more calls. Accepted calls still run. The returned future
-    /// waits for the end of all children.
+    /// waits for the end of all children. Its error is that of the first member that did not end in order.
     pub fn close(&self) -> ProcessClusterClosed {
         self.end(ProcessServiceRef::close)
     }
@@ -104,7 +105,7 @@ impl<S: ProcessSet> ProcessCluster<S> {
         self.end(ProcessServiceRef::terminate)
     }
 
-    fn end(&self, end: fn(&ProcessServiceRef<S>) -> Closed) -> ProcessClusterClosed {
+    fn end(&self, end: fn(&ProcessServiceRef<S>) -> ProcessServiceClose) -> ProcessClusterClosed {
         ProcessClusterClosed::new(self.executor.members().all().iter().map(end).collect())
     }
 

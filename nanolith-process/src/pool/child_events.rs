@@ -241,6 +241,9 @@ impl PoolShared {
         let (crash, failure) = self.crash_of(child.pid, status, stderr, &remains);
         let is_starting = matches!(remains.stage, Stage::Starting | Stage::Launching);
         let was_replacement = self.children().restarts.is_replacement(child.id);
+        if remains.stage == Stage::Ending {
+            self.on_service_end(&crash, remains.ends_late);
+        }
         self.children().remove(child.id);
         let reason = remains.exit_reason(&crash);
         let is_idle = remains.begun.is_none() && remains.unread.is_none() && remains.ahead.is_empty();

@@ -7,6 +7,7 @@ use super::{
     state_source::LaunchStage,
 };
 use crate::{
+    close_error::CloseError,
     event::ExitReason,
     exit::{ChildCrash, KillReason},
 };
@@ -48,6 +49,8 @@ pub(super) struct Children {
     last_waiter: u64,
     /// How far the first start of the pool's service is, if it has one.
     pub(super) launch: LaunchStage,
+    /// Why the pool's service did not end in order.
+    pub(super) close_error: Option<CloseError>,
 }
 
 /// Counts of a pool's life.

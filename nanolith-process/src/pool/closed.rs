@@ -5,7 +5,7 @@ use super::{
     pool_shared::{PoolShared, finish},
     running_task::Answer,
 };
-use crate::{event::ExitReason, exit::KillReason};
+use crate::{close_error::CloseError, event::ExitReason, exit::KillReason};
 use nanolith::{
     __private::{WaitSealed, wait_timeout},
     Wait,
@@ -32,6 +32,11 @@ pub struct Closed {
 impl Closed {
     pub(super) fn new(pool: Arc<PoolShared>) -> Self {
         Self { pool, waiter: None }
+    }
+
+    /// Returns why the service of the pool did not end in order, once it has ended.
+    pub(crate) fn close_error(&self) -> Option<CloseError> {
+        self.pool.children().close_error.clone()
     }
 }
 

@@ -282,7 +282,7 @@ impl PoolShared {
                 child.kill();
             }
             Stage::Ending => {
-                link.since = now;
+                (link.since, link.ends_late) = (now, true);
                 drop(link);
                 child.kill();
                 self.lose_events(child);

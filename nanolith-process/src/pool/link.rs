@@ -118,6 +118,8 @@ pub(super) struct Remains {
     pub(super) stage: Stage,
     pub(super) fault: Option<Fault>,
     pub(super) exit: Option<ExitReason>,
+    /// Whether the child was killed because its end took too long.
+    pub(super) ends_late: bool,
     /// The call that the child had begun.
     pub(super) begun: Option<Running>,
     pub(super) has_answered: bool,
@@ -154,6 +156,8 @@ pub(super) struct Link {
     pub(super) fault: Option<Fault>,
     /// Why the pool ends the child, once that is decided.
     pub(super) exit: Option<ExitReason>,
+    /// Whether the child was killed because its end took too long.
+    pub(super) ends_late: bool,
     /// Whether the process has ended, so that it runs no further call.
     pub(super) is_dead: bool,
     /// Whether the child has answered a call.
@@ -180,6 +184,7 @@ impl Link {
             revoked: None,
             fault: None,
             exit: None,
+            ends_late: false,
             is_dead: false,
             has_answered: false,
             may_listen: config.listeners.len() > 0,
@@ -352,6 +357,6 @@ impl Link {
             first => (None, first),
         };
         let (fault, exit, has_answered) = (self.fault.take(), self.exit.take(), self.has_answered);
-        Remains { stage, fault, exit, begun, has_answered, unread, ahead: calls.into() }
+        Remains { stage, fault, exit, ends_late: self.ends_late, begun, has_answered, unread, ahead: calls.into() }
     }
 }

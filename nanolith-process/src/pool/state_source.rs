@@ -9,10 +9,8 @@ use super::{
     running_task::{Answer, Outgoing},
 };
 use crate::{
-    event::ProcessEvent,
-    exit::{ChildCrash, MessageError},
-    launch_error::LaunchError,
-    wire::Failure,
+    close_error::CloseError, event::ProcessEvent, exit::ChildCrash, launch_error::LaunchError,
+    message_error::MessageError, wire::Failure,
 };
 use nanolith::{__private::Restarts, call::Panic, service::Restart};
 use std::{
@@ -163,12 +161,25 @@ impl PoolShared {
             }
         }
         let crash = fallen.crash.clone();
+        if was_launched && !is_terminated {
+            self.children().close_error = Some(CloseError::Crashed(crash.clone()));
+        }
         if !was_launched {
             let failed = LaunchStage::Failed(Some(launch_error(fallen)));
             let waiting = self.children().launch_ended(failed);
             waiting.into_iter().for_each(Waker::wake);
         }
         self.give_up(crash);
+    }
+
+    /// Records how the child of a service ended that was asked to end.
+    pub(super) fn on_service_end(&self, crash: &ChildCrash, ends_late: bool) {
+        let mut children = self.children();
+        if self.state.is_none() || children.is_terminated || crash.code() == Some(0) {
+            return;
+        }
+        let error = if ends_late { CloseError::TimedOut } else { CloseError::Crashed(crash.clone()) };
+        children.close_error.get_or_insert(error);
     }
 
     /// Ends the queued calls, because no child will run them.

@@ -1,10 +1,11 @@
 //! [`ProcessService`]: a service whose state lives in a child process.
 //!
-//! - `builder`, `launch`: the settings, and the future that waits for the start.
+//! - `builder`, `launch`: the settings, and the future that waits for the start. `close`: that of the end.
 //! - `messages`: the messages to the service. `outbox`: its events, for the holders of its handles.
 //! - `init_args`: the arguments of `#[init]` for each child. `service_ref`: the service as an executor.
 
 mod builder;
+mod close;
 mod init_args;
 mod launch;
 mod messages;
@@ -12,10 +13,11 @@ mod outbox;
 mod service_ref;
 
 pub use builder::ProcessServiceBuilder;
+pub use close::ProcessServiceClose;
 pub use launch::ProcessLaunch;
 pub use service_ref::ProcessServiceRef;
 
-use crate::{Closed, ProcessEvent, served::ProcessSet};
+use crate::{ProcessEvent, served::ProcessSet};
 use nanolith::{event::Events, service::ServiceBuilder};
 use std::{fmt, ops::Deref, sync::Arc};
 
@@ -47,7 +49,7 @@ use std::{fmt, ops::Deref, sync::Arc};
 ///     assert_eq!(counter.bump(5).wait()?, 15);
 ///     assert!(matches!(counter.crash().wait(), Err(CallError::Crashed(_))));
 ///     assert_eq!(counter.bump(1).wait()?, 11); // another child, which began at 10
-///     counter.close().wait();
+///     counter.close().wait()?;
 ///     Ok(())
 /// }
 /// ```
@@ -101,14 +103,14 @@ impl<S: ProcessSet> ProcessService<S> {
     }
 
     /// Closes the service: it accepts no more calls. Accepted calls still run, then `#[on_close]`. The
-    /// returned future waits for the end of the child.
-    pub fn close(&self) -> Closed {
+    /// returned future waits for the end of the child. Its error is a [`CloseError`](crate::CloseError).
+    pub fn close(&self) -> ProcessServiceClose {
         self.executor.close()
     }
 
     /// Closes the service, ends the queued calls as [`CallError::Cancelled`](nanolith::CallError::Cancelled),
     /// and kills the child: the call that it runs ends as [`CallError::Killed`](nanolith::CallError::Killed).
-    pub fn terminate(&self) -> Closed {
+    pub fn terminate(&self) -> ProcessServiceClose {
         self.executor.terminate()
     }
 
@@ -133,8 +135,8 @@ impl<S: ProcessSet> ProcessServiceControl<'_, S> {
     }
 
     /// Waits until the service is closed and its child is gone. This does not close the service.
-    pub fn closed(&self) -> Closed {
-        self.executor.pool().closed()
+    pub fn closed(&self) -> ProcessServiceClose {
+        ProcessServiceClose::new(self.executor.pool().closed())
     }
 }
 

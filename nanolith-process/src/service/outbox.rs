@@ -159,7 +159,7 @@ impl<S: ProcessSet + HasOutbox> ProcessServiceControl<'_, S> {
     ///     counter.bump(1).wait()?; // kept for the first subscriber
     ///     let totals = counter.control().events();
     ///     counter.bump(2).wait()?;
-    ///     counter.close().wait();
+    ///     counter.close().wait()?;
     ///     assert_eq!(totals.into_iter().collect::<Vec<_>>(), [11, 13]);
     ///     Ok(())
     /// }

@@ -1,7 +1,7 @@
 //! [`ProcessServiceRef`]: a service in a child process as an executor.
 
-use super::{ProcessService, ProcessServiceInfo};
-use crate::{Closed, ProcessPool, served::ProcessSet};
+use super::{ProcessService, ProcessServiceClose, ProcessServiceInfo};
+use crate::{ProcessPool, served::ProcessSet};
 use nanolith::{
     __private::RemoteOutbox,
     Executor,
@@ -49,14 +49,14 @@ impl<S: ProcessSet> ProcessServiceRef<S> {
         }
     }
 
-    pub(crate) fn close(&self) -> Closed {
+    pub(crate) fn close(&self) -> ProcessServiceClose {
         self.pool.close();
-        self.pool.closed()
+        ProcessServiceClose::new(self.pool.closed())
     }
 
-    pub(crate) fn terminate(&self) -> Closed {
+    pub(crate) fn terminate(&self) -> ProcessServiceClose {
         self.pool.terminate();
-        self.pool.closed()
+        ProcessServiceClose::new(self.pool.closed())
     }
 
     /// Returns whether the service accepts no more calls.
