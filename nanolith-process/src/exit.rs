@@ -1,12 +1,24 @@
-//! The errors behind a [`CallError`](nanolith::CallError): a child that died, a child that was
-//! killed, a message that could not pass.
+//! The errors behind a [`CallError`](nanolith::CallError): a child that died, and a child that was
+//! killed.
 
 use crate::{
     exit_code::{ABORT, STACK_OVERFLOW, exception_name, signal_name},
     last_line::last_line,
     sys,
 };
-use std::{error::Error, fmt, process::ExitStatus, sync::Arc, time::Duration};
+use std::{error::Error, fmt, process::ExitStatus, time::Duration};
+
+/// Returns the first error of this type among an error and its sources.
+pub(crate) fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
 
 /// A child process that died while it had a call: the source of
 /// [`CallError::Crashed`](nanolith::CallError::Crashed).
@@ -14,7 +26,6 @@ use std::{error::Error, fmt, process::ExitStatus, sync::Arc, time::Duration};
 /// ```standalone_crate
 /// use nanolith::prelude::*;
 /// use nanolith_process::{ChildCrash, ProcessPool};
-/// use std::error::Error;
 ///
 /// pub struct Native;
 ///
@@ -23,12 +34,12 @@ use std::{error::Error, fmt, process::ExitStatus, sync::Arc, time::Duration};
 ///     pub fn exit(code: i32) { eprintln!("no licence"); std::process::exit(code) }
 /// }
 ///
-/// fn main() -> Result<(), Box<dyn Error>> {
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
 ///     nanolith_process::init().serve::<(Native,)>();
 ///     let children = ProcessPool::builder().max_children(1).pass_stderr(false).build()?;
 ///     let error = Native::on(&children).exit(3).wait().unwrap_err();
 ///     assert!(matches!(error, CallError::Crashed(_)));
-///     let crash = error.source().and_then(|source| source.downcast_ref::<ChildCrash>()).unwrap();
+///     let crash = ChildCrash::of(&error).expect("a crash ended it");
 ///     assert_eq!((crash.code(), crash.signal(), crash.stderr()), (Some(3), None, "no licence\n"));
 ///     Ok(())
 /// }
@@ -63,6 +74,13 @@ enum CrashKind {
 }
 
 impl ChildCrash {
+    /// Returns the crash behind an error: a `&CallError`, or another error that has it among its
+    /// sources.
+    #[must_use]
+    pub fn of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
+        find(error)
+    }
+
     pub(crate) fn exited(pid: u32, status: Option<ExitStatus>, stderr: String) -> Self {
         let (code, signal) = status.map_or((None, None), |status| (status.code(), sys::signal(status)));
         Self::ended(pid, code, signal, stderr)
@@ -217,7 +235,6 @@ pub enum KillReason {
 /// ```standalone_crate
 /// use nanolith::{prelude::*, time::MILLISECOND};
 /// use nanolith_process::{Kill, KillReason, ProcessPool};
-/// use std::error::Error;
 ///
 /// pub struct Native;
 ///
@@ -226,11 +243,11 @@ pub enum KillReason {
 ///     pub fn spin() { loop { std::hint::spin_loop() } }
 /// }
 ///
-/// fn main() -> Result<(), Box<dyn Error>> {
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
 ///     nanolith_process::init().serve::<(Native,)>();
 ///     let children = ProcessPool::builder().max_children(1).grace(10 * MILLISECOND).build()?;
 ///     let error = Native::on(&children).spin().timeout(50 * MILLISECOND).wait().unwrap_err();
-///     let kill = error.source().and_then(|source| source.downcast_ref::<Kill>()).unwrap();
+///     let kill = Kill::of(&error).expect("a kill ended it");
 ///     assert_eq!(kill.reason(), KillReason::TimedOut);
 ///     assert!(kill.after() >= 50 * MILLISECOND); // since the start of the task
 ///     Ok(())
@@ -244,6 +261,13 @@ pub struct Kill {
 }
 
 impl Kill {
+    /// Returns the kill behind an error: a `&CallError`, or another error that has it among its
+    /// sources.
+    #[must_use]
+    pub fn of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
+        find(error)
+    }
+
     pub(crate) fn new(pid: u32, reason: KillReason, after: Duration) -> Self {
         Self { pid, reason, after }
     }
@@ -281,98 +305,6 @@ impl fmt::Display for Kill {
 
 impl Error for Kill {}
 
-/// A task or an output that could not pass between two processes: the source of
-/// [`CallError::Rejected`](nanolith::CallError::Rejected).
-///
-/// ```standalone_crate
-/// use nanolith::prelude::*;
-/// use nanolith_process::{MessageError, ProcessPool};
-/// use std::error::Error;
-///
-/// pub struct Text;
-///
-/// #[define(wire)]
-/// impl Text {
-///     pub fn len(text: String) -> usize { text.len() }
-/// }
-///
-/// fn main() -> Result<(), Box<dyn Error>> {
-///     nanolith_process::init().serve::<(Text,)>();
-///     let children = ProcessPool::builder().max_message(1024).build()?;
-///     let error = Text::on(&children).len("x".repeat(2000)).wait().unwrap_err();
-///     let message = error.source().and_then(|source| source.downcast_ref::<MessageError>()).unwrap();
-///     assert!(message.is_too_large());
-///     Ok(())
-/// }
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MessageError(What);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum What {
-    Encode(String),
-    Decode(String),
-    TooLarge(usize),
-    NotServed(&'static str),
-    Messenger(Arc<str>),
-    Remote(String),
-}
-
-impl MessageError {
-    pub(crate) fn encode(text: String) -> Self {
-        Self(What::Encode(text))
-    }
-
-    pub(crate) fn decode(text: String) -> Self {
-        Self(What::Decode(text))
-    }
-
-    pub(crate) fn too_large(limit: usize) -> Self {
-        Self(What::TooLarge(limit))
-    }
-
-    pub(crate) fn not_served(set: &'static str) -> Self {
-        Self(What::NotServed(set))
-    }
-
-    pub(crate) fn messenger(name: Arc<str>) -> Self {
-        Self(What::Messenger(name))
-    }
-
-    /// An error of the other process.
-    pub(crate) fn remote(text: String) -> Self {
-        Self(What::Remote(text))
-    }
-
-    /// Returns whether the message is larger than the pool's
-    /// [`max_message`](crate::ProcessPoolBuilder::max_message).
-    #[must_use]
-    pub fn is_too_large(&self) -> bool {
-        matches!(self.0, What::TooLarge(_))
-    }
-}
-
-impl fmt::Display for MessageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            What::Encode(text) => write!(f, "a message cannot be encoded: {text}"),
-            What::Decode(text) => write!(f, "a message cannot be decoded: {text}"),
-            What::TooLarge(limit) => write!(f, "a message is larger than the limit of {limit} bytes"),
-            What::NotServed(set) => write!(
-                f,
-                "children do not serve `{set}`: add it to `nanolith_process::init().serve::<(..)>()` in `main`"
-            ),
-            What::Messenger(name) => write!(
-                f,
-                "the messenger `{name}` does not reach a child process: return the messages, or run the call on a `Pool`"
-            ),
-            What::Remote(text) => f.write_str(text),
-        }
-    }
-}
-
-impl Error for MessageError {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -387,6 +319,14 @@ mod tests {
         let start = "child process 7 was ended by exception 0xC0000005 (access violation); ";
         assert!(violation.starts_with(start), "{violation}");
         assert!(ended(3, "").to_string().ends_with("exited with code 3"));
+    }
+
+    #[test]
+    fn crash_is_found_among_the_sources_of_an_error() {
+        let crash = ChildCrash::ended(7, Some(3), None, String::new());
+        let error = std::io::Error::other(crate::CloseError::Crashed(crash));
+        assert_eq!(ChildCrash::of(&error).map(ChildCrash::code), Some(Some(3)));
+        assert!(Kill::of(&error).is_none());
     }
 
     #[test]

@@ -82,6 +82,7 @@ mod exit_code;
 mod init;
 mod last_line;
 mod launch_error;
+mod message_error;
 mod pool;
 mod program;
 mod served;
@@ -98,9 +99,10 @@ pub use cluster::{
     ProcessClusterLaunch, ProcessClusterLaunchError, ProcessClusterRef,
 };
 pub use event::{ExitReason, ProcessEvent};
-pub use exit::{ChildCrash, Kill, KillReason, MessageError};
+pub use exit::{ChildCrash, Kill, KillReason};
 pub use init::{Init, Role, init, role};
 pub use launch_error::LaunchError;
+pub use message_error::MessageError;
 pub use pool::{Closed, PoolRestart, PoolRestartError, ProcessPool, ProcessPoolBuilder, ProcessPoolInfo, Stdout};
 pub use served::{ProcessSet, ServedSets};
 pub use service::{

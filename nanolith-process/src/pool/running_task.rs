@@ -3,7 +3,8 @@
 
 use super::wait::Wait;
 use crate::{
-    exit::{ChildCrash, Kill, MessageError},
+    exit::{ChildCrash, Kill},
+    message_error::MessageError,
     served::{self, ProcessSet},
     wire::{self, CALL_HEAD, CallHead, Failure, Frame, HEAD, Kind, Report},
 };

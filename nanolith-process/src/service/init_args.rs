@@ -1,7 +1,7 @@
 //! [`InitArgs`]: the arguments of a service's `#[init]`, for each child that makes the state again.
 
 use crate::{
-    exit::MessageError,
+    message_error::MessageError,
     pool::StateSource,
     served::{self, ProcessSet},
     wire::{self, Kind, Launch},

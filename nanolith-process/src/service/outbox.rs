@@ -4,7 +4,7 @@
 
 use super::{ProcessService, ProcessServiceControl};
 use crate::{
-    exit::MessageError,
+    message_error::MessageError,
     pool::{BlockedEvent, EventSink},
     served::ProcessSet,
     wire,

@@ -4,7 +4,7 @@
 //! little-endian order, and pairs of texts as MessagePack.
 
 use super::{CallHead, codec};
-use crate::exit::MessageError;
+use crate::message_error::MessageError;
 use nanolith::trace::Carrier;
 
 /// A bit beside the number of the set: a carrier follows the head.

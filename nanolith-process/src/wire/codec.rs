@@ -1,6 +1,6 @@
 //! The encoding of tasks, outputs and messages: MessagePack with named fields.
 
-use crate::exit::MessageError;
+use crate::message_error::MessageError;
 use serde::{
     Deserialize, Serialize,
     de::{DeserializeOwned, IgnoredAny},

@@ -3,7 +3,7 @@
 
 use super::spin::Spin;
 use crate::{
-    exit::MessageError,
+    message_error::MessageError,
     sys::{READ_WAIT, RECV_FLAGS},
 };
 use rustix::{
