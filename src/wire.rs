@@ -46,7 +46,8 @@ use std::{error::Error, fmt, io, iter};
 /// # Not an `Error`
 ///
 /// Like `anyhow::Error`, it does not implement [`Error`]: `?` could not convert every error to it
-/// otherwise. [`into_boxed`](Self::into_boxed) converts it to a [`BoxError`], which `?` passes on.
+/// otherwise. `?` converts it to a `Box<dyn Error>`, for example in `main`.
+/// [`into_boxed`](Self::into_boxed) converts it to a [`BoxError`].
 ///
 /// # Format
 ///
@@ -124,6 +125,23 @@ impl<E: Into<BoxError>> From<E> for RemoteError {
     fn from(error: E) -> Self {
         let error: BoxError = error.into();
         Self::of(&*error)
+    }
+}
+
+/// There is none for a [`BoxError`]: each type that converts to one converts to a `RemoteError`.
+///
+/// ```
+/// use nanolith::wire::RemoteError;
+/// fn save() -> Result<(), RemoteError> { Err("the disk is full")? }
+/// fn run() -> Result<(), Box<dyn std::error::Error>> {
+///     save()?;
+///     Ok(())
+/// }
+/// assert_eq!(run().unwrap_err().to_string(), "the disk is full");
+/// ```
+impl From<RemoteError> for Box<dyn Error> {
+    fn from(error: RemoteError) -> Self {
+        error.into_boxed()
     }
 }
 
