@@ -260,7 +260,7 @@ pub mod cluster {
     pub use nanolith_core::cluster::{
         AddError, AddMember, Balance, BalancePolicy, CallAll, Cluster, ClusterBuilder, ClusterClose,
         ClusterCloseTimeout, ClusterControl, ClusterInfo, ClusterLaunch, ClusterLaunchError, ClusterRef, LaunchMember,
-        MemberId, MemberInfo, MemberLoad, Resize, RouteRequest,
+        MemberId, MemberInfo, MemberLoad, Resize, RouteError, RouteRequest,
     };
 }
 

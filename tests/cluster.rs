@@ -5,7 +5,7 @@
 use nanolith::{
     Cluster, Executor, TaskSet,
     call::SubmitError,
-    cluster::{AddError, Balance, MemberId, MemberLoad, RouteRequest},
+    cluster::{AddError, Balance, MemberId, MemberLoad, RouteError, RouteRequest},
     executor::{Job, OnFull},
     prelude::*,
     service::{CloseError, LaunchError, OnPanic},
@@ -418,11 +418,26 @@ fn empty_cluster_refuses_calls_until_a_member_is_added() {
     let refused = cluster.triple(1).try_submit().expect_err("the cluster is empty");
     assert!(matches!(refused.error(), CallError::NoMember(_)));
     let control = cluster.control();
-    assert!(control.use_next().is_none() && control.use_key("a").is_none());
+    assert_eq!(route_errors(&cluster), [Some(RouteError::NoMember); 3]);
     assert_eq!((control.notify_all(|worker| worker.fail()), control.close_idle()), (0, 0));
     assert!(control.call_all(|worker| worker.number()).wait().is_empty());
     assert_eq!(control.add().wait().expect("it starts").number(), 0);
     assert_eq!(refused.into_inner().wait().expect("there is one now"), 3);
+}
+
+/// Returns the errors of the three methods that choose a member.
+fn route_errors(cluster: &Cluster<Worker>) -> [Option<RouteError>; 3] {
+    let control = cluster.control();
+    [control.use_next().err(), control.use_key("a").err(), control.member_of("a").err()]
+}
+
+#[test]
+fn closed_cluster_chooses_no_member_and_says_so() {
+    let cluster = workers(2, Balance::LeastBusy);
+    assert_eq!(route_errors(&cluster), [None; 3]);
+    cluster.close().wait().expect("it closes");
+    assert_eq!(route_errors(&cluster), [Some(RouteError::Closed); 3]);
+    assert!(matches!(cluster.double(1).wait(), Err(CallError::Closed(_))), "a call says the same");
 }
 
 #[test]
@@ -564,6 +579,16 @@ fn key_keeps_its_member_and_few_keys_move_on_removal() {
     for key in 0..500 {
         let (was, is) = (before[key as usize], of(key));
         assert!(is != 3 && (was == 3 || is == was), "{key} was at {was} and is at {is}");
+    }
+}
+
+#[test]
+fn member_of_returns_the_id_of_the_member_that_use_key_returns() {
+    let cluster = workers(5, Balance::LeastBusy);
+    let control = cluster.control();
+    for key in 0..100 {
+        let number = control.use_key(&key).expect("there are members").number().wait().expect("it runs");
+        assert_eq!(control.member_of(&key).expect("there are members").number(), number);
     }
 }
 

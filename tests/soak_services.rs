@@ -194,7 +194,7 @@ impl Town {
             }
             _ => {
                 let cluster = &self.clusters[random.usize(..2)];
-                if let Some(member) = cluster.control().use_next() {
+                if let Ok(member) = cluster.control().use_next() {
                     drop(member.terminate());
                 }
                 drop(cluster.control().add().wait());

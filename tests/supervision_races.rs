@@ -401,7 +401,7 @@ fn restarting_member_stays_and_its_calls_wait() -> Result<(), Failed> {
     let ((begun, begins), gate) = (channel(), Gate::default());
     let again = cluster.nine_later(begun, gate.clone()).submit();
     begins.recv()?;
-    cluster.control().use_next().ok_or("no member")?.control().restart()?;
+    cluster.control().use_next()?.control().restart()?;
     pollster::block_on(seen.begun.opened());
     let queued = cluster.bump(1).submit();
     assert_eq!(cluster.info().active_services, 1);

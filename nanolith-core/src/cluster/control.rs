@@ -4,8 +4,9 @@
 use super::{
     add_member::{AddMember, Resize},
     balance::Candidates,
-    cluster_shared::{ClusterShared, Member, MemberId},
+    cluster_shared::{ClusterShared, Member, MemberId, Members},
     join_all::{CallAll, ClusterClose, OneCall},
+    router::RouteError,
 };
 use crate::{
     context::thread_context,
@@ -98,51 +99,77 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
         Resize::new(adding, ClusterClose::new(closing))
     }
 
-    /// Returns the member that a call would go to now, as a service, or `None` if there is no
-    /// member. Calls on that service do not move: when the member ends, they end with an error.
+    /// Returns the member that a call would go to now, as a service. Calls on that service do not
+    /// move: when the member ends, they end with an error.
     ///
     /// ```
     /// # use nanolith::{Cluster, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let counter = Cluster::launch(2, || Counter::service(10)).wait()?;
-    /// if let Some(one) = counter.control().use_next() {
-    ///     assert_eq!((one.bump(1).wait()?, one.bump(1).wait()?), (11, 12)); // the same both times
-    /// }
+    /// let one = counter.control().use_next()?;
+    /// assert_eq!((one.bump(1).wait()?, one.bump(1).wait()?), (11, 12)); // the same both times
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
-    pub fn use_next(&self) -> Option<Service<S>> {
-        let members = self.inner.members();
-        if members.is_empty() {
-            return None;
-        }
-        Some(service(&members[self.inner.choose(&members, None, thread_context::current_executor())]))
+    ///
+    /// # Errors
+    ///
+    /// [`RouteError`] if the cluster is closed, or has no members now.
+    pub fn use_next(&self) -> Result<Service<S>, RouteError> {
+        let members = self.some_members()?;
+        Ok(service(&members[self.inner.choose(&members, None, thread_context::current_executor())]))
     }
 
-    /// Returns the member for a key, as a service, or `None` if there is no member. The same key
-    /// gives the same member while the members stay the same. When a member leaves, only its keys
-    /// move, each to another member. When a member joins, it takes its share of all keys. So call
-    /// this again for each call, or for every few calls.
+    /// Returns the member for a key, as a service. The same key gives the same member while the
+    /// members stay the same. When a member leaves, only its keys move, each to another member.
+    /// When a member joins, it takes its share of all keys. So call this again for each call, or
+    /// for every few calls.
     ///
     /// ```
     /// # use nanolith::{Cluster, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let counter = Cluster::launch(8, || Counter::service(0)).wait()?;
     /// for _ in 0..3 {
-    ///     let Some(hers) = counter.control().use_key("ada") else { break };
-    ///     hers.bump(1).wait()?;
+    ///     counter.control().use_key("ada")?.bump(1).wait()?;
     /// }
-    /// # let hers = counter.control().use_key("ada").unwrap();
-    /// assert_eq!(hers.bump(1).wait()?, 4); // all were hers
+    /// assert_eq!(counter.control().use_key("ada")?.bump(1).wait()?, 4); // all were hers
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
-    pub fn use_key<K: Hash + ?Sized>(&self, key: &K) -> Option<Service<S>> {
-        let members = self.inner.members();
-        if members.is_empty() {
-            return None;
-        }
-        Some(service(&members[Candidates::new(&members, None).by_key(key)]))
+    ///
+    /// # Errors
+    ///
+    /// [`RouteError`] if the cluster is closed, or has no members now.
+    pub fn use_key<K: Hash + ?Sized>(&self, key: &K) -> Result<Service<S>, RouteError> {
+        let members = self.some_members()?;
+        Ok(service(&members[place_of_key(&members, key)]))
+    }
+
+    /// Returns the id of the member for a key, which is the member that [`use_key`](Self::use_key)
+    /// returns. For example, this sorts keys by member, so that one call can serve several keys.
+    ///
+    /// ```
+    /// # use nanolith::{Cluster, prelude::*};
+    /// # use nanolith_doc_sets::*;
+    /// use std::collections::BTreeMap;
+    ///
+    /// let counter = Cluster::launch(2, || Counter::service(0)).wait()?;
+    /// let control = counter.control();
+    /// let mut keys_of: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    /// for key in 0..100 {
+    ///     keys_of.entry(control.member_of(&key)?).or_default().push(key);
+    /// }
+    /// for (member, keys) in keys_of {
+    ///     let Some(member) = control.use_member(member) else { continue }; // it has ended
+    ///     assert_eq!(member.bump(keys.len() as i64).wait()?, keys.len() as i64);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`RouteError`] if the cluster is closed, or has no members now.
+    pub fn member_of<K: Hash + ?Sized>(&self, key: &K) -> Result<MemberId, RouteError> {
+        let members = self.some_members()?;
+        Ok(members[place_of_key(&members, key)].id)
     }
 
     /// Returns the member with this id, as a service, or `None` if there is no such member.
@@ -244,6 +271,17 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
         let idle = members.iter().filter(|member| member.service.close_if_idle());
         idle.map(|member| self.inner.watch_phase(member)).count()
     }
+
+    /// Returns the members, of which there is at least one.
+    fn some_members(&self) -> Result<Members<S>, RouteError> {
+        let members = self.inner.members();
+        if members.is_empty() { Err(self.inner.route_error()) } else { Ok(members) }
+    }
+}
+
+/// Returns the index of the member for a key. There is at least one member.
+fn place_of_key<S: TaskSet, K: Hash + ?Sized>(members: &Members<S>, key: &K) -> usize {
+    Candidates::new(members, None).by_key(key)
 }
 
 /// Returns a handle of a member's service.

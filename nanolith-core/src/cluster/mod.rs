@@ -27,7 +27,7 @@ pub use cluster_shared::MemberId;
 pub use control::ClusterControl;
 pub use join_all::{CallAll, ClusterClose};
 pub use launch::{ClusterLaunch, ClusterLaunchError, LaunchMember};
-pub use router::ClusterRef;
+pub use router::{ClusterRef, RouteError};
 
 use self::cluster_shared::ClusterShared;
 use crate::{

@@ -1,5 +1,5 @@
 //! [`ClusterRef`]: a cluster as an executor. It sends a call to a member, and to another member if
-//! that one ends (failover).
+//! that one ends (failover). [`RouteError`]: why there is no member to send a call to.
 
 use super::{
     Cluster,
@@ -15,6 +15,7 @@ use crate::{
     typed::fail_job,
 };
 use std::{
+    error::Error,
     fmt,
     sync::{Arc, Weak, atomic::Ordering},
 };
@@ -170,10 +171,53 @@ impl<S: TaskSet> ClusterShared<S> {
 
     /// Returns the error of a job for which there is no member.
     fn no_members_error(&self, job: Job<S>) -> SubmitError<Job<S>> {
-        let error = if self.is_closed() { job.closed() } else { job.no_member() };
+        let error = match self.route_error() {
+            RouteError::Closed => job.closed(),
+            RouteError::NoMember => job.no_member(),
+        };
         SubmitError::new(job, error)
     }
+
+    /// Returns why the cluster has no members.
+    pub(super) fn route_error(&self) -> RouteError {
+        if self.is_closed() { RouteError::Closed } else { RouteError::NoMember }
+    }
 }
+
+/// The error of choosing a member of a cluster that has none. Made by
+/// [`ClusterControl::use_key`](crate::cluster::ClusterControl::use_key), `use_next` and
+/// `member_of`.
+///
+/// ```
+/// use nanolith::{Cluster, cluster::RouteError, prelude::*};
+/// # use nanolith_doc_sets::*;
+/// let geometry = Cluster::launch(0, Geometry::service).wait()?;
+/// assert_eq!(geometry.control().use_key("ada").err(), Some(RouteError::NoMember));
+/// geometry.close().wait()?;
+/// assert_eq!(geometry.control().use_key("ada").err(), Some(RouteError::Closed));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RouteError {
+    /// The cluster is closed. A call ends as
+    /// [`CallError::Closed`](crate::error::CallError::Closed).
+    Closed,
+    /// The cluster has no members now. Members can still be added. A call ends as
+    /// [`CallError::NoMember`](crate::error::CallError::NoMember).
+    NoMember,
+}
+
+impl fmt::Display for RouteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "the cluster is closed",
+            Self::NoMember => "the cluster has no members",
+        })
+    }
+}
+
+impl Error for RouteError {}
 
 /// The data to run a call again on another member, when its member ends.
 struct Failover<S: TaskSet> {
