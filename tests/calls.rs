@@ -94,6 +94,26 @@ impl Geometry {
 }
 
 #[test]
+fn refused_call_gives_its_arguments_back() {
+    let pool = Pool::builder().build().expect("the settings are sound");
+    pool.close();
+    let geometry = Geometry::on(&pool);
+    let text = String::from("7");
+    let place = text.as_ptr();
+    let refused = geometry.parse(text).try_submit().expect_err("the pool is closed");
+    let Some(GeometryTask::Parse { text }) = refused.into_inner().into_task() else { panic!("it was not submitted") };
+    assert_eq!((text.as_str(), text.as_ptr()), ("7", place), "the argument was moved, and not cloned");
+}
+
+#[test]
+fn polled_call_has_no_arguments_to_give() {
+    let geometry = Geometry::tasks();
+    let mut call = geometry.add(4, 5);
+    let _ = pin!(&mut call).poll(&mut TaskContext::from_waker(Waker::noop()));
+    assert!(call.into_task().is_none());
+}
+
+#[test]
 fn every_way_to_wait_gives_the_output() {
     let geometry = Geometry::tasks();
     assert_eq!(geometry.add(4, 5).wait().expect("it runs"), 9);

@@ -110,6 +110,27 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         }
     }
 
+    /// Returns the task with its arguments, as a value of the set's enum, or `None` once the call
+    /// was passed to its executor. For example, this takes the argument out of a refused call.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # use nanolith_doc_sets::*;
+    /// let pool = Pool::builder().build()?;
+    /// pool.close(); // so that it refuses the call
+    /// let geometry = Geometry::on(&pool);
+    /// let refused = geometry.parse("7".into()).try_submit().expect_err("the pool is closed");
+    /// let Some(GeometryTask::Parse { text }) = refused.into_inner().into_task() else { unreachable!() };
+    /// assert_eq!(text, "7");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn into_task(self) -> Option<S::Task> {
+        match self.stage {
+            CallState::Lazy(task) => Some(task),
+            _ => None,
+        }
+    }
+
     /// Submits the call. If the executor waits for queue room
     /// ([`OnFull::Wait`](crate::executor::OnFull::Wait)), this blocks until there is room. If the
     /// call is refused, the handle returns the error.
@@ -164,7 +185,8 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     ///
     /// # Errors
     ///
-    /// Gives the call back, whole, with the reason.
+    /// Gives the call back, whole, with the reason. [`into_task`](Self::into_task) of the call
+    /// returns its arguments.
     #[allow(clippy::result_large_err)] // the call comes back whole, without an allocation
     pub fn try_submit(self) -> Result<Handle<S, T>, SubmitError<Self>> {
         let Self { executor, extract, terms, stage } = self;
