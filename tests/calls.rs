@@ -114,6 +114,19 @@ fn polled_call_has_no_arguments_to_give() {
 }
 
 #[test]
+fn refused_call_gives_its_error_to_a_question_mark() {
+    fn submit_to_closed_pool() -> Result<(), Box<dyn std::error::Error>> {
+        let pool = Pool::builder().build()?;
+        pool.close();
+        let geometry = Geometry::on(&pool);
+        geometry.add(4, 5).try_submit().map_err(SubmitError::into_error)?.detach();
+        Ok(())
+    }
+    let error = submit_to_closed_pool().expect_err("the pool is closed");
+    assert!(matches!(error.downcast_ref(), Some(CallError::Closed(_))), "{error}");
+}
+
+#[test]
 fn every_way_to_wait_gives_the_output() {
     let geometry = Geometry::tasks();
     assert_eq!(geometry.add(4, 5).wait().expect("it runs"), 9);

@@ -87,6 +87,25 @@ impl<T> SubmitError<T> {
         self.value
     }
 
+    /// Returns the reason, and drops what was refused. A refused call borrows its typed calls, so
+    /// `?` cannot pass the whole error out of a function that has made them. `?` can pass the reason.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # use nanolith_doc_sets::*;
+    /// fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     let pool = Pool::builder().build()?;
+    ///     let geometry = Geometry::on(&pool);
+    ///     let job = geometry.add(4, 5).try_submit().map_err(|refused| refused.into_error())?;
+    ///     assert_eq!(job.wait()?, 9);
+    ///     Ok(())
+    /// }
+    /// ```
+    #[must_use]
+    pub fn into_error(self) -> CallError {
+        self.error
+    }
+
     /// Both parts.
     ///
     /// ```
@@ -107,7 +126,7 @@ impl<T> SubmitError<T> {
 
 impl<T> fmt::Debug for SubmitError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Refused").field("error", &self.error).finish_non_exhaustive()
+        f.debug_struct("SubmitError").field("error", &self.error).finish_non_exhaustive()
     }
 }
 
