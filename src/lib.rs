@@ -207,6 +207,7 @@ pub mod pool {
         GlobalPool, Pool, PoolBuilder, PoolEvent, PoolExecutor, PoolInfo, Share, ShareBuilder, ShareInfo, SharedPool,
         SharedState, Subscription,
     };
+    pub use nanolith_core::task::Work;
 }
 
 /// Services, each with a thread that owns the state of a set: launching, supervision and closing.

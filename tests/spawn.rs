@@ -1,12 +1,11 @@
-//! Tests of `Pool::spawn` and `Pool::spawn_async`: a closure or a future on a pool, without a task
-//! set, and panics that no caller gets.
+//! Tests of `spawn` and `spawn_async` of a pool and of the global pool: a closure or a future without
+//! a task set, and panics that no caller gets.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
     Handle, TaskSet,
-    bulk::Work,
     layers::{Layer, Retry},
-    pool::Concurrency,
+    pool::{Concurrency, GlobalPool, Work},
     prelude::*,
     time::{MILLISECOND, sleep},
 };
@@ -78,6 +77,23 @@ fn spawned_calls_panic_and_end_like_any_call() {
     cancelled.cancel();
     assert_eq!(Arc::strong_count(&value), 1, "a cancelled closure is dropped at once");
     assert!(matches!(cancelled.wait(), Err(CallError::Cancelled(_))));
+}
+
+#[test]
+fn global_pool_runs_closures_and_futures() {
+    let name = |thread: &thread::Thread| thread.name().map(str::to_owned);
+    let worker = GlobalPool.get().expect("it starts").spawn(move || name(&thread::current())).wait().expect("it runs");
+    let run = GlobalPool.spawn(move || name(&thread::current())).wait().expect("it runs");
+    let prefix = |name: Option<String>| name.and_then(|name| Some(name.rsplit_once('-')?.0.to_owned()));
+    assert!(run.is_some() && prefix(run) == prefix(worker), "both ran on threads of the global pool");
+    let later = GlobalPool.spawn_async(async {
+        sleep(MILLISECOND).await;
+        9
+    });
+    assert_eq!(later.wait().expect("it runs"), 9);
+    let panicked = GlobalPool.spawn(|| panic!("on purpose")).wait().expect_err("it panics");
+    assert!(matches!(panicked, CallError::Panicked(..)));
+    assert_eq!(panicked.trace().submitted().file(), file!());
 }
 
 #[test]

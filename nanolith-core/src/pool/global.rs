@@ -29,6 +29,7 @@ static GLOBAL: OnceCell<Pool> = OnceCell::new();
 /// # use nanolith_doc_sets::*;
 /// assert_eq!(Geometry::tasks().add(4, 5).wait()?, 9); // on the global pool
 /// assert_eq!(Geometry::calls(GlobalPool).add(4, 5).wait()?, 9); // the same
+/// assert_eq!(GlobalPool.spawn(|| 4 + 5).wait()?, 9); // a closure
 /// # Ok::<(), CallError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,7 +1,7 @@
 //! [`Pool::spawn`] and [`Pool::spawn_async`]: run a closure or a future on a pool, without a task
-//! set. [`spawn`] does so for this crate's own futures.
+//! set. [`GlobalPool`] has the same two methods. [`spawn`] does so for this crate's own futures.
 
-use super::Pool;
+use super::{GlobalPool, Pool};
 use crate::{
     call::backend::Backend,
     meta::priority::Priority,
@@ -112,5 +112,50 @@ impl Pool {
     #[track_caller]
     pub fn spawn_async<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> Handle<Work, T> {
         Call::new(self, task::future(future), task::downcast_output).submit()
+    }
+}
+
+impl GlobalPool {
+    /// Submits a closure to the global pool, without a task set, like [`Pool::spawn`].
+    ///
+    /// ```
+    /// use nanolith::{pool::GlobalPool, prelude::*};
+    /// let text = String::from("plain functions");
+    /// let words = GlobalPool.spawn(move || text.split(' ').count());
+    /// assert_eq!(words.wait()?, 2);
+    /// # Ok::<(), CallError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The handle returns the errors of [`Pool::spawn`], and
+    /// [`CallError::NotStarted`](crate::error::CallError::NotStarted) if the pool cannot be started.
+    #[track_caller]
+    pub fn spawn<T: Send + 'static>(self, run: impl FnOnce() -> T + Send + 'static) -> Handle<Work, T> {
+        Call::new(&self, task::closure(run), task::downcast_output).submit()
+    }
+
+    /// Submits a future to the global pool, without a task set, like [`Pool::spawn_async`].
+    ///
+    /// ```
+    /// use nanolith::{pool::GlobalPool, prelude::*, time::MILLISECOND};
+    /// let sum = GlobalPool.spawn_async(async {
+    ///     nanolith::time::sleep(MILLISECOND).await;
+    ///     4 + 5
+    /// });
+    /// assert_eq!(sum.wait()?, 9);
+    /// # Ok::<(), CallError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`spawn`](Self::spawn).
+    ///
+    /// # Cancel safety
+    ///
+    /// A call that is cancelled or times out drops the future at its next `.await`.
+    #[track_caller]
+    pub fn spawn_async<T: Send + 'static>(self, future: impl Future<Output = T> + Send + 'static) -> Handle<Work, T> {
+        Call::new(&self, task::future(future), task::downcast_output).submit()
     }
 }

@@ -13,7 +13,8 @@ use crate::{
 use std::{any::Any, future::Future};
 
 /// The task set of closures. [`bulk::map`](crate::bulk::map) and the other functions of that module
-/// are calls of it, and so is [`Pool::spawn`](crate::pool::Pool::spawn). Every pool runs it.
+/// are calls of it, and so is [`Pool::spawn`](crate::pool::Pool::spawn). Every pool runs it. A handle
+/// of a closure that returns a `usize` is a `Handle<Work, usize>`.
 ///
 /// ```
 /// use nanolith::{Executor, bulk::{self, Work}, prelude::*};
