@@ -9,6 +9,8 @@
 #![warn(missing_debug_implementations)]
 // The lower modules have items that only a module with a feature uses.
 #![cfg_attr(not(feature = "full"), allow(dead_code, unreachable_pub, unused_imports))]
+// Their documentation links to modules of features that are off. `cargo xtask doc` checks all links.
+#![cfg_attr(not(feature = "full"), allow(rustdoc::broken_intra_doc_links))]
 
 #[cfg(feature = "bulk")]
 pub mod bulk;
