@@ -19,6 +19,8 @@ pub(crate) struct Goal {
 pub(crate) enum Figure {
     Median,
     P99,
+    /// CPU time a task, in nanoseconds, over all threads.
+    Cpu,
     PeakMemory,
     Allocations,
 }
@@ -71,6 +73,11 @@ impl Goal {
         Self { ours: &["nanolith"], peers, figure: Figure::Median, bound }
     }
 
+    /// Compares the CPU time of one of our rows with the best of the peers.
+    pub(crate) const fn cpu(ours: &'static [&'static str], peers: &'static [&'static str], bound: Bound) -> Self {
+        Self { ours, peers, figure: Figure::Cpu, bound }
+    }
+
     /// Compares one of our figures with the bound.
     pub(crate) const fn absolute(figure: Figure, bound: Bound) -> Self {
         Self { ours: &["nanolith"], peers: &[], figure, bound }
@@ -106,6 +113,7 @@ impl Goal {
         let figure = match self.figure {
             Figure::Median => "",
             Figure::P99 => " p99",
+            Figure::Cpu => " cpu",
             Figure::PeakMemory => " peak MiB",
             Figure::Allocations => " allocations a task",
         };

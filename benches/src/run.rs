@@ -108,6 +108,7 @@ impl Row {
         match figure {
             Figure::Median => (!self.rounds.is_empty()).then(|| median::of(&self.figures())),
             Figure::P99 => self.median_of(|sample| sample.p99),
+            Figure::Cpu => self.median_of(|sample| sample.cpu),
             Figure::PeakMemory => self.costs.peak_memory.or(self.median_of(|sample| sample.peak_memory)),
             Figure::Allocations => self.costs.allocations,
         }

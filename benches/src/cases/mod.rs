@@ -10,6 +10,7 @@ mod idle;
 mod launch;
 mod macro_compile_time;
 mod nested_tasks;
+mod options;
 mod pipeline;
 mod roots;
 mod scaling;
@@ -18,6 +19,7 @@ mod service_messages;
 mod service_sequential;
 mod task_sequential;
 mod tasks_in_flight;
+mod windows;
 
 use crate::case::Case;
 
@@ -28,6 +30,8 @@ pub(crate) const CASES: &[Case] = &[
     tasks_in_flight::T1_10US,
     tasks_in_flight::T1_ASYNC,
     tasks_in_flight::T1_METRICS,
+    windows::T1_WINDOW,
+    options::OPTIONS,
     task_sequential::T2,
     task_sequential::T2_GAP,
     task_sequential::T2_ASYNC,
@@ -36,6 +40,7 @@ pub(crate) const CASES: &[Case] = &[
     service_sequential::S1_ASYNC,
     service_in_flight::S2,
     service_in_flight::S2_X4,
+    windows::S2_WINDOW,
     service_messages::S3,
     crowd::T1_CROWD,
     crowd::S2_CROWD,

@@ -3,6 +3,7 @@
 
 pub(crate) mod channels;
 pub(crate) mod nanolith;
+pub(crate) mod nanolith_options;
 pub(crate) mod nanolith_tasks;
 pub(crate) mod pools;
 pub(crate) mod runtimes;

@@ -44,6 +44,12 @@ pub(crate) struct OwnPool<B> {
     body: PhantomData<fn() -> B>,
 }
 
+impl<B> OwnPool<B> {
+    pub(super) fn calls(&self) -> &Calls<Pool> {
+        &self.calls
+    }
+}
+
 impl<B: TaskBody> Peer for OwnPool<B> {
     type Handle = Handle<Numbers, u64>;
 

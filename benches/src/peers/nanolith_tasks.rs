@@ -16,6 +16,17 @@ impl Numbers {
         Tiny::run(n)
     }
 
+    /// Runs the smallest task as a future.
+    pub(crate) async fn mix_async(n: u64) -> u64 {
+        Tiny::run(n)
+    }
+
+    /// Runs the smallest task as a future that yields once.
+    pub(crate) async fn mix_yielding(n: u64) -> u64 {
+        ::nanolith::task::yield_now().await;
+        Tiny::run(n)
+    }
+
     /// Runs a task of about a microsecond.
     pub(crate) fn mix_1us(n: u64) -> u64 {
         Micros::<1>::run(n)

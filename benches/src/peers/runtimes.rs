@@ -2,7 +2,7 @@
 //! tokio's oneshot channel.
 
 use super::{AsyncPeer, Start, Within, pools::rayon_pool, runtime};
-use crate::work::{Body, caught};
+use crate::work::{Body, Tiny, caught};
 use async_executor::Executor;
 use futures_lite::future;
 use std::{
@@ -10,6 +10,7 @@ use std::{
     marker::PhantomData,
     sync::Arc,
     thread::{self, JoinHandle},
+    time::Duration,
 };
 use tokio::{runtime::Runtime, sync::oneshot, task};
 
@@ -46,6 +47,42 @@ impl<B: Body> Within for TokioSpawn<B> {
         &self.runtime
     }
 }
+
+/// Implements [`AsyncPeer`] for tokio tasks that run the smallest task in a future of `$body`.
+macro_rules! tokio_tasks {
+    ($name:ident, $what:literal, $body:expr) => {
+        #[doc = $what]
+        pub(crate) struct $name(TokioSpawn<Tiny>);
+
+        impl AsyncPeer for $name {
+            type Handle = task::JoinHandle<u64>;
+
+            fn start(start: &Start) -> Self {
+                Self(TokioSpawn::start(start))
+            }
+
+            fn block_on<F: Future>(&self, future: F) -> F::Output {
+                self.0.block_on(future)
+            }
+
+            async fn submit(&self, n: u64) -> Self::Handle {
+                tokio::spawn($body(n))
+            }
+
+            async fn take(&self, handle: Self::Handle) -> u64 {
+                handle.await.expect("it runs")
+            }
+        }
+    };
+}
+
+tokio_tasks!(TokioTimed, "`tokio::spawn` of `tokio::time::timeout`.", |n| async move {
+    tokio::time::timeout(Duration::from_secs(1), async move { Tiny::run(n) }).await.expect("it is in time")
+});
+tokio_tasks!(TokioYielding, "`tokio::spawn` of a future that yields once.", |n| async move {
+    task::yield_now().await;
+    Tiny::run(n)
+});
 
 /// `tokio::task::spawn_blocking`, with one blocking thread for each worker of the other peers.
 pub(crate) struct SpawnBlocking<B> {
