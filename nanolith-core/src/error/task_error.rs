@@ -51,7 +51,7 @@ impl<E: fmt::Display> fmt::Display for TaskError<E> {
     }
 }
 
-/// So `?` takes calls with and without [`flatten`](crate::Call::flatten) in one function.
+/// So `?` takes calls with and without [`flatten`](crate::typed::Call::flatten) in one function.
 impl<E> From<CallError> for TaskError<E> {
     fn from(error: CallError) -> Self {
         Self::Call(error)
