@@ -154,7 +154,7 @@ impl Children {
 
     /// Returns how many children to start for `waiting` calls.
     pub(super) fn missing(&mut self, waiting: usize, bounds: Bounds, now: Instant) -> usize {
-        if self.failed.is_some() || self.not_before.is_some_and(|then| now < then) {
+        if self.is_terminated || self.failed.is_some() || self.not_before.is_some_and(|then| now < then) {
             return 0;
         }
         self.not_before = None; // else a pool that needs no child would wait for a moment that is over

@@ -240,8 +240,9 @@ impl ProcessPool {
     /// calls that they run end as [`CallError::Killed`]. Returns the number of queued calls.
     pub fn terminate(&self) -> usize {
         let queued = self.shared().queue.terminate();
-        self.shared().close();
+        // A close asks idle children to end, so the kill comes first.
         self.shared().kill_all();
+        self.shared().close();
         queued
     }
 
