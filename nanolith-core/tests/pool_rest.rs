@@ -19,8 +19,12 @@ use std::{
     time::Duration,
 };
 
-/// Long enough for the worker to be asleep. If it is not, on a busy machine, the tests hold too.
+/// Long enough for the worker to be asleep. No event shows that a thread sleeps. If it does not, on a
+/// busy machine, the tests hold too.
 const ASLEEP: Duration = Duration::from_millis(10);
+
+/// A rest between many rounds, in most of which the worker falls asleep.
+const REST: Duration = Duration::from_millis(1);
 
 /// Returns a pool that has run a call and sleeps since.
 fn resting(builder: PoolBuilder, threads: usize) -> (Pool, AnyCalls<Pool>) {
@@ -29,6 +33,21 @@ fn resting(builder: PoolBuilder, threads: usize) -> (Pool, AnyCalls<Pool>) {
     assert_eq!(calls.run(|| 1).wait().expect("it runs"), 1);
     thread::sleep(ASLEEP);
     (pool, calls)
+}
+
+/// Returns whether this number of tasks, each of which waits for all, run at the same time.
+fn meet(calls: &AnyCalls<Pool>, number: usize) -> bool {
+    let all = Arc::new(Barrier::new(number));
+    let task = |_| {
+        let all = all.clone();
+        let meets = move || {
+            all.wait();
+            1
+        };
+        calls.run(meets).submit()
+    };
+    let jobs: Vec<_> = (0..number).map(task).collect();
+    jobs.into_iter().all(|job| job.wait_timeout(LONG).is_ok_and(|ended| ended.is_ok()))
 }
 
 #[test]
@@ -69,7 +88,7 @@ fn waits_for_an_empty_pool_end_during_a_rest() {
     for _ in 0..30 {
         let jobs: Vec<_> = (0..200).map(|n| calls.run(move || n).submit()).collect();
         assert!(jobs.into_iter().all(|job| job.wait().is_ok()));
-        thread::sleep(Duration::from_millis(1));
+        thread::sleep(REST);
         assert!(pool.drained().wait_timeout(LONG).is_ok());
         let info = pool.info();
         assert_eq!((info.in_flight, info.active, info.idle, info.queue_len), (0, 0, 2, 0));
@@ -82,7 +101,7 @@ fn short_task_behind_a_long_one_runs_on_another_thread() {
     for _ in 0..20 {
         let jobs: Vec<_> = (0..200).map(|n| calls.run(move || n).submit()).collect();
         assert!(jobs.into_iter().all(|job| job.wait().is_ok()));
-        thread::sleep(Duration::from_millis(1));
+        thread::sleep(REST);
         let (open, wait) = gate();
         let held = calls.run(move || {
             wait();
@@ -100,18 +119,7 @@ fn short_task_behind_a_long_one_runs_on_another_thread() {
 fn burst_after_a_rest_uses_every_thread() {
     let (_pool, calls) = resting(Pool::builder(), 3);
     for _ in 0..20 {
-        let all = Arc::new(Barrier::new(3));
-        let jobs: Vec<_> = (0..3)
-            .map(|_| {
-                let all = all.clone();
-                let meet = move || {
-                    all.wait();
-                    1
-                };
-                calls.run(meet).submit()
-            })
-            .collect();
-        assert!(jobs.into_iter().all(|job| job.wait_timeout(LONG).is_ok()), "the three meet");
+        assert!(meet(&calls, 3), "the three meet");
         thread::sleep(ASLEEP);
     }
 }
@@ -119,19 +127,15 @@ fn burst_after_a_rest_uses_every_thread() {
 #[test]
 fn par_iter_after_a_rest_uses_every_thread() {
     let (_pool, calls) = resting(Pool::builder(), 2);
-    let (seen, met) = calls
-        .run(|| {
-            let all = Barrier::new(2);
-            let ids: HashSet<_> = (0..2).into_par_iter().with_max_len(1).map(|_| meet(&all)).collect();
-            ids.len() as i64
-        })
-        .wait()
-        .map(|threads| (threads, 2))
-        .expect("it runs");
-    assert_eq!(seen, met);
+    let task = || {
+        let all = Barrier::new(2);
+        let ids: HashSet<_> = (0..2).into_par_iter().with_max_len(1).map(|_| id_of_one_that_meets(&all)).collect();
+        ids.len() as i64
+    };
+    assert_eq!(calls.run(task).wait().expect("it runs"), 2);
 }
 
-fn meet(all: &Barrier) -> thread::ThreadId {
+fn id_of_one_that_meets(all: &Barrier) -> thread::ThreadId {
     all.wait();
     thread::current().id()
 }
@@ -148,7 +152,7 @@ fn task_that_waits_after_a_rest_finds_another_thread() {
                 back.wait().expect("it runs") + 1
             });
             assert_eq!(outer.wait().expect("it runs"), 2);
-            thread::sleep(Duration::from_millis(1));
+            thread::sleep(REST);
         }
     }
 }
@@ -160,7 +164,7 @@ fn broadcast_reaches_each_thread_of_a_resting_pool() {
         let results = pool.broadcast(|| thread::current().id()).wait().expect("it is open");
         let threads: HashSet<_> = results.into_iter().map(|id| id.expect("it does not panic")).collect();
         assert_eq!(threads.len(), 2);
-        thread::sleep(Duration::from_millis(2));
+        thread::sleep(REST);
     }
 }
 
@@ -169,18 +173,7 @@ fn resting_pool_takes_a_new_size() {
     let (pool, calls) = resting(Pool::builder(), 1);
     for threads in [2, 1, 4, 3, 1] {
         pool.set_concurrency(Concurrency::Exact(threads)).expect("threads start");
-        let all = Arc::new(Barrier::new(threads));
-        let jobs: Vec<_> = (0..threads)
-            .map(|_| {
-                let all = all.clone();
-                let meet = move || {
-                    all.wait();
-                    1
-                };
-                calls.run(meet).submit()
-            })
-            .collect();
-        assert!(jobs.into_iter().all(|job| job.wait_timeout(LONG).is_ok()), "{threads} threads meet");
+        assert!(meet(&calls, threads), "{threads} threads meet");
         thread::sleep(ASLEEP);
     }
 }
@@ -191,11 +184,11 @@ fn resting_pool_pauses_and_resumes() {
     for _ in 0..20 {
         pool.pause();
         let held = calls.run(|| 5).submit();
-        thread::sleep(Duration::from_millis(1));
+        thread::sleep(REST);
         assert!(!held.is_finished());
         pool.resume();
         assert_eq!(held.wait().expect("it runs"), 5);
-        thread::sleep(Duration::from_millis(1));
+        thread::sleep(REST);
     }
 }
 

@@ -17,8 +17,12 @@ use std::{
 
 type Builder = ServiceBuilder<Any, Infallible, Any>;
 
-/// Long enough for the service to be asleep. If it is not, on a busy machine, the tests hold too.
+/// Long enough for the service to be asleep. No event shows that a thread sleeps. If it does not, on
+/// a busy machine, the tests hold too.
 const ASLEEP: Duration = Duration::from_millis(20);
+
+/// A rest between many rounds, in most of which the service falls asleep.
+const REST: Duration = Duration::from_millis(1);
 
 /// Launches a service whose thread takes calls from its ring. The calls that open the ring wait
 /// behind one that holds the thread, so they surely arrive in a row.
@@ -68,7 +72,7 @@ fn look_at_the_figures_during_a_rest_loses_no_wake() {
     for n in 1..=50 {
         assert_eq!(service.info().queue_len, 0);
         assert_eq!(service.calls().change(1).wait().expect("it wakes"), 200 + n);
-        thread::sleep(Duration::from_millis(1));
+        thread::sleep(REST);
     }
 }
 
@@ -78,11 +82,11 @@ fn calls_that_take_the_lock_wake_a_resting_service() {
         let service = resting(Any::service(0));
         let calls = service.calls();
         assert_eq!(calls.change(1).priority(Priority::Immediate).wait().expect("it wakes"), 201);
-        thread::sleep(Duration::from_millis(1));
+        thread::sleep(REST);
         assert_eq!(calls.change(1).timeout(LONG).wait().expect("it wakes"), 202);
-        thread::sleep(Duration::from_millis(1));
+        thread::sleep(REST);
         assert_eq!(calls.later(async { 7 }).wait().expect("it wakes"), 7);
-        thread::sleep(Duration::from_millis(1));
+        thread::sleep(REST);
         assert_eq!(calls.change(1).wait().expect("it wakes"), 203);
     }
 }

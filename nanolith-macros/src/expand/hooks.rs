@@ -137,6 +137,7 @@ pub(crate) fn service_set(set: &Set) -> Option<TokenStream> {
     let bounds = where_of(where_clause, bound);
     let (event, inbox) = (messages::event(set), messages::inbox_of_service_set(set));
     // `#[init]` may be deprecated, and a set without a state has no use for the arguments.
+    // The set may be deprecated, and no body uses its arguments: the build has failed already.
     Some(quote! {
         #attrs
         #[allow(deprecated, unused_variables)]
@@ -300,6 +301,7 @@ pub(crate) fn inert_service_set(set: &Set) -> Option<TokenStream> {
     let (attrs, krate, this, generics) = (trait_attrs(set), set.krate(), set.this(), set.generics());
     let (impl_generics, _, where_clause) = generics.split_for_impl();
     let (args, event, inbox) = (inert_args(set), messages::event(set), messages::inert_inbox_of_service_set(set));
+    // The set may be deprecated, and no body uses its arguments: the build has failed already.
     Some(quote! {
         #attrs
         #[allow(deprecated, unused_variables)]

@@ -5,9 +5,9 @@ use crate::time::clock;
 use std::{sync::atomic::Ordering, time::Duration};
 
 impl Header {
-    // ORDERING of `submitted_at`, `started_at` and `ended_at`: Relaxed. Each is written once, before the slot
-    // passes through a lock or a state change that publishes it. A reader of an unpublished value
-    // would only compute too short a time.
+    // ORDERING of `submitted_at`, `started_at` and `ended_at`: Relaxed. Each is written once, before
+    // the slot passes through a lock or a state change that publishes it. A reader of an unpublished
+    // value would only compute another time by a little.
 
     #[inline]
     pub(crate) fn submitted_at(&self) -> u64 {
