@@ -198,7 +198,10 @@ fn schedule_ends_with_its_closed_executor() {
             assert_eq!(schedule.info().end, Some(ScheduleEnd::Closed));
             let info = schedule.info();
             assert_eq!((info.end, info.runs, info.errors), (Some(ScheduleEnd::Closed), 2, 1));
-            assert_eq!((schedule.is_over(), schedule.next_due(), clock.next_alarm()), (true, None, None));
+            assert_eq!((schedule.is_over(), schedule.next_due()), (true, None));
+            while clock.next_alarm().is_some() {
+                thread::yield_now(); // the first run's thread disarms its time limit after the outcome
+            }
         });
     }
     let plain = pool();
