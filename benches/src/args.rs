@@ -9,9 +9,9 @@ use crate::{
 use std::path::PathBuf;
 
 pub(crate) const USAGE: &str = "\
-usage: nanolith-bench compare [CASE..] [--rounds N] [--csv FILE] [--plot DIR] [--node]
-       nanolith-bench compare [CASE..] --against CHECKOUT [--rounds N]
-       nanolith-bench check [CASE..] [--rounds N] [--node]
+usage: nanolith-bench compare [CASE..] [--rounds N] [--cores N] [--csv FILE] [--plot DIR] [--node]
+       nanolith-bench compare [CASE..] --against CHECKOUT [--rounds N] [--cores N]
+       nanolith-bench check [CASE..] [--rounds N] [--cores N] [--node]
        nanolith-bench list";
 
 /// The command to run.
@@ -27,6 +27,8 @@ pub(crate) enum Command {
 pub(crate) struct Options {
     pub(crate) cases: Vec<&'static Case>,
     pub(crate) rounds: usize,
+    /// The number of cores that the process is pinned to, or all of them.
+    pub(crate) cores: Option<usize>,
     pub(crate) csv: Option<PathBuf>,
     pub(crate) plot: Option<PathBuf>,
     /// The checkout whose build is compared with this one.
@@ -48,11 +50,13 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Comma
 }
 
 fn options(mut arguments: impl Iterator<Item = String>, rounds: Option<usize>) -> Result<Options, String> {
-    let mut options = Options { cases: Vec::new(), rounds: 0, csv: None, plot: None, against: None, node: false };
+    let mut options =
+        Options { cases: Vec::new(), rounds: 0, cores: None, csv: None, plot: None, against: None, node: false };
     let mut asked = None;
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--rounds" => asked = Some(count(arguments.next())?),
+            "--rounds" => asked = Some(count(arguments.next(), "--rounds")?),
+            "--cores" => options.cores = Some(count(arguments.next(), "--cores")?),
             "--csv" => options.csv = Some(path(arguments.next(), "--csv", "a file")?),
             "--plot" => options.plot = Some(path(arguments.next(), "--plot", "a folder")?),
             "--against" => options.against = Some(path(arguments.next(), "--against", "the folder of a checkout")?),
@@ -68,9 +72,9 @@ fn options(mut arguments: impl Iterator<Item = String>, rounds: Option<usize>) -
     Ok(options)
 }
 
-fn count(text: Option<String>) -> Result<usize, String> {
+fn count(text: Option<String>, option: &str) -> Result<usize, String> {
     let number = text.and_then(|text| text.parse().ok()).filter(|number| *number > 0);
-    number.ok_or_else(|| "`--rounds` takes a number from 1 up".into())
+    number.ok_or_else(|| format!("`{option}` takes a number from 1 up"))
 }
 
 fn path(text: Option<String>, option: &str, what: &str) -> Result<PathBuf, String> {
@@ -94,10 +98,10 @@ mod tests {
 
     #[test]
     fn case_names_match_in_upper_or_lower_case() {
-        let options = compared("compare t1 S2 --rounds 3 --csv a.csv --plot plots --node");
+        let options = compared("compare t1 S2 --rounds 3 --cores 1 --csv a.csv --plot plots --node");
         let names: Vec<_> = options.cases.iter().map(|case| case.name).collect();
         assert_eq!(names, ["T1", "S2"]);
-        assert_eq!((options.rounds, options.node), (3, true));
+        assert_eq!((options.rounds, options.cores, options.node), (3, Some(1), true));
         assert_eq!((options.csv, options.plot), (Some("a.csv".into()), Some("plots".into())));
     }
 
@@ -118,6 +122,7 @@ mod tests {
         assert_eq!(problem("compare T99"), "there is no case `T99`");
         assert_eq!(problem("compare --rounds 0"), "`--rounds` takes a number from 1 up");
         assert_eq!(problem("check --rounds"), "`--rounds` takes a number from 1 up");
+        assert_eq!(problem("check --cores none"), "`--cores` takes a number from 1 up");
         assert_eq!(problem("compare --csv"), "`--csv` takes a file");
         assert_eq!(problem("list all"), "what is `all`?");
     }

@@ -2,9 +2,9 @@
 //! interleaved round by round.
 //!
 //! ```text
-//! cargo run --release -p nanolith-bench -- compare [CASE..] [--rounds N] [--csv FILE] [--plot DIR] [--node]
-//! cargo run --release -p nanolith-bench -- compare [CASE..] --against CHECKOUT [--rounds N]
-//! cargo run --release -p nanolith-bench -- check [CASE..] [--rounds N] [--node]
+//! cargo run --release -p nanolith-bench -- compare [CASE..] [--rounds N] [--cores N] [--csv FILE] [--plot DIR] [--node]
+//! cargo run --release -p nanolith-bench -- compare [CASE..] --against CHECKOUT [--rounds N] [--cores N]
+//! cargo run --release -p nanolith-bench -- check [CASE..] [--rounds N] [--cores N] [--node]
 //! cargo run --release -p nanolith-bench -- list
 //! ```
 //!
@@ -55,8 +55,8 @@ fn main() -> ExitCode {
 /// Runs the command. Returns 0 when all went well and each goal is reached.
 fn carry_out(command: &Command) -> Result<u8, Box<dyn Error>> {
     match command {
-        Command::Compare(options) => compare(options).map(|()| 0),
-        Command::Check(options) => Ok(check(options)),
+        Command::Compare(options) => pinned(options).and_then(|()| compare(options)).map(|()| 0),
+        Command::Check(options) => pinned(options).map(|()| check(options)),
         Command::List => {
             print!("{}", report::list());
             Ok(0)
@@ -66,6 +66,12 @@ fn carry_out(command: &Command) -> Result<u8, Box<dyn Error>> {
             Ok(0)
         }
     }
+}
+
+/// Pins this process to as many cores as the options say. No other thread runs yet. Threads and child
+/// processes inherit the cores.
+fn pinned(options: &Options) -> Result<(), Box<dyn Error>> {
+    Ok(options.cores.map_or(Ok(()), machine::pin)?)
 }
 
 fn outcome(result: Result<u8, Box<dyn Error>>) -> ExitCode {
@@ -96,7 +102,7 @@ fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Runs the rows that goals need, and prints a line for each goal.
+/// Runs the rows that the goals need, and prints a line for each goal.
 fn check(options: &Options) -> u8 {
     let mut standings = Vec::new();
     for case in options.cases.iter().filter(|case| !case.goals.is_empty()) {

@@ -1,17 +1,19 @@
 //! [`Slot`]: a hand-written oneshot cell for one value, which can be used again. One thread fills
 //! it; the thread that takes the value spins briefly before it sleeps.
 
+use super::cores;
 use std::{
     hint,
     sync::{
-        Condvar, Mutex, OnceLock, PoisonError,
+        Condvar, LazyLock, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
     thread::{self, Thread},
 };
 
-/// The number of checks before the taker sleeps: a few microseconds, about the cost of a wake-up.
-const LOOKS: u32 = 200;
+/// The number of checks before the taker sleeps: a few microseconds, about the cost of a wake-up. On
+/// one core the taker sleeps at once, since the filler needs that core.
+static LOOKS: LazyLock<u32> = LazyLock::new(|| if cores() == 1 { 0 } else { 200 });
 
 /// A slot for one value.
 pub(crate) trait Slot: Default + Send + Sync + 'static {
@@ -53,7 +55,7 @@ impl Slot for MutexSlot {
 
 impl MutexSlot {
     fn take_soon(&self) -> Option<u64> {
-        (0..LOOKS).find_map(|_| {
+        (0..*LOOKS).find_map(|_| {
             hint::spin_loop();
             self.held.lock().unwrap_or_else(PoisonError::into_inner).value.take()
         })
@@ -116,7 +118,7 @@ impl AtomicSlot {
     }
 
     fn is_full_soon(&self) -> bool {
-        (0..LOOKS).any(|_| {
+        (0..*LOOKS).any(|_| {
             hint::spin_loop();
             self.is_full()
         })

@@ -1,7 +1,11 @@
 //! Spin loops that yield the core at intervals. The hand-written rings and cache lines wait by
-//! them.
+//! them. On one core they yield at each look, since the other side needs that core.
 
-use std::{hint, thread};
+use super::cores;
+use std::{hint, sync::LazyLock, thread};
+
+/// Whether this process has one core. A pinned process is pinned before the first wait.
+static ONE_CORE: LazyLock<bool> = LazyLock::new(|| cores() == 1);
 
 /// Spins until `holds` returns true. It yields the core at intervals: on a busy machine the other
 /// side may not run at all otherwise.
@@ -20,7 +24,7 @@ fn look<const MASK: u32>(mut holds: impl FnMut() -> bool) {
     let mut looks: u32 = 0;
     while !holds() {
         looks = looks.wrapping_add(1);
-        if looks & MASK == 0 {
+        if looks & MASK == 0 || *ONE_CORE {
             thread::yield_now();
         } else {
             hint::spin_loop();
