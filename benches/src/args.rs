@@ -14,6 +14,9 @@ usage: nanolith-bench compare [CASE..] [--rounds N] [--cores N] [--csv FILE] [--
        nanolith-bench check [CASE..] [--rounds N] [--cores N] [--node]
        nanolith-bench list";
 
+/// The rounds of a check that does not set them.
+const CHECK_ROUNDS: usize = 11;
+
 /// The command to run.
 pub(crate) enum Command {
     Compare(Options),
@@ -41,7 +44,7 @@ pub(crate) struct Options {
 pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Command, String> {
     match arguments.next().as_deref() {
         Some("compare") => options(arguments, None).map(Command::Compare),
-        Some("check") => options(arguments, Some(3)).map(Command::Check),
+        Some("check") => options(arguments, Some(CHECK_ROUNDS)).map(Command::Check),
         Some("list") => arguments.next().map_or(Ok(Command::List), |more| Err(format!("what is `{more}`?"))),
         Some("probe") => Probe::parse(arguments).map(Command::Probe),
         Some(other) => Err(format!("there is no command `{other}`")),

@@ -4,6 +4,7 @@
 use crate::{
     goals::Goal,
     measure::{Lap, Sample},
+    peers::cores,
 };
 
 /// A comparison. Its first contender is the baseline.
@@ -15,6 +16,13 @@ pub(crate) struct Case {
     pub(crate) goals: &'static [Goal],
     /// Whether the case runs only when it is named, since it takes minutes.
     pub(crate) only_named: bool,
+}
+
+impl Case {
+    /// Returns the goals for the number of cores that this process has.
+    pub(crate) fn goals_here(&self) -> impl Iterator<Item = &'static Goal> {
+        self.goals.iter().filter(|goal| goal.applies(cores()))
+    }
 }
 
 /// The unit of a figure.

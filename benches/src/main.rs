@@ -102,14 +102,14 @@ fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Runs the rows that the goals need, and prints a line for each goal.
+/// Runs the rows that the goals for this number of cores need, and prints a line for each goal.
 fn check(options: &Options) -> u8 {
     let mut standings = Vec::new();
-    for case in options.cases.iter().filter(|case| !case.goals.is_empty()) {
+    for case in options.cases.iter().filter(|case| case.goals_here().next().is_some()) {
         let measured = run::checked(case, options);
-        for goal in case.goals {
-            let standing = goal.stand(case.unit, |row, figure| measured.figure(row, figure));
-            println!("{}", goal.line(case.name, &standing));
+        for goal in case.goals_here() {
+            let standing = goal.stand(case.unit, |row, figure| measured.figures(row, figure));
+            println!("{}{}", goal.line(case.name, &standing), measured.cpu_of(goal));
             standings.push(standing);
         }
     }

@@ -4,10 +4,11 @@
 use crate::{
     args::Options,
     case::{Case, Contender},
-    goals::Figure,
+    goals::{Figure, Goal},
     measure::{Lap, Sample},
     median,
     probe::{Costs, Probe},
+    report::number,
 };
 use std::time::Duration;
 
@@ -39,11 +40,11 @@ pub(crate) fn compared(case: &'static Case, options: &Options) -> Measured {
 
 /// Runs the contenders that the case's goals are about, in shorter laps.
 pub(crate) fn checked(case: &'static Case, options: &Options) -> Measured {
-    let needed = |contender: &&Contender| case.goals.iter().any(|goal| goal.rows().any(|row| *row == contender.name));
+    let needed = |contender: &&Contender| case.goals_here().any(|goal| goal.rows().any(|row| row == contender.name));
     let rows = case.contenders.iter().filter(needed).map(Row::new).collect();
     let lap = Lap { duration: SHORT_LAP, counting: false, node: options.node };
     let mut measured = timed(case, rows, options.rounds, &lap);
-    let probed: Vec<_> = case.goals.iter().filter(|goal| goal.figure.is_probed()).flat_map(|goal| goal.ours).collect();
+    let probed: Vec<_> = case.goals_here().filter(|goal| goal.figure.is_probed()).flat_map(|goal| goal.ours).collect();
     measured
         .rows
         .iter_mut()
@@ -66,10 +67,28 @@ impl Measured {
         self.rows.iter_mut().filter(|row| row.missing.is_none()).for_each(|row| row.probe(case, options));
     }
 
-    /// Returns a figure of the row of this name, or the reason why there is none.
-    pub(crate) fn figure(&self, row: &str, figure: Figure) -> Result<f64, String> {
-        let row = self.rows.iter().find(|found| found.contender.name == row).ok_or("no such row")?;
-        row.figure(figure).ok_or_else(|| row.missing.clone().unwrap_or_else(|| "no figure".into()))
+    /// Returns a figure of the row of this name in each round, or the reason why there is none.
+    pub(crate) fn figures(&self, row: &str, figure: Figure) -> Result<Vec<f64>, String> {
+        let row = self.row(row).ok_or("no such row")?;
+        let figures = row.in_rounds(figure);
+        if figures.is_empty() { Err(row.missing.clone().unwrap_or_else(|| "no figure".into())) } else { Ok(figures) }
+    }
+
+    fn row(&self, name: &str) -> Option<&Row> {
+        self.rows.iter().find(|found| found.contender.name == name)
+    }
+
+    /// Returns the CPU time of a goal's rows, as the end of the goal's line.
+    pub(crate) fn cpu_of(&self, goal: &Goal) -> String {
+        let of = |rows: &[&str]| {
+            let cpu = rows.iter().filter_map(|row| self.row(row)?.cpu()).map(number);
+            cpu.collect::<Vec<_>>().join(" ")
+        };
+        match (of(goal.ours), of(goal.peers)) {
+            (ours, _) if ours.is_empty() => String::new(),
+            (ours, peers) if peers.is_empty() => format!("  cpu ns {ours}"),
+            (ours, peers) => format!("  cpu ns {ours}, of the peers {peers}"),
+        }
     }
 
     /// Returns the median of the first row.
@@ -104,23 +123,29 @@ impl Row {
         self.rounds.iter().map(|sample| sample.figure).collect()
     }
 
+    /// Returns the median of a figure.
     pub(crate) fn figure(&self, figure: Figure) -> Option<f64> {
+        let figures = self.in_rounds(figure);
+        (!figures.is_empty()).then(|| median::of(&figures))
+    }
+
+    /// Returns a figure in each round. A figure of a probe is there once.
+    fn in_rounds(&self, figure: Figure) -> Vec<f64> {
+        let of = |figure: fn(&Sample) -> Option<f64>| self.rounds.iter().filter_map(figure).collect();
         match figure {
-            Figure::Median => (!self.rounds.is_empty()).then(|| median::of(&self.figures())),
-            Figure::P99 => self.median_of(|sample| sample.p99),
-            Figure::Cpu => self.median_of(|sample| sample.cpu),
-            Figure::PeakMemory => self.costs.peak_memory.or(self.median_of(|sample| sample.peak_memory)),
-            Figure::Allocations => self.costs.allocations,
+            Figure::Median => self.figures(),
+            Figure::P99 => of(|sample| sample.p99),
+            Figure::Cpu => of(|sample| sample.cpu),
+            Figure::PeakMemory => match self.costs.peak_memory {
+                Some(probed) => vec![probed],
+                None => of(|sample| sample.peak_memory),
+            },
+            Figure::Allocations => self.costs.allocations.into_iter().collect(),
         }
     }
 
     /// Returns the CPU time in nanoseconds for each task.
     pub(crate) fn cpu(&self) -> Option<f64> {
-        self.median_of(|sample| sample.cpu)
-    }
-
-    fn median_of(&self, figure: impl Fn(&Sample) -> Option<f64>) -> Option<f64> {
-        let figures: Vec<_> = self.rounds.iter().filter_map(figure).collect();
-        (!figures.is_empty()).then(|| median::of(&figures))
+        self.figure(Figure::Cpu)
     }
 }

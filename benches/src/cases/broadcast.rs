@@ -40,10 +40,20 @@ pub(crate) const M1: Case = Case {
     ],
     goals: &[
         Goal::ratio(&["bus"], Bound::AtLeast(2.0)),
-        Goal::ratio(&["tokio broadcast, threads", "tokio broadcast, tasks"], Bound::AtLeast(1.0)),
+        Goal::ratio(&["bus"], Bound::AtLeast(1.5)).in_each_round(),
+        Goal::ahead(PEERS),
+        Goal::ahead(&["bus"]).on_one_core(),
     ],
     only_named: false,
 };
+
+const PEERS: &[&str] = &[
+    "tokio broadcast, threads",
+    "tokio broadcast, tasks",
+    "async-broadcast",
+    "flume, a channel each",
+    "crossbeam, a channel each",
+];
 
 /// The number of messages sent, and the sum that each receiver computed.
 struct Sent {

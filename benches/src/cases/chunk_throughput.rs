@@ -4,7 +4,7 @@
 use crate::{
     case::{Case, Contender, Unit},
     drive::WARM_UP,
-    goals::{Bound, Goal},
+    goals::Goal,
     measure::{Lap, Meter, Sample},
     pace::Pace,
     peers::spin::until_soon,
@@ -35,7 +35,7 @@ pub(crate) const M2: Case = Case {
         Contender::new("limit: spsc ring", |lap| chunks(lap, &HANDED, on_ring)),
         Contender::new("nanolith", |lap| chunks(lap, &HANDED, on_nanolith)),
     ],
-    goals: &[Goal::ratio(&["crossbeam"], Bound::AtLeast(1.3))],
+    goals: &[Goal::ahead(CHANNELS)],
     only_named: false,
 };
 
@@ -51,9 +51,11 @@ pub(crate) const M2_TOUCHED: Case = Case {
         Contender::new("limit: spsc ring", |lap| chunks(lap, &TOUCHED, on_ring)),
         Contender::new("nanolith", |lap| chunks(lap, &TOUCHED, on_nanolith)),
     ],
-    goals: &[Goal::ratio(&["limit: spsc ring"], Bound::AtLeast(0.97))],
+    goals: &[Goal::ahead(CHANNELS)],
     ..M2
 };
+
+const CHANNELS: &[&str] = &["crossbeam", "flume", "tokio mpsc", "kanal", "std sync_channel"];
 
 /// The receiver's use of a chunk.
 struct Use {

@@ -90,7 +90,7 @@ mod tests {
     fn goals_name_contenders_of_their_case() {
         for case in CASES {
             for name in case.goals.iter().flat_map(Goal::rows) {
-                assert!(case.contenders.iter().any(|contender| contender.name == *name), "{}: {name}", case.name);
+                assert!(case.contenders.iter().any(|contender| contender.name == name), "{}: {name}", case.name);
             }
         }
     }

@@ -33,8 +33,9 @@ pub(crate) const T3: Case = Case {
         Contender::new("nanolith", on_nanolith),
     ],
     goals: &[
-        Goal::ratio(&["rayon scope"], Bound::AtLeast(5.0)),
-        Goal::ratio(&["tokio spawn, await each"], Bound::AtLeast(8.0)),
+        Goal::cpu(&["nanolith"], &["rayon scope"], Bound::AtMost(0.5)),
+        Goal::cpu(&["nanolith"], &["limit: rayon join tree"], Bound::AtMost(3.0)),
+        Goal::ratio(&["rayon scope"], Bound::AtLeast(0.8)).on_one_core(),
     ],
     only_named: false,
 };

@@ -36,7 +36,10 @@ pub(crate) const P1: Case = Case {
         Contender::new("limit: fused rayon loop", fused),
         Contender::new("nanolith", |lap| items(lap, on_nanolith)),
     ],
-    goals: &[Goal::ratio(&["tokio mpsc"], Bound::AtLeast(1.6))],
+    goals: &[
+        Goal::ahead(&["tokio mpsc", "flume", "crossbeam", "crossbeam, batches of 32"]),
+        Goal::ratio(&["crossbeam"], Bound::AtLeast(1.2)).on_one_core(),
+    ],
     only_named: false,
 };
 

@@ -42,10 +42,10 @@ pub(crate) const S2: Case = Case {
         Contender::new("nanolith", many::<1, NanolithService>),
     ],
     goals: &[
-        Goal::ratio(&["kameo"], Bound::AtLeast(6.0)),
-        Goal::ratio(&["ractor"], Bound::AtLeast(5.0)),
-        Goal::ratio(&["flume + oneshot"], Bound::AtLeast(2.5)),
         Goal::ratio(&["std mpsc + oneshot"], Bound::AtLeast(1.2)),
+        Goal::ratio(&["kameo", "ractor"], Bound::AtLeast(5.0)),
+        Goal::ahead(CHANNELS),
+        Goal::ahead(&["flume + oneshot"]).on_one_core(),
     ],
     only_named: false,
 };
@@ -67,6 +67,8 @@ pub(crate) const S2_X4: Case = Case {
     ],
     ..S2
 };
+
+const CHANNELS: &[&str] = &["actix", "xtra", "tokio mpsc + oneshot", "flume + oneshot", "crossbeam + oneshot"];
 
 fn start(callers: usize) -> Start {
     Start { callers, ..Start::bound(IN_FLIGHT) }

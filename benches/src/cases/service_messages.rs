@@ -4,7 +4,7 @@
 use crate::{
     case::{Case, Contender, Unit},
     drive, drive_async,
-    goals::{Bound, Goal},
+    goals::Goal,
     measure::{Lap, Meter, Sample},
     pace::Pace,
     peers::{
@@ -50,10 +50,7 @@ pub(crate) const S3: Case = Case {
         Contender::new("limit: ring in batches", |lap| ring(lap, push_batches, pop_batches)),
         Contender::new("nanolith", tells::<NanolithService>),
     ],
-    goals: &[
-        Goal::ratio(&["kameo", "ractor (no bound)"], Bound::AtLeast(4.0)),
-        Goal::ratio(&["flume"], Bound::AtLeast(2.5)),
-    ],
+    goals: &[Goal::ahead(&["kameo", "ractor (no bound)", "actix do_send (no bound)", "xtra", "flume", "tokio mpsc"])],
     only_named: false,
 };
 

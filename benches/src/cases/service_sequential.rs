@@ -4,7 +4,7 @@
 use crate::{
     case::{Case, Contender, Unit},
     drive, drive_async,
-    goals::{Bound, Goal},
+    goals::Goal,
     measure::{Lap, Sample},
     peers::{
         AsyncService, Service, Start, Within,
@@ -46,10 +46,10 @@ pub(crate) const S1: Case = Case {
         Contender::new("nanolith", one::<NanolithService>),
     ],
     goals: &[
-        Goal::ratio(&["slot with brief spin"], Bound::AtMost(0.8)),
-        Goal::ratio(&["kameo, block_on", "kameo, blocking_send"], Bound::AtMost(0.1)),
-        Goal::ratio(&["actix, own arbiter"], Bound::AtMost(0.03)),
-        Goal::ratio(&["kameo, same runtime", "ractor, same runtime"], Bound::Below(1.0)),
+        Goal::below(&["kameo, block_on", "kameo, blocking_send", "kameo, own thread", "ractor, block_on"]),
+        Goal::below(&["actix, own arbiter", "xtra, block_on"]),
+        Goal::below(&["kameo, same runtime", "ractor, same runtime"]),
+        Goal::below(&["flume + oneshot", "std mpsc + oneshot", "crossbeam + oneshot"]),
     ],
     only_named: false,
 };
@@ -64,7 +64,7 @@ pub(crate) const S1_ASYNC: Case = Case {
         Contender::new("flume + tokio oneshot", one_within::<FlumeTokio>),
         Contender::new("nanolith", one_within::<AsyncNanolithService>),
     ],
-    goals: &[Goal::ratio(&["kameo, own thread"], Bound::AtMost(0.5))],
+    goals: &[Goal::below(&["kameo, own thread", "flume + tokio oneshot"])],
     ..S1
 };
 

@@ -32,11 +32,16 @@ pub(crate) const T2: Case = Case {
         Contender::new("nanolith", one::<GlobalPool<Tiny>>),
     ],
     goals: &[
-        Goal::ratio(&["rayon + oneshot"], Bound::AtMost(0.08)),
-        Goal { figure: Figure::P99, ..Goal::ratio(&["rayon + oneshot"], Bound::AtMost(0.2)) },
+        Goal::below(LIBRARIES),
+        Goal { figure: Figure::P99, ..Goal::below(LIBRARIES) },
+        Goal::below(&["rayon + oneshot"]).on_one_core(),
     ],
     only_named: false,
 };
+
+/// The peers of T2 that sleep while no call comes.
+const LIBRARIES: &[&str] =
+    &["rayon + oneshot", "tokio spawn + block_on", "tokio spawn_blocking", "rusty_pool", "threadpool + oneshot"];
 
 /// The idle time between two calls.
 const GAP: Duration = Duration::from_millis(1);
@@ -54,7 +59,10 @@ pub(crate) const T2_GAP: Case = Case {
         }),
         Contender::new("nanolith", |lap| drive::rested_latency::<GlobalPool<Tiny>>(lap, Start::bound(1), GAP, CALLS)),
     ],
-    goals: &[Goal::ratio(&["rayon + oneshot"], Bound::AtMost(1.0))],
+    goals: &[
+        Goal::ratio(&["rayon + oneshot"], Bound::AtMost(0.6)),
+        Goal::cpu(&["nanolith"], &["rayon + oneshot"], Bound::AtMost(0.3)),
+    ],
     ..T2
 };
 
@@ -67,10 +75,7 @@ pub(crate) const T2_ASYNC: Case = Case {
         Contender::new("tokio spawn_blocking", one_within::<SpawnBlocking<Tiny>>),
         Contender::new("nanolith", one_within::<AsyncGlobalPool>),
     ],
-    goals: &[
-        Goal::ratio(&["tokio spawn_blocking"], Bound::AtMost(0.5)),
-        Goal::ratio(&["rayon + tokio oneshot"], Bound::AtMost(0.5)),
-    ],
+    goals: &[Goal::below(&["rayon + tokio oneshot", "tokio spawn_blocking"])],
     ..T2
 };
 

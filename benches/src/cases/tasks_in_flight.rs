@@ -40,22 +40,28 @@ pub(crate) const T1: Case = Case {
         Contender::new("nanolith", tiny::<GlobalPool<Tiny>>),
     ],
     goals: &[
-        Goal::ratio(&["rayon + oneshot"], Bound::AtLeast(5.0)),
-        Goal::ratio(
-            &["rayon + oneshot", "threadpool", "rusty_pool", "tokio spawn", "smol", "tokio spawn_blocking"],
-            Bound::AtLeast(4.0),
-        ),
+        Goal::ratio(&["rayon + oneshot"], Bound::AtLeast(3.0)),
+        Goal::ratio(LIBRARIES, Bound::AtLeast(1.7)),
+        Goal::ratio(&["rayon + oneshot"], Bound::AtLeast(1.2)).on_one_core(),
         // The allocations of the window and the pool are spread over all tasks.
         Goal::absolute(Figure::Allocations, Bound::AtMost(1.01)),
     ],
     only_named: false,
 };
 
+/// The peers of T1 that are not limits.
+const LIBRARIES: &[&str] =
+    &["rayon + oneshot", "threadpool", "rusty_pool", "tokio spawn", "tokio spawn_blocking", "smol", "crossbeam + slot"];
+
 pub(crate) const T1_1US: Case = Case {
     name: "T1-1us",
     what: "tasks of about 1 µs, submitted one by one from outside, 4,096 in flight",
     contenders: BODIES_1US,
-    goals: BODY_GOALS,
+    goals: &[
+        Goal::ratio(&["rayon par_iter"], Bound::AtLeast(0.8)),
+        Goal::ratio(&["tokio spawn"], Bound::AtLeast(1.3)),
+        Goal::ahead(&["rayon + oneshot"]),
+    ],
     ..T1
 };
 
@@ -63,7 +69,11 @@ pub(crate) const T1_10US: Case = Case {
     name: "T1-10us",
     what: "tasks of about 10 µs, submitted one by one from outside, 4,096 in flight",
     contenders: BODIES_10US,
-    goals: BODY_GOALS,
+    goals: &[
+        Goal::ratio(&["rayon par_iter"], Bound::AtLeast(0.95)),
+        Goal::ratio(&["tokio spawn"], Bound::AtLeast(1.1)),
+        Goal::ahead(&["rayon + oneshot"]),
+    ],
     ..T1
 };
 
@@ -92,9 +102,6 @@ const BODIES_10US: &[Contender] = &[
     Contender::new("nanolith", body::<10, GlobalPool<Micros<10>>>),
 ];
 
-const BODY_GOALS: &[Goal] =
-    &[Goal::ratio(&["tokio spawn"], Bound::AtLeast(1.0)), Goal::ratio(&["rayon par_iter"], Bound::AtLeast(0.9))];
-
 pub(crate) const T1_ASYNC: Case = Case {
     name: "T1a",
     what: "the same tiny tasks, submitted and awaited by a task of tokio's multi-thread runtime",
@@ -104,10 +111,7 @@ pub(crate) const T1_ASYNC: Case = Case {
         Contender::new("tokio spawn_blocking", tiny_within::<SpawnBlocking<Tiny>>),
         Contender::new("nanolith", tiny_within::<AsyncGlobalPool>),
     ],
-    goals: &[
-        Goal::ratio(&["tokio spawn_blocking"], Bound::AtLeast(2.0)),
-        Goal::ratio(&["rayon + tokio oneshot"], Bound::AtLeast(2.0)),
-    ],
+    goals: &[Goal::ahead(&["rayon + tokio oneshot", "tokio spawn", "tokio spawn_blocking"])],
     ..T1
 };
 

@@ -35,7 +35,13 @@ pub(crate) const T1_WINDOW: Case = Case {
         Contender::new("nanolith, 4,096", tasks::<4_096, OwnPool<Tiny>>),
         Contender::new("nanolith, 16,384", tasks::<16_384, OwnPool<Tiny>>),
     ],
-    goals: STEADY,
+    goals: &[
+        STEADY,
+        ahead(&["nanolith, 4"], &["rayon + oneshot, 4"]),
+        ahead(&["nanolith, 64"], &["rayon + oneshot, 64"]),
+        ahead(&["nanolith, 1,024"], &["rayon + oneshot, 1,024"]),
+        ahead(&["nanolith, 16,384"], &["rayon + oneshot, 16,384"]),
+    ],
     only_named: false,
 };
 
@@ -56,13 +62,24 @@ pub(crate) const S2_WINDOW: Case = Case {
         Contender::new("nanolith, 4,096", calls::<4_096, NanolithService>),
         Contender::new("nanolith, 16,384", calls::<16_384, NanolithService>),
     ],
+    goals: &[
+        STEADY,
+        ahead(&["nanolith, 4"], &["crossbeam + oneshot, 4"]),
+        ahead(&["nanolith, 64"], &["crossbeam + oneshot, 64"]),
+        ahead(&["nanolith, 1,024"], &["crossbeam + oneshot, 1,024"]),
+        ahead(&["nanolith, 16,384"], &["crossbeam + oneshot, 16,384"]),
+    ],
     ..T1_WINDOW
 };
 
 /// The worst figure is at most a quarter below the best. With few in flight, both sides mostly wait
 /// for each other, so those rows are not compared.
-const STEADY: &[Goal] = &[Goal { ours: OURS, ..Goal::ratio(OURS, Bound::AtLeast(0.75)) }];
+const STEADY: Goal = Goal { ours: OURS, ..Goal::ratio(OURS, Bound::AtLeast(0.75)) };
 const OURS: &[&str] = &["nanolith, 64", "nanolith, 256", "nanolith, 1,024", "nanolith, 4,096", "nanolith, 16,384"];
+
+const fn ahead(ours: &'static [&'static str], peers: &'static [&'static str]) -> Goal {
+    Goal { ours, ..Goal::ahead(peers) }
+}
 
 fn tasks<const WINDOW: usize, P: Peer>(lap: &Lap) -> Sample {
     drive::rate::<P>(lap, Start::bound(WINDOW), TASKS)
