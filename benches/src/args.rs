@@ -12,6 +12,7 @@ pub(crate) const USAGE: &str = "\
 usage: nanolith-bench compare [CASE..] [--rounds N] [--cores N] [--csv FILE] [--plot DIR] [--node]
        nanolith-bench compare [CASE..] --against CHECKOUT [--rounds N] [--cores N]
        nanolith-bench check [CASE..] [--rounds N] [--cores N] [--node]
+       nanolith-bench scaling [--rounds N] [--csv FILE] [--plot DIR]
        nanolith-bench list";
 
 /// The rounds of a check that does not set them.
@@ -45,11 +46,20 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Comma
     match arguments.next().as_deref() {
         Some("compare") => options(arguments, None).map(Command::Compare),
         Some("check") => options(arguments, Some(CHECK_ROUNDS)).map(Command::Check),
+        Some("scaling") => scaling(arguments).map(Command::Compare),
         Some("list") => arguments.next().map_or(Ok(Command::List), |more| Err(format!("what is `{more}`?"))),
         Some("probe") => Probe::parse(arguments).map(Command::Probe),
         Some(other) => Err(format!("there is no command `{other}`")),
         None => Err("a command is missing".into()),
     }
+}
+
+/// Parses the options of `scaling`: its cases, with a CSV file.
+fn scaling(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
+    let cases = CASES.iter().map(|case| case.name).filter(|name| name.starts_with("scaling"));
+    let mut options = options(cases.map(str::to_owned).chain(arguments), None)?;
+    options.csv.get_or_insert_with(|| "scaling.csv".into());
+    Ok(options)
 }
 
 fn options(mut arguments: impl Iterator<Item = String>, rounds: Option<usize>) -> Result<Options, String> {
@@ -115,6 +125,15 @@ mod tests {
         assert_eq!(compared("compare T1 --against old").rounds, 11);
         assert!(options.cases.iter().all(|case| !case.only_named));
         assert_eq!(options.cases.len(), CASES.iter().filter(|case| !case.only_named).count());
+    }
+
+    #[test]
+    fn scaling_command_writes_a_csv_file() {
+        let options = compared("scaling --rounds 2");
+        assert!(options.cases.len() > 1 && options.cases.iter().all(|case| case.name.starts_with("scaling")));
+        assert_eq!(options.rounds, 2);
+        assert_eq!(options.csv, Some("scaling.csv".into()));
+        assert_eq!(compared("scaling --csv a.csv").csv, Some("a.csv".into()));
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub(crate) enum Unit {
     ItemsPerMs,
     /// The median in nanoseconds, with the 99th percentile beside it.
     Nanos,
+    /// The median of a cheap request in nanoseconds, with the rate of heavy requests beside it.
+    RequestNanos,
     PercentOfCore,
     Seconds,
     /// Milliseconds of build time for each task.
@@ -55,7 +57,7 @@ impl Unit {
             Self::DeliveriesPerMs => "deliveries/ms",
             Self::ChunksPerMs => "chunks/ms",
             Self::ItemsPerMs => "items/ms",
-            Self::Nanos => "ns",
+            Self::Nanos | Self::RequestNanos => "ns",
             Self::PercentOfCore => "% of a core",
             Self::Seconds => "s",
             Self::MillisPerTask => "ms a task",
@@ -65,7 +67,15 @@ impl Unit {
 
     /// Whether a smaller figure is better.
     pub(crate) fn is_cost(self) -> bool {
-        matches!(self, Self::Nanos | Self::PercentOfCore | Self::Seconds | Self::MillisPerTask | Self::Crates)
+        matches!(
+            self,
+            Self::Nanos | Self::RequestNanos | Self::PercentOfCore | Self::Seconds | Self::MillisPerTask | Self::Crates
+        )
+    }
+
+    /// Returns the unit of the second figure, if there is one. More of it is better.
+    pub(crate) fn second(self) -> Option<&'static str> {
+        (self == Self::RequestNanos).then_some("heavy/s")
     }
 }
 

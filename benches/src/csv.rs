@@ -16,7 +16,7 @@ pub(crate) struct Writer {
     file: BufWriter<File>,
 }
 
-const HEAD: &str = "case,contender,round,figure,unit,p99,cpu_ns_a_task,allocations_a_task,peak_mib";
+const HEAD: &str = "case,contender,round,figure,unit,p99,second,cpu_ns_a_task,allocations_a_task,peak_mib";
 
 impl Writer {
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
@@ -40,13 +40,14 @@ fn lines(measured: &Measured, row: &Row) -> Vec<String> {
         .iter()
         .zip(1..)
         .map(|(sample, round): (&Sample, u32)| {
-            let figures = [Some(sample.figure), sample.p99, sample.cpu, None, None];
+            let figures = [Some(sample.figure), sample.p99, sample.second, sample.cpu, None, None];
             line(measured, row, &round.to_string(), figures)
         })
         .collect();
     let medians = [
         row.figure(Figure::Median),
         row.figure(Figure::P99),
+        row.figure(Figure::Second),
         row.cpu(),
         row.figure(Figure::Allocations),
         row.figure(Figure::PeakMemory),
@@ -55,7 +56,7 @@ fn lines(measured: &Measured, row: &Row) -> Vec<String> {
     lines
 }
 
-fn line(measured: &Measured, row: &Row, round: &str, figures: [Option<f64>; 5]) -> String {
+fn line(measured: &Measured, row: &Row, round: &str, figures: [Option<f64>; 6]) -> String {
     let [figure, rest @ ..] = figures.map(|figure| figure.map_or(String::new(), |figure| format!("{figure:.3}")));
     let (case, unit) = (measured.case.name, measured.case.unit.name());
     format!("{case},\"{}\",{round},{figure},{unit},{}", row.contender.name, rest.join(","))
@@ -73,8 +74,8 @@ mod tests {
         let row = Row { contender: &case.contenders[0], rounds, missing: None, costs: Costs::default() };
         let measured = Measured { case, rows: vec![row] };
         let lines = lines(&measured, &measured.rows[0]);
-        assert_eq!(lines[1], "T1,\"rayon + oneshot\",2,3.000,tasks/ms,,,,");
-        assert_eq!(lines[3], "T1,\"rayon + oneshot\",median,2.000,tasks/ms,,,,");
+        assert_eq!(lines[1], "T1,\"rayon + oneshot\",2,3.000,tasks/ms,,,,,");
+        assert_eq!(lines[3], "T1,\"rayon + oneshot\",median,2.000,tasks/ms,,,,,");
         assert!(lines.iter().all(|line| line.split(',').count() == HEAD.split(',').count()));
     }
 }

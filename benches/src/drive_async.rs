@@ -189,6 +189,52 @@ async fn one_by_one<P: Within>(peer: &P, lap: &Lap) -> (Sample, [u64; 2]) {
     (meter.latency(times), [WARM_UP, pace.given()])
 }
 
+/// Lets each caller be a task of the peer's runtime that awaits one call at a time. Returns calls
+/// for each millisecond with the 99th percentile of a call, and checks the service's total
+/// afterwards.
+pub(crate) fn clients_within<P: Within + AsyncService>(lap: &Lap, start: Start, least: u64) -> Sample {
+    let lap = *lap;
+    within(start, move |peer: Arc<P>| async move {
+        let warm_up = all_clients(&peer, &start, |_| Pace::exactly(WARM_UP / start.callers as u64)).await;
+        let meter = Meter::start(&lap);
+        let measured = all_clients(&peer, &start, |callers| lap.calls_of(least / callers)).await;
+        let mut counts = warm_up.counts;
+        let sample = meter.rate_with_p99(measured.counts.iter().sum(), measured.times);
+        counts.extend(measured.counts);
+        check_total(&counts, peer.total().await);
+        sample
+    })
+}
+
+/// The number of calls of each client, and the times of all.
+struct Clients {
+    counts: Vec<u64>,
+    times: Times,
+}
+
+async fn all_clients<P: Within>(peer: &Arc<P>, start: &Start, pace: impl Fn(u64) -> Pace) -> Clients {
+    let client = |_| peer.runtime().spawn(client(Arc::clone(peer), pace(start.callers as u64)));
+    let clients: Vec<_> = (0..start.callers).map(client).collect();
+    let mut all = Clients { counts: Vec::new(), times: Times::new() };
+    for client in clients {
+        let (count, times) = client.await.expect("the client ends");
+        all.counts.push(count);
+        all.times.extend(times);
+    }
+    all
+}
+
+async fn client<P: Within>(peer: Arc<P>, mut pace: Pace) -> (u64, Times) {
+    let (check, mut times) = (check_of::<P>(), Times::of(1 << 14));
+    for n in pace.by_ref() {
+        let began = Instant::now();
+        let result = peer.ask(n).await;
+        times.push(began.elapsed());
+        check(n, result);
+    }
+    (pace.given(), times)
+}
+
 /// Returns the check of results. A peer that runs in its callers' runtime may answer on its
 /// caller's thread.
 fn check_of<P: Within>() -> Check {

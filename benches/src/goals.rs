@@ -52,6 +52,8 @@ pub(crate) enum Figure {
     /// The figure in the case's unit.
     Median,
     P99,
+    /// The second figure of a case, if its unit has one.
+    Second,
     /// CPU time a task, in nanoseconds, over all threads.
     Cpu,
     PeakMemory,
@@ -68,6 +70,7 @@ impl Figure {
     fn is_cost(self, unit: Unit) -> bool {
         match self {
             Self::Median => unit.is_cost(),
+            Self::Second => false,
             Self::P99 | Self::Cpu | Self::PeakMemory | Self::Allocations => true,
         }
     }
@@ -213,10 +216,11 @@ impl Goal {
     }
 
     /// Returns the start of the goal's line: what the goal is about.
-    pub(crate) fn title(&self, case: &str) -> String {
+    pub(crate) fn title(&self, case: &str, unit: Unit) -> String {
         let figure = match self.figure {
             Figure::Median => "",
             Figure::P99 => " p99",
+            Figure::Second => &format!(" {}", unit.second().unwrap_or("second figure")),
             Figure::Cpu => " cpu",
             Figure::PeakMemory => " peak MiB",
             Figure::Allocations => " allocations a task",
@@ -239,13 +243,13 @@ impl Goal {
     }
 
     /// Returns the goal's line: `case ratio goal ok|short`.
-    pub(crate) fn line(&self, case: &str, standing: &Standing) -> String {
+    pub(crate) fn line(&self, case: &str, unit: Unit, standing: &Standing) -> String {
         let (value, word) = match standing {
             Standing::Reached(value) => (number(*value), "ok"),
             Standing::Short(value) => (number(*value), "short"),
             Standing::Unknown(why) => ("-".into(), why.as_str()),
         };
-        format!("{:<66} {value:>7}  {:<8}  {word}", self.title(case), self.bound.text())
+        format!("{:<66} {value:>7}  {:<8}  {word}", self.title(case, unit), self.bound.text())
     }
 }
 
@@ -313,7 +317,7 @@ mod tests {
     fn goal_without_peers_needs_its_own_figure_only() {
         let goal = Goal::absolute(Figure::PeakMemory, Bound::Below(12.0));
         assert_eq!(goal.stand(Unit::TasksPerMs, figures), Standing::Short(13.0));
-        assert!(goal.line("roots", &Standing::Short(13.0)).ends_with("13.0  <  12.0   short"));
+        assert!(goal.line("roots", Unit::TasksPerMs, &Standing::Short(13.0)).ends_with("13.0  <  12.0   short"));
     }
 
     #[test]
@@ -321,7 +325,7 @@ mod tests {
         let goal = Goal::ratio(&["a", "c"], Bound::AtLeast(1.0));
         let standing = goal.stand(Unit::TasksPerMs, figures);
         assert_eq!(standing, Standing::Unknown("not yet".into()));
-        assert!(goal.line("T1", &standing).ends_with("not yet"));
+        assert!(goal.line("T1", Unit::TasksPerMs, &standing).ends_with("not yet"));
     }
 
     #[test]

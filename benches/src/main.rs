@@ -2,11 +2,14 @@
 //! interleaved round by round.
 //!
 //! ```text
-//! cargo run --release -p nanolith-bench -- compare [CASE..] [--rounds N] [--cores N] [--csv FILE] [--plot DIR] [--node]
-//! cargo run --release -p nanolith-bench -- compare [CASE..] --against CHECKOUT [--rounds N] [--cores N]
-//! cargo run --release -p nanolith-bench -- check [CASE..] [--rounds N] [--cores N] [--node]
-//! cargo run --release -p nanolith-bench -- list
+//! nanolith-bench compare [CASE..] [--rounds N] [--cores N] [--csv FILE] [--plot DIR] [--node]
+//! nanolith-bench compare [CASE..] --against CHECKOUT [--rounds N] [--cores N]
+//! nanolith-bench check [CASE..] [--rounds N] [--cores N] [--node]
+//! nanolith-bench scaling [--rounds N] [--csv FILE] [--plot DIR]
+//! nanolith-bench list
 //! ```
+//!
+//! `cargo run --release -p nanolith-bench -- ARGUMENTS` builds and runs it.
 //!
 //! Times on shared machines mean little; ratios of medians from one run mean something. Every
 //! result is checked.
@@ -20,6 +23,8 @@ mod cases;
 mod child_process;
 mod drive;
 mod drive_async;
+mod http;
+mod mixed;
 mod node_js;
 mod peers;
 mod project;
@@ -68,8 +73,8 @@ fn carry_out(command: &Command) -> Result<u8, Box<dyn Error>> {
     }
 }
 
-/// Pins this process to as many cores as the options say. No other thread runs yet. Threads and child
-/// processes inherit the cores.
+/// Pins this process to as many cores as the options say. No other thread runs yet. Threads and
+/// child processes inherit the cores.
 fn pinned(options: &Options) -> Result<(), Box<dyn Error>> {
     Ok(options.cores.map_or(Ok(()), machine::pin)?)
 }
@@ -109,7 +114,7 @@ fn check(options: &Options) -> u8 {
         let measured = run::checked(case, options);
         for goal in case.goals_here() {
             let standing = goal.stand(case.unit, |row, figure| measured.figures(row, figure));
-            println!("{}{}", goal.line(case.name, &standing), measured.cpu_of(goal));
+            println!("{}{}", goal.line(case.name, case.unit, &standing), measured.cpu_of(goal));
             standings.push(standing);
         }
     }

@@ -30,6 +30,11 @@ impl Lap {
         Pace::lasting(self.duration, least, 1)
     }
 
+    /// Returns the pace of one of several callers, of at least `least` calls.
+    pub(crate) fn calls_of(&self, least: u64) -> Pace {
+        Pace::lasting(self.duration, least, 16)
+    }
+
     /// Returns the pace of a run whose calls are timed one by one.
     pub(crate) fn calls(&self) -> Pace {
         Pace::lasting(self.duration, LEAST_CALLS, 64)
@@ -45,6 +50,8 @@ pub(crate) struct Sample {
     pub(crate) figure: f64,
     /// The 99th percentile, if calls are timed one by one.
     pub(crate) p99: Option<f64>,
+    /// The second figure, if the case's unit has one.
+    pub(crate) second: Option<f64>,
     /// The CPU time of the whole process, in nanoseconds for each task.
     pub(crate) cpu: Option<f64>,
     /// The allocations for each task.
@@ -78,16 +85,56 @@ impl Meter {
     /// Returns the sample of the timed calls, with the median in nanoseconds.
     pub(crate) fn latency(self, laps: Times) -> Sample {
         let costs = self.costs(laps.nanos.len() as u64);
-        let mut sorted = laps.nanos;
-        sorted.sort_unstable();
-        Sample { figure: median::per_mille(&sorted, 500), p99: Some(median::per_mille(&sorted, 990)), ..costs }
+        let [median, p99] = laps.per_mille([500, 990]);
+        Sample { figure: median, p99: Some(p99), ..costs }
+    }
+
+    /// Returns the sample of a section that ran `tasks` tasks, and the 99th percentile of timed
+    /// ones.
+    pub(crate) fn rate_with_p99(self, tasks: u64, timed: Times) -> Sample {
+        let sample = self.rate(tasks);
+        let [p99] = timed.per_mille([990]);
+        Sample { p99: Some(p99), ..sample }
+    }
+
+    /// Returns a meter that has stopped: later work does not count.
+    pub(crate) fn stop(self) -> StoppedMeter {
+        StoppedMeter { took: self.began.elapsed(), cpu: self.cpu.elapsed(), allocations: self.allocations() }
+    }
+
+    fn allocations(&self) -> Option<f64> {
+        self.counting.then(|| alloc::stop_counting() as f64)
     }
 
     fn costs(&self, tasks: u64) -> Sample {
         let tasks = tasks as f64;
         let cpu = Some(self.cpu.elapsed().as_secs_f64() * 1e9 / tasks);
-        let allocations = self.counting.then(|| alloc::stop_counting() as f64 / tasks);
+        let allocations = self.allocations().map(|count| count / tasks);
         Sample { cpu, allocations, ..Sample::default() }
+    }
+}
+
+/// The measured section of a meter, whose figures are known later.
+pub(crate) struct StoppedMeter {
+    took: Duration,
+    cpu: Duration,
+    allocations: Option<f64>,
+}
+
+impl StoppedMeter {
+    /// Returns the sample of a server: the times of cheap requests, and the rate and the costs of
+    /// `heavy` ones.
+    pub(crate) fn requests(self, cheap: Times, heavy: u64) -> Sample {
+        let heavy = heavy as f64;
+        let [median, p99] = cheap.per_mille([500, 990]);
+        Sample {
+            figure: median,
+            p99: Some(p99),
+            second: Some(heavy / self.took.as_secs_f64()),
+            cpu: Some(self.cpu.as_secs_f64() * 1e9 / heavy),
+            allocations: self.allocations.map(|count| count / heavy),
+            ..Sample::default()
+        }
     }
 }
 
@@ -100,11 +147,28 @@ impl Times {
     /// Creates it before the measured section. It allocates here, and not again for a usual number
     /// of calls.
     pub(crate) fn new() -> Self {
-        Self { nanos: Vec::with_capacity(1 << 20) }
+        Self::of(1 << 20)
+    }
+
+    /// Creates it for `count` calls. It allocates again beyond that number.
+    pub(crate) fn of(count: usize) -> Self {
+        Self { nanos: Vec::with_capacity(count) }
     }
 
     pub(crate) fn push(&mut self, took: Duration) {
         self.nanos.push(u32::try_from(took.as_nanos()).unwrap_or(u32::MAX));
+    }
+
+    /// Adds the times of another thread or task.
+    pub(crate) fn extend(&mut self, more: Self) {
+        self.nanos.extend(more.nanos);
+    }
+
+    /// Returns percentiles in nanoseconds.
+    fn per_mille<const COUNT: usize>(self, shares: [usize; COUNT]) -> [f64; COUNT] {
+        let mut sorted = self.nanos;
+        sorted.sort_unstable();
+        shares.map(|share| median::per_mille(&sorted, share))
     }
 }
 

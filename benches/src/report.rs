@@ -1,7 +1,6 @@
 //! Formats the figures of a case as a table for people, and the list of all cases.
 
 use crate::{
-    case::Unit,
     cases::CASES,
     goals::Figure,
     median,
@@ -16,33 +15,50 @@ pub(crate) fn table(measured: &Measured) -> String {
     let better = if case.unit.is_cost() { "less" } else { "more" };
     let mut text = format!("{}: {}\n", case.name, case.what);
     let _ = writeln!(text, "  {}, {better} is better; medians of {rounds} rounds", case.unit.name());
-    let _ = writeln!(text, "{}", head(case.unit));
+    let columns = Columns::of(measured);
+    let _ = writeln!(text, "{}", head(&columns));
     for row in &measured.rows {
-        let _ = writeln!(text, "{}", line(row, case.unit, measured.baseline()));
+        let _ = writeln!(text, "{}", line(row, &columns, measured.baseline()));
     }
     text
 }
 
-fn head(unit: Unit) -> String {
-    let p99 = if unit == Unit::Nanos { format!("{:>10}", "p99") } else { String::new() };
+/// The columns that not every table has.
+struct Columns {
+    p99: bool,
+    second: Option<&'static str>,
+}
+
+impl Columns {
+    fn of(measured: &Measured) -> Self {
+        let p99 = measured.rows.iter().any(|row| row.figure(Figure::P99).is_some());
+        Self { p99, second: measured.case.unit.second() }
+    }
+}
+
+fn head(columns: &Columns) -> String {
+    let p99 = if columns.p99 { format!("{:>10}", "p99 ns") } else { String::new() };
+    let second = columns.second.map_or(String::new(), |unit| format!("{unit:>10}"));
     let (median, range, ratio) = ("median", "(low to high)", "ratio");
     format!(
-        "  {:<36}{median:>10} {range:<23}{p99}{ratio:>7}{:>12}{:>14}{:>10}",
+        "  {:<36}{median:>10} {range:<23}{p99}{second}{ratio:>7}{:>12}{:>14}{:>10}",
         "", "allocs/task", "cpu ns/task", "peak MiB"
     )
 }
 
-fn line(row: &Row, unit: Unit, baseline: Option<f64>) -> String {
+fn line(row: &Row, columns: &Columns, baseline: Option<f64>) -> String {
     let name = row.contender.name;
     let Some(figure) = row.figure(Figure::Median) else {
         return format!("  {name:<36}{:>10} {}", "-", row.missing.as_deref().unwrap_or("no round"));
     };
     let figures = row.figures();
     let range = format!("({} to {})", number(median::lowest(&figures)), number(median::highest(&figures)));
-    let p99 = if unit == Unit::Nanos { format!("{:>10}", or_dash(row.figure(Figure::P99))) } else { String::new() };
+    let cell =
+        |is_there: bool, figure| if is_there { format!("{:>10}", or_dash(row.figure(figure))) } else { String::new() };
+    let (p99, second) = (cell(columns.p99, Figure::P99), cell(columns.second.is_some(), Figure::Second));
     let ratio = baseline.map_or("-".into(), |baseline| format!("{:.2}", figure / baseline));
     format!(
-        "  {name:<36}{:>10} {range:<23}{p99}{ratio:>7}{:>12}{:>14}{:>10}",
+        "  {name:<36}{:>10} {range:<23}{p99}{second}{ratio:>7}{:>12}{:>14}{:>10}",
         number(figure),
         row.costs.allocations.map_or("-".into(), |count| format!("{count:.2}")),
         or_dash(row.cpu()),

@@ -135,6 +135,7 @@ impl Row {
         match figure {
             Figure::Median => self.figures(),
             Figure::P99 => of(|sample| sample.p99),
+            Figure::Second => of(|sample| sample.second),
             Figure::Cpu => of(|sample| sample.cpu),
             Figure::PeakMemory => match self.costs.peak_memory {
                 Some(probed) => vec![probed],

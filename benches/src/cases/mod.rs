@@ -4,16 +4,20 @@ mod broadcast;
 mod bulk;
 pub(crate) mod child_calls;
 mod chunk_throughput;
+mod clients;
 mod compile;
 mod crowd;
 mod idle;
 mod launch;
 mod macro_compile_time;
+mod mixed;
+mod nested_calls;
 mod nested_tasks;
 mod options;
 mod pipeline;
 mod roots;
 mod scaling;
+mod server;
 mod service_in_flight;
 mod service_messages;
 mod service_sequential;
@@ -32,19 +36,27 @@ pub(crate) const CASES: &[Case] = &[
     tasks_in_flight::T1_METRICS,
     windows::T1_WINDOW,
     options::OPTIONS,
+    mixed::MIXED,
     task_sequential::T2,
     task_sequential::T2_GAP,
     task_sequential::T2_ASYNC,
     nested_tasks::T3,
+    nested_tasks::T3_1US,
+    nested_calls::QUICKSORT,
+    nested_calls::TREE,
     service_sequential::S1,
     service_sequential::S1_ASYNC,
     service_in_flight::S2,
     service_in_flight::S2_X4,
+    clients::S2_CLIENTS,
     windows::S2_WINDOW,
     service_messages::S3,
     crowd::T1_CROWD,
     crowd::S2_CROWD,
     scaling::SCALING,
+    scaling::SCALING_10US,
+    scaling::SCALING_CHILDREN,
+    server::AXUM,
     broadcast::M1,
     chunk_throughput::M2,
     chunk_throughput::M2_TOUCHED,

@@ -1,6 +1,8 @@
-//! Case `scaling`: the throughput of tasks of about a microsecond from four threads, by the number
-//! of workers. It runs on machines with eight cores or more.
+//! Cases scaling, scaling-10us and scaling-children: the throughput by the number of workers. A row
+//! runs on machines with as many cores. `nanolith-bench scaling` runs these cases and writes a CSV
+//! file.
 
+use super::nested_tasks::{NanolithChildren, ScopeChildren, WithChildren};
 use crate::{
     case::{Case, Contender, Unit},
     drive,
@@ -9,37 +11,68 @@ use crate::{
     work::{Micros, turns_a_microsecond},
 };
 
-/// The least number of cores for this case. With fewer cores there is little to see.
-const LEAST_CORES: usize = 8;
+/// The threads that submit, and the calls that are in flight for each worker.
+const CALLERS: usize = 4;
+const IN_FLIGHT: usize = 1_024;
 
+/// The least number of tasks in a run.
 const TASKS: u64 = 100_000;
+
+/// Lists a row of each contender for each number of workers.
+macro_rules! rows {
+    ($run:ident: $($name:literal $peer:ty),*) => {
+        &[$(
+            Contender::attempt(concat!($name, ", 1 worker"), $run::<1, $peer>),
+            Contender::attempt(concat!($name, ", 2 workers"), $run::<2, $peer>),
+            Contender::attempt(concat!($name, ", 4 workers"), $run::<4, $peer>),
+            Contender::attempt(concat!($name, ", 8 workers"), $run::<8, $peer>),
+            Contender::attempt(concat!($name, ", 16 workers"), $run::<16, $peer>),
+            Contender::attempt(concat!($name, ", 32 workers"), $run::<32, $peer>),
+            Contender::attempt(concat!($name, ", 64 workers"), $run::<64, $peer>),
+        )*]
+    };
+}
 
 pub(crate) const SCALING: Case = Case {
     name: "scaling",
-    what: "tasks of about 1 µs from four threads, by workers, on eight cores or more",
+    what: "tasks of about 1 µs from four threads, by workers",
     unit: Unit::TasksPerMs,
-    contenders: &[
-        Contender::attempt("nanolith, 1 worker", tasks::<1, OwnPool<Micros<1>>>),
-        Contender::attempt("nanolith, 2 workers", tasks::<2, OwnPool<Micros<1>>>),
-        Contender::attempt("nanolith, 4 workers", tasks::<4, OwnPool<Micros<1>>>),
-        Contender::attempt("nanolith, 8 workers", tasks::<8, OwnPool<Micros<1>>>),
-        Contender::attempt("nanolith, 16 workers", tasks::<16, OwnPool<Micros<1>>>),
-        Contender::attempt("nanolith, 32 workers", tasks::<32, OwnPool<Micros<1>>>),
-        Contender::attempt("rayon + oneshot, 1 worker", tasks::<1, Rayon<Micros<1>>>),
-        Contender::attempt("rayon + oneshot, 2 workers", tasks::<2, Rayon<Micros<1>>>),
-        Contender::attempt("rayon + oneshot, 4 workers", tasks::<4, Rayon<Micros<1>>>),
-        Contender::attempt("rayon + oneshot, 8 workers", tasks::<8, Rayon<Micros<1>>>),
-        Contender::attempt("rayon + oneshot, 16 workers", tasks::<16, Rayon<Micros<1>>>),
-        Contender::attempt("rayon + oneshot, 32 workers", tasks::<32, Rayon<Micros<1>>>),
-    ],
+    contenders: rows!(tasks: "nanolith" OwnPool<Micros<1>>, "rayon + oneshot" Rayon<Micros<1>>),
     goals: &[],
-    only_named: false,
+    only_named: true,
+};
+
+pub(crate) const SCALING_10US: Case = Case {
+    name: "scaling-10us",
+    what: "tasks of about 10 µs from four threads, by workers",
+    contenders: rows!(tasks: "nanolith" OwnPool<Micros<10>>, "rayon + oneshot" Rayon<Micros<10>>),
+    ..SCALING
+};
+
+pub(crate) const SCALING_CHILDREN: Case = Case {
+    name: "scaling-children",
+    what: "T3 with children of about 1 µs, one parent at a time, by workers",
+    unit: Unit::ChildrenPerMs,
+    contenders: rows!(children: "nanolith" NanolithChildren, "rayon scope" ScopeChildren),
+    ..SCALING
 };
 
 fn tasks<const WORKERS: usize, P: Peer>(lap: &Lap) -> Result<Sample, String> {
-    if cores() < LEAST_CORES.max(WORKERS) {
-        return Err(format!("needs {} cores", LEAST_CORES.max(WORKERS)));
+    on_cores(WORKERS, || {
+        let start = Start { workers: WORKERS, bound: IN_FLIGHT * WORKERS.max(CALLERS), callers: CALLERS };
+        drive::rate::<P>(lap, start, TASKS)
+    })
+}
+
+fn children<const WORKERS: usize, P: WithChildren>(lap: &Lap) -> Result<Sample, String> {
+    on_cores(WORKERS, || P::families(lap, WORKERS))
+}
+
+/// Runs a row if there are as many cores as it has workers.
+fn on_cores(workers: usize, run: impl FnOnce() -> Sample) -> Result<Sample, String> {
+    if cores() < workers {
+        return Err(format!("needs {workers} cores"));
     }
     turns_a_microsecond();
-    Ok(drive::rate::<P>(lap, Start { workers: WORKERS, bound: 4_096, callers: 4 }, TASKS))
+    Ok(run())
 }

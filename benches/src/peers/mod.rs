@@ -14,6 +14,8 @@ pub(crate) mod ractor;
 pub(crate) mod tokio_mpsc;
 pub(crate) mod xtra;
 
+pub(crate) mod heavy;
+
 pub(crate) mod handover;
 pub(crate) mod ring;
 pub(crate) mod shared_ring;
@@ -126,6 +128,30 @@ pub(crate) trait Within: AsyncPeer + Send + 'static {
 
     /// Returns the runtime that runs the callers.
     fn runtime(&self) -> &Runtime;
+}
+
+/// A peer for async code that a plain thread calls: the thread blocks on each call. This is for
+/// tasks that take far longer than that.
+pub(crate) struct BlockOn<P>(P);
+
+impl<P: AsyncPeer> Peer for BlockOn<P> {
+    type Handle = P::Handle;
+
+    fn start(start: &Start) -> Self {
+        Self(P::start(start))
+    }
+
+    fn submit(&self, n: u64) -> P::Handle {
+        self.0.block_on(self.0.submit(n))
+    }
+
+    fn take(&self, handle: P::Handle) -> u64 {
+        self.0.block_on(self.0.take(handle))
+    }
+
+    fn stop(self) {
+        self.0.stop();
+    }
 }
 
 /// Returns the number of threads that this process can run at once.

@@ -1,6 +1,9 @@
 //! [`Numbers`]: the `#[define]` block with nanolith's tasks for all cases.
 
-use crate::work::{self, Body, Micros, Sum, Tiny};
+use crate::{
+    mixed::Mixed,
+    work::{self, Body, Micros, Sum, Tiny},
+};
 use ::nanolith::{Executor, TaskSet, prelude::*};
 
 /// The tasks of each case: tasks without a state, and those of a service.
@@ -37,6 +40,16 @@ impl Numbers {
         Micros::<10>::run(n)
     }
 
+    /// Runs a task of about a millisecond.
+    pub(crate) fn mix_1ms(n: u64) -> u64 {
+        Micros::<1_000>::run(n)
+    }
+
+    /// Runs a task of 1 µs to 10 ms.
+    pub(crate) fn mix_mixed(n: u64) -> u64 {
+        Mixed::run(n)
+    }
+
     /// Returns a square root, and the number of its thread.
     pub(crate) fn root(n: u64) -> (f64, u64) {
         ((n as f64).sqrt(), work::thread_number())
@@ -51,6 +64,16 @@ impl Numbers {
     pub(crate) fn family(children: u64) -> u64 {
         let numbers = Self::tasks();
         let jobs: Vec<_> = (0..children).map(|n| numbers.mix(n).submit()).collect();
+        for (n, job) in (0..).zip(jobs) {
+            work::check_value(n, job.wait().expect("it runs"));
+        }
+        children
+    }
+
+    /// Submits this number of tasks of about a microsecond to a pool, and waits for them.
+    pub(crate) fn family_1us(pool: Pool, children: u64) -> u64 {
+        let numbers = Self::on(&pool);
+        let jobs: Vec<_> = (0..children).map(|n| numbers.mix_1us(n).submit()).collect();
         for (n, job) in (0..).zip(jobs) {
             work::check_value(n, job.wait().expect("it runs"));
         }
@@ -96,5 +119,11 @@ impl TaskBody for Micros<1> {
 impl TaskBody for Micros<10> {
     fn submit<E: Executor<Numbers>>(calls: &Calls<E>, n: u64) -> Handle<Numbers, u64> {
         calls.mix_10us(n).submit()
+    }
+}
+
+impl TaskBody for Mixed {
+    fn submit<E: Executor<Numbers>>(calls: &Calls<E>, n: u64) -> Handle<Numbers, u64> {
+        calls.mix_mixed(n).submit()
     }
 }

@@ -11,8 +11,8 @@ use std::{
     thread::{self, Thread},
 };
 
-/// The number of checks before the taker sleeps: a few microseconds, about the cost of a wake-up. On
-/// one core the taker sleeps at once, since the filler needs that core.
+/// The number of checks before the taker sleeps: a few microseconds, about the cost of a wake-up.
+/// On one core the taker sleeps at once, since the filler needs that core.
 static LOOKS: LazyLock<u32> = LazyLock::new(|| if cores() == 1 { 0 } else { 200 });
 
 /// A slot for one value.

@@ -79,6 +79,14 @@ impl AsyncTell for TokioMpsc {
     }
 }
 
+impl Within for TokioMpsc {
+    const APART: bool = false;
+
+    fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+}
+
 /// flume to a thread, called from tokio's runtime.
 pub(crate) struct FlumeTokio {
     send: flume::Sender<Message>,
