@@ -211,12 +211,12 @@ pub(crate) fn spin_until_after(rest: Duration, limit: Duration, seen: impl Fn() 
 /// Like [`spin_until`], but yields the core to other threads between two looks. This is for waits
 /// in which many threads take part: the awaited thread may be among those that run meanwhile. Where
 /// other threads keep the core for long, yielding does not pay.
-pub(crate) fn yield_until(limit: Duration, seen: impl Fn(Duration) -> bool) {
+pub(crate) fn yield_until(limit: Duration, seen: impl Fn() -> bool) {
     if sim_runtime::is_here() {
         return;
     }
     LUCK.with(|luck| {
-        if seen(Duration::ZERO) || !luck.should_spin() {
+        if seen() || !luck.should_spin() {
             return;
         }
         let began = Instant::now();
@@ -224,10 +224,23 @@ pub(crate) fn yield_until(limit: Duration, seen: impl Fn(Duration) -> bool) {
         while !came && looked < limit {
             thread::yield_now();
             looked = began.elapsed();
-            came = seen(looked);
+            came = seen();
         }
         luck.record(came && looked < MAX_YIELD);
     });
+}
+
+/// Yields the core to other threads for `limit`, or until `seen` returns true. This is for a thread
+/// that has handled many values since its last wait. The cost is spread over those values, so the
+/// thread yields even where its last spins failed.
+pub(crate) fn yield_after_many(limit: Duration, seen: impl Fn() -> bool) {
+    if sim_runtime::is_here() {
+        return;
+    }
+    let began = Instant::now();
+    while !seen() && began.elapsed() < limit {
+        thread::yield_now();
+    }
 }
 
 /// The longest successful yield. A thread that keeps the core for longer has work of its own.
@@ -242,10 +255,7 @@ pub(crate) fn look(rest: Duration, limit: Duration, seen: impl Fn() -> bool) -> 
     if rest >= SLEEP_THRESHOLD {
         thread::sleep(rest);
     } else if !rest.is_zero() {
-        let began = Instant::now();
-        while began.elapsed() < rest {
-            thread::yield_now();
-        }
+        yield_after_many(rest, || false);
     }
     let mut end = None;
     loop {

@@ -5,6 +5,7 @@ use super::{
     LagPolicy, Receiver, SenderId,
     block::Block,
     cursor::SenderWaiting,
+    receiver::MANY,
     send::SendResult,
     state::{Chores, LogState},
 };
@@ -138,16 +139,23 @@ impl<T> SendFuture<'_, T> {
         if let Some(outcome) = self.begin() {
             return Some(outcome);
         }
-        // While receivers make progress, waiting until half of the bound is free costs less than
-        // waiting for a single place.
-        let half = self.log.policy.bound().unwrap_or(0).div_ceil(2) as u64;
-        parker::yield_until(parker::IDLE_SPIN, |_| {
-            self.log.with_state(|core, _| core.is_ended() || core.room(self.from) >= half)
-        });
+        self.await_room();
         if let Some(outcome) = self.begin() {
             return Some(outcome);
         }
         block_on::block_on_any_until(Pin::new(self), deadline)
+    }
+
+    /// Yields the core for a while, until half of the bound is free. While receivers make progress,
+    /// this costs less than waiting for a single place.
+    pub(super) fn await_room(&self) {
+        let half = self.log.policy.bound().unwrap_or(0).div_ceil(2) as u64;
+        let has_room = || self.log.with_state(|core, _| core.is_ended() || core.room(self.from) >= half);
+        if self.log.with_state(|core, _| core.note_full()) >= MANY {
+            parker::yield_after_many(parker::IDLE_SPIN, has_room);
+        } else {
+            parker::yield_until(parker::IDLE_SPIN, has_room);
+        }
     }
 
     /// Takes the message back if it was not sent.

@@ -2,6 +2,7 @@
 //! position in it for each receiver.
 
 use super::{BroadcastChannel, LagPolicy, Received, Receiver, SenderId, TrySendError};
+use crate::park::parker;
 use proptest::prelude::*;
 use std::{
     future::Future,
@@ -9,6 +10,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
+    time::{Duration, Instant},
 };
 
 /// Returns one of three identities for senders and owners. The first is `NONE`.
@@ -239,6 +241,29 @@ fn waiting_sender_is_woken_when_a_block_is_read() {
     assert_eq!(poll(&mut sending), Poll::Pending);
     assert!((0..grain).all(|n| receiver.try_recv() == Some(Received::Message(n))));
     assert_eq!(poll(&mut sending), Poll::Ready(Ok(1)));
+}
+
+#[test]
+fn receiver_of_many_messages_rests_after_vain_spins() {
+    let log = BroadcastChannel::new(LagPolicy::default(), false);
+    let mut receiver = log.receiver(SenderId::NONE);
+    (0..100).for_each(|_| parker::yield_until(Duration::from_nanos(1), || false));
+    assert!((0..100).all(|n| log.try_send(SenderId::NONE, n) == Ok(1)));
+    assert!((0..100).all(|n| receiver.try_recv() == Some(Received::Message(n))));
+    let began = Instant::now();
+    receiver.look_on();
+    assert!(began.elapsed() >= parker::IDLE_SPIN, "the next messages arrive in one go");
+}
+
+#[test]
+fn sender_of_many_messages_rests_after_vain_spins() {
+    let log = BroadcastChannel::new(LagPolicy::Wait(100), false);
+    let _receiver = log.receiver(SenderId::NONE);
+    (0..100).for_each(|_| parker::yield_until(Duration::from_nanos(1), || false));
+    assert!((0..100).all(|n| log.try_send(SenderId::NONE, n) == Ok(1)));
+    let began = Instant::now();
+    log.send(SenderId::NONE, 100).await_room();
+    assert!(began.elapsed() >= parker::IDLE_SPIN, "half of the bound may be free soon");
 }
 
 #[test]

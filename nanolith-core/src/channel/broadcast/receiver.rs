@@ -11,7 +11,6 @@ use std::{
     cell::Cell,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 /// A receiver: it reads the messages that are sent after its creation, at its own pace. Dropping it
@@ -31,10 +30,10 @@ pub(crate) struct Receiver<T> {
     sleeps: bool,
 }
 
-/// The least number of messages since the last wait at which the receiver expects more. Then it
-/// rests before it looks, because a switch between receiver and sender for each message costs more
-/// than the rest.
-const PUBLISH_EVERY: u64 = 16;
+/// The least number of messages since the last wait at which a receiver or a sender expects more.
+/// Then it rests before it looks, because a switch between receiver and sender for each message
+/// costs more than the rest.
+pub(super) const MANY: u64 = 16;
 
 /// After this many messages the receiver asks the log to drop read blocks.
 const MAKE_ROOM_EVERY: u64 = 512;
@@ -96,12 +95,16 @@ impl<T> Receiver<T> {
         self.block.as_ref().is_none_or(|block| block.is_over() || block.get(self.cursor.next).is_some())
     }
 
-    /// Spins for a while, until a message arrives.
+    /// Yields the core for a while: until a message arrives, or for a fixed time if many messages
+    /// have arrived since the last wait.
     pub(crate) fn look_on(&self) {
         let next = self.cursor.next;
-        let many = next - self.looked.replace(next) >= PUBLISH_EVERY;
-        let rest = if many { parker::IDLE_SPIN } else { Duration::ZERO };
-        parker::yield_until(parker::IDLE_SPIN, |looked| looked >= rest && self.has_next());
+        let many = next - self.looked.replace(next) >= MANY;
+        if many {
+            parker::yield_after_many(parker::IDLE_SPIN, || false);
+        } else {
+            parker::yield_until(parker::IDLE_SPIN, || self.has_next());
+        }
     }
 }
 

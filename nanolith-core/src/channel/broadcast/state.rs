@@ -53,6 +53,8 @@ pub(super) struct LogState<T> {
     slowest: Option<ReceiverId>,
     /// A receiver that had no capacity at the last check.
     pub(super) full: Option<ReceiverId>,
+    /// The number of the next message when a sender last found a receiver full.
+    full_at: u64,
     /// The last sender, and the number of receivers that get its messages.
     pub(super) receiver_count_cache: Option<(SenderId, usize)>,
     pub(super) last_id: u64,
@@ -83,6 +85,7 @@ impl<T> LogState<T> {
             sleepers: WaiterSet::new(),
             slowest: None,
             full: None,
+            full_at: 0,
             receiver_count_cache: None,
             last_id: 0,
             early: None,
@@ -121,6 +124,12 @@ impl<T> LogState<T> {
         let lags =
             self.readers.values().filter(|reader| !reader.owner.is_own(from)).map(|reader| reader.lag(self.head));
         lags.max().map_or(u64::MAX, |lag| self.bound.saturating_sub(lag))
+    }
+
+    /// Records that a sender found a receiver full. Returns the number of messages since the last
+    /// time.
+    pub(super) fn note_full(&mut self) -> u64 {
+        self.head - std::mem::replace(&mut self.full_at, self.head)
     }
 
     /// Returns the line of blocked senders.

@@ -179,7 +179,7 @@ fn try_ring<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>, inside: boo
         if *parker::MULTI_CORE {
             parker::spin_until(parker::IDLE_SPIN, has_room);
         } else {
-            parker::yield_until(parker::IDLE_SPIN, |_| has_room());
+            parker::yield_until(parker::IDLE_SPIN, has_room);
         }
     }
     if !gate.inbox().has_credit() {
