@@ -1,5 +1,5 @@
-//! Cases T3 and T3-1us: the throughput of nested tasks. A task submits a thousand children to its own
-//! pool and waits for all of them. Its tasks may run on the thread that waits for them.
+//! Cases T3 and T3-1us: the throughput of nested tasks. A task submits a thousand children to its
+//! own pool and waits for all of them. Its tasks may run on the thread that waits for them.
 
 use crate::{
     case::{Case, Contender, Unit},
