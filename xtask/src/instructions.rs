@@ -56,6 +56,12 @@ const COUNTS: &[Count] = &[
         side: Side::Executor { task: "mix", mark: "end_of_pool_calls" },
         bound: 1_585,
     },
+    Count {
+        what: "a child call on a locked pool",
+        side: Side::Executor { task: "mix", mark: "end_of_locked_children" },
+        bound: 2_735,
+    },
+    Count { what: "a child call", side: Side::Executor { task: "mix", mark: "end_of_children" }, bound: 2_025 },
 ];
 
 pub(crate) fn run() -> Outcome {

@@ -11,11 +11,14 @@
 //! shows the path through its lock. It is bound to that path, since a task that happens to look
 //! short would change the count.
 //!
+//! A task's calls to its own pool are counted on both paths. The pool without the lock has a clock that
+//! stands at one moment, so that its tasks take no time.
+//!
 //! The caller's side is the cost of `submit_to_service` and the functions like it. The executor's
 //! side is the work of its thread from the mark at the end of [`Sums::hold`] to the mark in
 //! [`Sums::end`].
 
-use nanolith::{Handle, Pool, pool::Concurrency, prelude::*, service::ServiceRef};
+use nanolith::{Handle, Pool, pool::Concurrency, prelude::*, service::ServiceRef, time::MockClock};
 use std::{
     error::Error,
     hint::black_box,
@@ -47,7 +50,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let pool = Sums::on(&pool);
     for _ in 0..ROUNDS {
         call_pool(&pool)?;
+        call_children(&pool, end_of_locked_children)?;
     }
+    call_children_without_lock()?;
     let sum = (0..CALLS).sum::<u64>();
     let warmed_up = (0..STREAK).sum::<u64>();
     assert_eq!(service.add(0).wait()?, 2 * ROUNDS as u64 * (sum + warmed_up), "every call ran once");
@@ -102,6 +107,39 @@ fn call_pool(pool: &OnPool) -> Result<(), CallError> {
         assert_eq!(take_from_pool(handle)?, Sums::mix(n));
     }
     end_of_round();
+    Ok(())
+}
+
+/// Runs a task that calls its own pool, and waits for each of these calls.
+fn call_children(pool: &OnPool, mark: fn()) -> Result<(), CallError> {
+    let (gate, end) = (Gate::new(), Gate::new());
+    pool.hold(gate.clone()).submit().detach();
+    gate.await_held();
+    let family = pool.family(pool.clone(), mark, end.clone()).submit();
+    gate.open();
+    end.await_held();
+    assert_eq!(family.wait()??, (0..CALLS).fold(0, |sum, n| sum ^ Sums::mix(n)));
+    end_of_round();
+    Ok(())
+}
+
+/// Does the same on a pool that takes the path without its lock.
+fn call_children_without_lock() -> Result<(), Box<dyn Error>> {
+    let clock = MockClock::new();
+    let pool = clock.run(|| Pool::builder().concurrency(Concurrency::Exact(1)).build())?;
+    let pool = Sums::on(&pool);
+    for _ in 0..ROUNDS {
+        // After a streak of short tasks, the worker takes calls without the lock.
+        let gate = Gate::new();
+        pool.hold(gate.clone()).submit().detach();
+        gate.await_held();
+        let streak: Vec<_> = (0..STREAK).map(|n| pool.mix(n).submit()).collect();
+        gate.open();
+        for handle in streak {
+            take_from_pool(handle)?;
+        }
+        call_children(&pool, end_of_children)?;
+    }
     Ok(())
 }
 
@@ -181,10 +219,20 @@ fn end_of_pool_calls() {
     black_box(4);
 }
 
+#[inline(never)]
+fn end_of_locked_children() {
+    black_box(5);
+}
+
+#[inline(never)]
+fn end_of_children() {
+    black_box(6);
+}
+
 /// At this mark the caller's side is complete.
 #[inline(never)]
 fn end_of_round() {
-    black_box(5);
+    black_box(7);
 }
 
 // ----- the executor's side
@@ -209,6 +257,28 @@ impl Sums {
     pub(crate) fn add(&mut self, n: u64) -> u64 {
         self.total = self.total.wrapping_add(n);
         self.total
+    }
+
+    /// Calls the pool on which it runs, and waits for the calls. The last call comes to the mark, after
+    /// the executor has passed the entries of the others.
+    pub(crate) fn family(pool: OnPool, mark: fn(), end: Arc<Gate>) -> Result<u64, CallError> {
+        let mut handles = Vec::with_capacity(CALLS as usize);
+        for n in 0..CALLS {
+            handles.push(submit_to_pool(&pool, n));
+        }
+        let mut sum = 0;
+        for handle in handles {
+            sum ^= take_from_pool(handle)?;
+        }
+        pool.end_family(mark, end).submit().detach();
+        Ok(sum)
+    }
+
+    /// Runs after all calls of a round.
+    pub(crate) fn end_family(mark: fn(), end: Arc<Gate>) {
+        mark();
+        // ORDERING: Relaxed, as in `Gate`.
+        end.held.store(true, Ordering::Relaxed);
     }
 
     /// Holds the executor's thread until the gate is opened.
