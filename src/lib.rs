@@ -100,7 +100,6 @@ pub use {
     task::{Context, Priority, TaskSet},
 };
 
-pub use nanolith_core::context::Wait;
 #[cfg(feature = "layers")]
 pub use nanolith_core::layers;
 #[cfg(feature = "pipeline")]
@@ -113,6 +112,7 @@ pub use nanolith_core::{
     channel::{messenger, port},
     deadlock, event, local, time,
 };
+pub use nanolith_core::{context::Wait, typed::join};
 #[cfg(feature = "test-util")]
 pub use nanolith_core::{
     mock,

@@ -33,6 +33,7 @@ pub(crate) const T3: Case = Case {
         Contender::new("rusty_pool", on_rusty_pool),
         Contender::new("threadpool + channel", on_threadpool),
         Contender::new("limit: rayon join tree", rayon_join),
+        Contender::new("nanolith join tree", on_nanolith_join),
         Contender::new("nanolith", on_nanolith),
     ],
     goals: &[
@@ -216,6 +217,13 @@ fn threadpool_parent(pool: &threadpool::ThreadPool) -> Vec<u64> {
 fn on_nanolith(lap: &Lap) -> Sample {
     families(lap, PARENTS, || {
         let parent = Numbers::tasks().family(CHILDREN).wait();
+        assert_eq!(parent.expect("it runs"), CHILDREN);
+    })
+}
+
+fn on_nanolith_join(lap: &Lap) -> Sample {
+    families(lap, || {
+        let parent = Numbers::tasks().branch(0, CHILDREN).wait();
         assert_eq!(parent.expect("it runs"), CHILDREN);
     })
 }

@@ -4,7 +4,7 @@ use crate::{
     mixed::Mixed,
     work::{self, Body, Micros, Sum, Tiny},
 };
-use ::nanolith::{Executor, TaskSet, prelude::*};
+use ::nanolith::{Executor, TaskSet, join, prelude::*};
 
 /// The tasks of each case: tasks without a state, and those of a service.
 #[derive(Default)]
@@ -78,6 +78,17 @@ impl Numbers {
             work::check_value(n, job.wait().expect("it runs"));
         }
         children
+    }
+
+    /// Runs this number of the smallest tasks, each in a call of its own. Each call halves its work.
+    pub(crate) fn branch(first: u64, children: u64) -> u64 {
+        if children == 1 {
+            work::check_value(first, work::caught(|| Tiny::run(first)).expect("it does not panic"));
+            return 1;
+        }
+        let (numbers, half) = (Self::tasks(), children / 2);
+        let (left, right) = join(numbers.branch(first, half), numbers.branch(first + half, children - half));
+        left.expect("it runs") + right.expect("it runs")
     }
 
     /// Adds to the state, and returns a task's result.

@@ -4,6 +4,7 @@ mod call;
 mod flatten;
 mod from_call;
 mod handle;
+mod join;
 mod send;
 
 #[cfg(feature = "tower")]
@@ -15,5 +16,6 @@ pub use flatten::Flatten;
 pub(crate) use flatten::flatten;
 pub use from_call::{FromCall, FromCallError, from_call};
 pub use handle::{Handle, ProgressReceiver, RecvProgress};
+pub use join::join;
 pub(crate) use send::MessageTask;
 pub use send::SendFuture;
