@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let pool = Sums::on(&pool);
     for _ in 0..ROUNDS {
         call_pool(&pool)?;
-        call_children(&pool, end_of_locked_children)?;
+        call_locked_children(&pool)?;
     }
     call_children_without_lock()?;
     let sum = (0..CALLS).sum::<u64>();
@@ -110,11 +110,10 @@ fn call_pool(pool: &OnPool) -> Result<(), CallError> {
     Ok(())
 }
 
-/// Runs a task that calls its own pool, and waits for each of these calls.
-fn call_children(pool: &OnPool, mark: fn()) -> Result<(), CallError> {
-    let (gate, end) = (Gate::new(), Gate::new());
-    pool.hold(gate.clone()).submit().detach();
-    gate.await_held();
+/// Runs a task that calls its own pool, and waits for each of these calls. A task that is held at
+/// `gate` occupies the pool.
+fn call_children(pool: &OnPool, gate: &Gate, mark: fn()) -> Result<(), CallError> {
+    let end = Gate::new();
     let family = pool.family(pool.clone(), mark, end.clone()).submit();
     gate.open();
     end.await_held();
@@ -123,22 +122,31 @@ fn call_children(pool: &OnPool, mark: fn()) -> Result<(), CallError> {
     Ok(())
 }
 
+fn call_locked_children(pool: &OnPool) -> Result<(), CallError> {
+    let gate = Gate::new();
+    pool.hold(gate.clone()).submit().detach();
+    gate.await_held();
+    call_children(pool, &gate, end_of_locked_children)
+}
+
 /// Does the same on a pool that takes the path without its lock.
 fn call_children_without_lock() -> Result<(), Box<dyn Error>> {
     let clock = MockClock::new();
     let pool = clock.run(|| Pool::builder().concurrency(Concurrency::Exact(1)).build())?;
     let pool = Sums::on(&pool);
     for _ in 0..ROUNDS {
+        let (first, second) = (Gate::new(), Gate::new());
+        pool.hold(first.clone()).submit().detach();
+        first.await_held();
         // After a streak of short tasks, the worker takes calls without the lock.
-        let gate = Gate::new();
-        pool.hold(gate.clone()).submit().detach();
-        gate.await_held();
         let streak: Vec<_> = (0..STREAK).map(|n| pool.mix(n).submit()).collect();
-        gate.open();
+        pool.hold(second.clone()).submit().detach();
+        first.open();
+        second.await_held();
         for handle in streak {
-            take_from_pool(handle)?;
+            handle.wait()?;
         }
-        call_children(&pool, end_of_children)?;
+        call_children(&pool, &second, end_of_children)?;
     }
     Ok(())
 }

@@ -963,6 +963,59 @@ fn taking_handle_and_releasing_executor_drop_values_once() {
 // ----- the side that gets the input
 
 #[test]
+fn waiter_that_runs_its_call_delivers_or_learns_of_the_end() {
+    model(|| {
+        let mut scene = Scene::new();
+        let output = scene.output();
+        let (input, [run, running]) =
+            Slot::claim_by_waiter::<Value, 2>(&scene.call).expect("no other side has begun it");
+        drop(input);
+        let ender = scene.ender(EndReason::Cancelled);
+        let delivered = Slot::complete_here(run, running).is_ok();
+        assert_eq!(join(ender), if delivered { EndResult::Over } else { EndResult::Running });
+        assert_eq!(scene.call.was_ended(), !delivered);
+        drop(output);
+        scene.finish();
+    });
+}
+
+#[test]
+fn waiter_that_runs_its_call_leaves_the_entry_to_its_queue() {
+    model(|| {
+        let mut scene = Scene::new();
+        let output = scene.output();
+        let queue = scene.beside(|entry| {
+            assert!(!entry.claim() || !entry.was_overtaken());
+        });
+        let claimed = Slot::claim_by_waiter::<Value, 2>(&scene.call);
+        if let Some((input, [run, running])) = claimed {
+            drop(input);
+            assert!(Slot::complete_here(run, running).is_ok(), "no side ends it");
+            assert!(scene.call.is_over());
+        }
+        join(queue);
+        drop(output);
+        scene.finish();
+    });
+}
+
+#[test]
+fn waiter_that_runs_its_call_leaves_notified_waits() {
+    alone(|| {
+        let mut scene = Scene::new();
+        let output = scene.output();
+        let (input, [run, running]) = Slot::claim_by_waiter::<Value, 2>(&scene.call).expect("it is queued");
+        drop(input);
+        scene.call.fence();
+        let Err((run, running)) = Slot::complete_here(run, running) else { panic!("a wait may be registered") };
+        drop(running);
+        assert_eq!(complete(run, output), Ran::Delivered);
+        assert!(is_outcome(&scene.call.take()));
+        scene.finish();
+    });
+}
+
+#[test]
 fn call_begins_in_its_turn_or_is_overtaken() {
     model(|| {
         let mut scene = Scene::new();

@@ -194,7 +194,7 @@ impl PoolShared {
             idle: core.limit.saturating_sub(active),
             in_flight: figures.in_flight.saturating_sub(resting),
             overrunning,
-            completed: figures.completed + self.served.load(Ordering::Relaxed),
+            completed: figures.completed + self.served.load(Ordering::Relaxed) + self.ring.run_by_waiters(),
             threads: core.rayon.total + spare_threads,
             spare_threads,
             is_saturated: active >= core.limit,

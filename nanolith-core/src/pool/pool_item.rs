@@ -2,8 +2,11 @@
 //! the next call of a share.
 
 use crate::{
-    call::{backend::ErasedCall, call_ref::CallRef},
-    sched::injector::QueueItem,
+    call::{
+        backend::{EntryQueue, ErasedCall},
+        call_ref::CallRef,
+    },
+    sched::{injector::QueueItem, ring::Ring},
     util::prefetch::PrefetchTarget,
 };
 
@@ -39,6 +42,19 @@ impl QueueItem for PoolItem {
             Self::Call(call) => Some(&**call),
             Self::Other(_) => None,
         }
+    }
+}
+
+impl EntryQueue for Ring<PoolItem> {
+    fn take_oldest(&self, call: *const ()) -> Option<CallRef<dyn ErasedCall>> {
+        match self.pop_target(call)? {
+            PoolItem::Call(entry) => Some(entry),
+            PoolItem::Other(_) => None, // it points to no call
+        }
+    }
+
+    fn count_at_once(&self) {
+        Self::count_at_once(self);
     }
 }
 

@@ -5,6 +5,7 @@
 //! `match`.
 
 mod call_slot;
+mod child_run;
 mod closure;
 mod context;
 pub(crate) mod coop;

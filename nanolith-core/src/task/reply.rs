@@ -98,6 +98,25 @@ impl<S: TaskSet> Reply<S> {
         }
     }
 
+    /// Ends the call for a waiter on this thread, and returns its outcome. `running` is the other owner
+    /// that the run has. If the call was ended meanwhile, or if other code is to learn of the end,
+    /// stores the outcome in the slot and returns `None`.
+    #[inline(always)]
+    pub(super) fn complete_here(
+        mut self,
+        running: CallRef<dyn ErasedCall>,
+        output: S::Output,
+    ) -> Option<Result<S::Output, CallError>> {
+        match Slot::complete_here(self.slot.take()?, running) {
+            Ok(()) => Some(Ok(output)),
+            Err((slot, running)) => {
+                let fellows = CoOwners { running: Some(running), shown: None };
+                Self::of(slot).complete_with(fellows, Ok(output));
+                None
+            }
+        }
+    }
+
     pub(crate) fn panicked(self, panic: Panic) {
         let error = self.panic_error(panic);
         self.complete(Err(error));

@@ -169,7 +169,7 @@ pub(super) fn deliver<S: TaskSet, G: Environment<S>>(ground: &G, reply: Reply<S>
 }
 
 #[cold]
-fn fail<S: TaskSet, G: Environment<S>>(ground: &G, reply: Reply<S>, failure: Failure) {
+pub(super) fn fail<S: TaskSet, G: Environment<S>>(ground: &G, reply: Reply<S>, failure: Failure) {
     let error = match failure {
         Failure::Panicked(whose, panic) => {
             let error = reply.panic_error(panic);
@@ -205,7 +205,7 @@ fn begin_hooked_span(call: &Header, host: Option<Arc<dyn Backend>>) {
 
 /// Runs the `before` hook, the task and the `after` hook, all synchronous.
 #[inline(always)]
-fn run_hooked<S: TaskSet, I: Brought<S>>(input: I, scope: &mut Scope<S>) -> Result<S::Output, Failure> {
+pub(super) fn run_hooked<S: TaskSet, I: Brought<S>>(input: I, scope: &mut Scope<S>) -> Result<S::Output, Failure> {
     if S::HOOKS.are_none() {
         return run_alone(input, scope);
     }

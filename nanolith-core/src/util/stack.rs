@@ -81,6 +81,23 @@ impl OnTop {
     }
 }
 
+impl OnTop {
+    /// Like [`is_low`] and [`OnTop::begin`] at once. Returns `None` if the stack is low, or if its size is
+    /// not known.
+    #[inline(always)]
+    pub(crate) fn begin_unless_low() -> Option<Self> {
+        let (base, size, top) = (BASE.get(), SIZE.get(), TOP.get());
+        let local = 0_u8;
+        let depth = base.abs_diff(black_box(ptr::from_ref(&local)).addr());
+        let is_low = depth + (depth.saturating_sub(top) + SEND).max(size / 4) > size;
+        if base == 0 || is_low {
+            return None;
+        }
+        TOP.set(depth);
+        Some(Self(top))
+    }
+}
+
 impl Drop for OnTop {
     fn drop(&mut self) {
         TOP.set(self.0);

@@ -47,6 +47,11 @@ pub(crate) trait Backend: Send + Sync {
         &STANDARD
     }
 
+    /// Returns the queue of entries that this executor's tasks take the entries of their own calls from.
+    fn entries(&self) -> Option<Arc<dyn EntryQueue>> {
+        None
+    }
+
     /// Updates the order after a call of this executor, which may wait in its queue, was made more
     /// urgent.
     fn on_raised(&self, call: &CallRef<dyn ErasedCall>) {
@@ -248,6 +253,16 @@ pub(crate) trait Backend: Send + Sync {
 
     /// Queues a woken future of this executor. Its turn comes by `expires`.
     fn schedule(self: Arc<Self>, expires: u64, work: async_task::Runnable);
+}
+
+/// A queue of entries, as seen from a task that waits for a call which it submitted.
+pub(crate) trait EntryQueue: Send + Sync {
+    /// Takes the oldest entry out, if it is that of the call at this address, which the caller has claimed.
+    /// The queue counts the call as over.
+    fn take_oldest(&self, call: *const ()) -> Option<CallRef<dyn ErasedCall>>;
+
+    /// Counts a call that a task of the executor runs at once, without an entry.
+    fn count_at_once(&self);
 }
 
 /// Code that another thread runs once, such as a destructor that may block.

@@ -18,7 +18,12 @@ impl Header {
     /// Records that a running task of the executor submitted the call.
     #[inline]
     pub(crate) fn mark_nested(&self) {
-        self.taken.fetch_or(NESTED, Ordering::Relaxed);
+        if self.needs_notify() {
+            self.taken.fetch_or(NESTED, Ordering::Relaxed);
+        } else {
+            // No timer and no token knows the call. So its submitter alone does.
+            self.taken.store(self.taken.load(Ordering::Relaxed) | NESTED, Ordering::Relaxed);
+        }
     }
 
     /// Records that no queue counts the call any more. The caller holds the queue's lock. Returns

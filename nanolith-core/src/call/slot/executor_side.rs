@@ -200,6 +200,46 @@ impl<I, O, M> Slot<I, O, M> {
         CompleteResult::Rejected(this, outcome)
     }
 
+    /// Ends the call for its handle, which waits on this thread and takes the outcome without the slot.
+    /// Releases `this` and `fellow`, the owners of the run.
+    ///
+    /// Gives both back if the call was ended meanwhile, or if waits for the end must be notified.
+    #[inline]
+    pub(crate) fn complete_here<F: ?Sized + RefCounted>(
+        this: CallRef<Self>,
+        fellow: CallRef<F>,
+    ) -> Result<(), (CallRef<Self>, CallRef<F>)>
+    where
+        I: 'static,
+        O: 'static,
+        M: 'static,
+    {
+        const RELEASED: u64 = 2 * OWNER;
+        debug_assert!(fellow.is_of(&this), "both own the call that ran");
+        // ORDERING: Acquire, pairs with the Release of owners that left. If this thread's three owners
+        // are the only ones, no other thread knows the slot any more.
+        let mut state = this.state.load(Ordering::Acquire);
+        while phase(state) == RUNNING && state & (WAITING | NOTIFY | DETACHED) == 0 {
+            let over = (state & !PHASE | CONSUMED) - RELEASED;
+            let is_alone = state >> OWNERS == 3;
+            if is_alone {
+                // ORDERING: Relaxed, no other thread knows the slot.
+                this.state.store(over, Ordering::Relaxed);
+            }
+            // ORDERING: AcqRel, as in `complete`. No outcome is published.
+            let step = || this.state.compare_exchange_weak(state, over, Ordering::AcqRel, Ordering::Acquire);
+            match if is_alone { Ok(state) } else { step() } {
+                Ok(_) => {
+                    this.forget();
+                    fellow.forget();
+                    return Ok(());
+                }
+                Err(now) => state = now,
+            }
+        }
+        Err((this, fellow))
+    }
+
     /// Takes the input back out of a call that has not begun. No executor begins the call
     /// afterwards. If a handle waits for an outcome, the caller stores one.
     pub(crate) fn withdraw(&self) -> Option<I> {

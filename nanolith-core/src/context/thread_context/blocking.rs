@@ -81,6 +81,12 @@ pub(crate) fn some_share_is_limited() {
     SOME_SHARE_IS_LIMITED.store(true, Ordering::Relaxed);
 }
 
+/// Returns whether a running task may hold a slot of a share.
+#[inline(always)]
+pub(super) fn some_share_may_be_limited() -> bool {
+    SOME_SHARE_IS_LIMITED.load(Ordering::Relaxed)
+}
+
 /// A slot of a share that a call has given back while it waits.
 pub(super) struct ReturnedSlot {
     call: CallRef<dyn ErasedCall>,
@@ -90,7 +96,7 @@ pub(super) struct ReturnedSlot {
 impl ReturnedSlot {
     /// Returns the share's slot of the running task to the share, if the task holds one.
     pub(super) fn of(thread: &ThreadContext) -> Option<Self> {
-        if !SOME_SHARE_IS_LIMITED.load(Ordering::Relaxed) {
+        if !some_share_may_be_limited() {
             return None;
         }
         let held =

@@ -3,7 +3,7 @@
 use super::{THREAD, ThreadContext};
 use crate::{
     call::{
-        backend::{Backend, ExecutorId},
+        backend::{Backend, EntryQueue, ExecutorId},
         policy::SchedulingPolicy,
     },
     meta::ThreadKind,
@@ -20,25 +20,33 @@ use std::{
 
 /// Makes `host` the executor of this thread from now on.
 pub(crate) fn set_executor(id: ExecutorId, host: Weak<dyn Backend>) {
-    let rules = host.upgrade().map(|host| host.rules().clone());
+    let (rules, entries) = parts_of(&host);
     THREAD.with(|thread| {
         thread.id.set(Some(id));
         thread.rules.replace(rules);
+        thread.entries.replace(entries);
         thread.host.replace(Some(host));
     });
     at_thread_end(|| {
-        let left = THREAD.with(|thread| (thread.id.take(), thread.rules.take(), thread.host.take()));
+        let left =
+            THREAD.with(|thread| (thread.id.take(), thread.rules.take(), thread.entries.take(), thread.host.take()));
         drop(left);
     });
 }
 
+/// Returns the parts of the executor that each of its threads keeps.
+fn parts_of(host: &Weak<dyn Backend>) -> (Option<Arc<SchedulingPolicy>>, Option<Arc<dyn EntryQueue>>) {
+    host.upgrade().map_or((None, None), |host| (Some(host.rules().clone()), host.entries()))
+}
+
 /// Makes this thread run a worker of `host`, until the guard restores the executor from before.
 pub(crate) fn enter_executor(id: ExecutorId, host: Weak<dyn Backend>) -> EnterGuard {
-    let rules = host.upgrade().map(|host| host.rules().clone());
+    let (rules, entries) = parts_of(&host);
     THREAD.with(|thread| EnterGuard {
         id: thread.id.replace(Some(id)),
         host: thread.host.replace(Some(host)),
         rules: thread.rules.replace(rules),
+        entries: thread.entries.replace(entries),
         runner: thread.runner.replace(true),
         here: PhantomData,
     })
@@ -50,6 +58,7 @@ pub(crate) struct EnterGuard {
     id: Option<ExecutorId>,
     host: Option<Weak<dyn Backend>>,
     rules: Option<Arc<SchedulingPolicy>>,
+    entries: Option<Arc<dyn EntryQueue>>,
     runner: bool,
     here: PhantomData<*const ()>,
 }
@@ -60,9 +69,18 @@ impl Drop for EnterGuard {
             thread.id.set(self.id);
             drop(thread.host.replace(self.host.take()));
             drop(thread.rules.replace(self.rules.take()));
+            drop(thread.entries.replace(self.entries.take()));
             thread.runner.set(self.runner);
         });
     }
+}
+
+/// Identifies the context of a thread, as long as the thread lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ContextId(usize);
+
+pub(crate) fn context_id() -> ContextId {
+    THREAD.with(|thread| ContextId(std::ptr::from_ref(thread).addr()))
 }
 
 /// Returns a weak reference to the executor of this thread.

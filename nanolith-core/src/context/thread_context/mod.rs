@@ -2,6 +2,7 @@
 //! A submitted call looks up its parents here. A wait looks up the permit that the thread holds.
 
 mod blocking;
+mod child_run;
 mod current;
 mod executor;
 mod nested_run;
@@ -12,10 +13,11 @@ mod worker;
 pub(crate) use blocking::{
     during_block_on, enter_blocking, is_blocking, is_stranded, running_share_slot, some_share_is_limited,
 };
+pub(crate) use child_run::{begin_child, count_at_once, run_child, runs_calls_of, take_entry};
 pub use current::{Current, current};
 pub(crate) use executor::{
-    EnterGuard, current_backend, current_executor, current_kind, driven_by_this_thread, enter_executor,
-    is_driver_thread, is_shutting_down, mark_driver_thread, note_shutdown, set_executor, standing,
+    ContextId, EnterGuard, context_id, current_backend, current_executor, current_kind, driven_by_this_thread,
+    enter_executor, is_driver_thread, is_shutting_down, mark_driver_thread, note_shutdown, set_executor, standing,
 };
 pub(crate) use nested_run::{at_max_depth, can_run_inline, count_overtaken, nested_runs, run_nested};
 pub(crate) use pending_poll::{PendingPoll, poll_blocks_thread, poll_pending, poll_resolved, release_pending_polls};
@@ -28,7 +30,7 @@ pub(crate) use worker::{as_idle, collect_over, holds_permit, leave_over, put_dow
 use crate::{
     call::{
         ancestry::RunAncestry,
-        backend::{Backend, Completion, ErasedCall, ExecutorId, PermitState},
+        backend::{Backend, Completion, EntryQueue, ErasedCall, ExecutorId, PermitState},
         call_ref::CallRef,
         policy::SchedulingPolicy,
     },
@@ -48,6 +50,8 @@ struct ThreadContext {
     host: RefCell<Option<Weak<dyn Backend>>>,
     /// The scheduling policy of `host`.
     rules: RefCell<Option<Arc<SchedulingPolicy>>>,
+    /// The entries of `host`.
+    entries: RefCell<Option<Arc<dyn EntryQueue>>>,
     /// Whether a worker of the executor is on the stack.
     runner: Cell<bool>,
     /// The permit with which that worker runs tasks.
@@ -79,6 +83,7 @@ per_thread! {
         id: Cell::new(None),
         host: RefCell::new(None),
         rules: RefCell::new(None),
+        entries: RefCell::new(None),
         runner: Cell::new(false),
         permit: Cell::new(PermitState::Absent),
         call: Cell::new(None),

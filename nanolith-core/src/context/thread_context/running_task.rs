@@ -20,7 +20,7 @@ pub(crate) struct RunningTask {
     /// The task's call. The executor shares it while the task runs.
     pub(crate) call: CallRef<dyn ErasedCall>,
     /// The task and its parents, created when the first call of this task asks for them.
-    lineage: Option<RunAncestry>,
+    pub(super) lineage: Option<RunAncestry>,
 }
 
 impl RunningTask {

@@ -4,7 +4,10 @@
 
 use crate::{
     call::{
-        backend::{Backend, Completion, ErasedCall, ExecutorId, LentPermits, PermitState, WaitAction, WouldDeadlock},
+        backend::{
+            Backend, Completion, EntryQueue, ErasedCall, ExecutorId, LentPermits, PermitState, WaitAction,
+            WouldDeadlock,
+        },
         call_ref::CallRef,
         end_batch::EndBatch,
         offload::{self, OffloadedWork},
@@ -48,6 +51,10 @@ impl Backend for PoolShared {
 
     fn thread_kind(&self) -> ThreadKind {
         ThreadKind::Pool(self.config.name.clone())
+    }
+
+    fn entries(&self) -> Option<Arc<dyn EntryQueue>> {
+        Some(self.ring.clone())
     }
 
     /// Fails if this thread is the last thread that could run the work that it waits for.

@@ -26,12 +26,16 @@
 #![allow(unsafe_code)] // unsafe code is allowed here: see ARCHITECTURE.md
 
 mod holder;
+mod waiter;
 
 use crate::util::{
     loom::{AtomicU32, AtomicU64, Ordering, UnsafeCell, yield_now},
     prefetch::PrefetchTarget,
 };
-use std::{mem::MaybeUninit, sync::atomic::AtomicUsize};
+use std::{
+    mem::MaybeUninit,
+    sync::atomic::{AtomicU64 as FigureU64, AtomicUsize},
+};
 
 /// The bit at which the number of credits begins in `tail`, above the position.
 const CREDIT_SHIFT: u32 = 47;
@@ -88,6 +92,9 @@ pub(crate) struct Ring<T: PrefetchTarget> {
     draining: AtomicU32,
     /// Whether the ring may hold nested items: see [`Ring::mark_mixed`].
     is_mixed: AtomicU32,
+    /// The items that waiting tasks took, and the calls that they ran at once: see `waiter.rs`.
+    taken_by_waiters: FigureU64,
+    run_at_once: FigureU64,
 }
 
 // SAFETY: an item is written by the producer that took its position and read by the consumer that
@@ -114,6 +121,8 @@ impl<T: PrefetchTarget> Ring<T> {
             is_untimed: AtomicU32::new(0),
             draining: AtomicU32::new(0),
             is_mixed: AtomicU32::new(0),
+            taken_by_waiters: FigureU64::new(0),
+            run_at_once: FigureU64::new(0),
         }
     }
 

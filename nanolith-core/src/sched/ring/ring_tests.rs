@@ -186,6 +186,64 @@ fn late_producer_does_not_open_a_closed_ring() {
 }
 
 #[test]
+fn waiter_takes_its_item_if_it_is_the_oldest() {
+    check(|| {
+        let inbox = open(2, 2);
+        let items = [1, 2].map(Box::new);
+        let targets = [0, 1].map(|n: usize| items[n].target_ptr());
+        assert!(items.into_iter().all(|item| push(&inbox, || item)));
+        assert!(inbox.pop_target(targets[1]).is_none(), "an older item is there");
+        assert_eq!(inbox.pop_target(targets[0]).as_deref(), Some(&1));
+        assert_eq!(inbox.pop_target(targets[1]).as_deref(), Some(&2));
+        assert!(inbox.pop_target(targets[1]).is_none(), "the ring is empty");
+        assert_eq!((inbox.run_by_waiters(), inbox.served(), inbox.len()), (2, 0, 0));
+    });
+}
+
+#[test]
+fn waiter_or_the_consumer_takes_an_item() {
+    check(|| {
+        let inbox = open(2, 2);
+        let item = Box::new(1);
+        let target = item.target_ptr().addr();
+        assert!(push(&inbox, || item));
+        let other = {
+            let inbox = inbox.clone();
+            thread::spawn(move || {
+                let popped = inbox.pop();
+                let pushed = push(&inbox, || Box::new(2)); // into the cell that may be free
+                (popped.is_some(), pushed)
+            })
+        };
+        let taken = inbox.pop_target(std::ptr::without_provenance(target)).is_some_and(|item| *item == 1);
+        let (popped, pushed) = other.join().unwrap_or((true, true));
+        assert!(!(taken && popped) && pushed);
+        let left = inbox.len();
+        assert_eq!(usize::from(taken) + usize::from(popped), 2 - left);
+    });
+}
+
+#[test]
+fn waiter_takes_no_item_from_a_drain() {
+    check(|| {
+        let inbox = open(2, 2);
+        let item = Box::new(1);
+        let target = item.target_ptr().addr();
+        assert!(push(&inbox, || item));
+        let other = {
+            let inbox = inbox.clone();
+            thread::spawn(move || {
+                let mut drained = 0;
+                inbox.close_and_drain(|_| drained += 1);
+                drained
+            })
+        };
+        let taken = inbox.pop_target(std::ptr::without_provenance(target)).is_some();
+        assert_eq!(other.join().unwrap_or(9) + u32::from(taken), 1);
+    });
+}
+
+#[test]
 fn limit_holds_across_a_close() {
     check(|| {
         let inbox = open(2, 2);

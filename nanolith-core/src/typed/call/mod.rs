@@ -4,6 +4,7 @@ mod delayed;
 mod options;
 mod span;
 mod submit;
+mod within;
 
 pub(crate) use options::CallParts;
 pub use submit::Submit;
@@ -290,6 +291,9 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Wait for Call<'_, S, E, T> {
     #[inline(always)]
     fn wait(self) -> Result<T, CallError> {
         let executor = self.executor;
+        if self.terms.rare.is_none() && thread_context::holds_permit() {
+            return self.wait_within();
+        }
         let handle = {
             let _announced = BlockingSubmission::begin(executor);
             self.submit()

@@ -17,7 +17,7 @@ use crate::{
     deadlock::{self, BlockedWait, Keeper, WaitCycle},
     error::CallError,
     park::parker,
-    task::{CallSlot, TaskSet},
+    task::{CallSlot, Job, TaskSet},
     time::clock,
     trace::{self, FoundCycle},
 };
@@ -125,6 +125,9 @@ impl<S: TaskSet, T> Handle<S, T> {
     #[inline(always)]
     #[cfg_attr(feature = "tokio", track_caller)]
     pub(super) fn block_until(&mut self, deadline: Option<Instant>) -> Option<Result<T, CallError>> {
+        if let Some(outcome) = CallSlot::run_child(&self.slot, self.host) {
+            return Some(self.resolve(outcome));
+        }
         if let Some(outcome) = self.spin_for_result(deadline) {
             return Some(outcome);
         }
@@ -138,6 +141,13 @@ impl<S: TaskSet, T> Handle<S, T> {
         };
         let outcome = block_on::block_until(Pin::new(&mut *self), target, deadline);
         outcome.unwrap_or_else(|WouldDeadlock| Some(self.fail_deadlock()))
+    }
+
+    /// Runs the call on this thread, a worker of its pool, if it may begin before the calls that wait there.
+    /// Returns the job if it must go to the pool.
+    #[inline(always)]
+    pub(in crate::typed) fn run_at_once(&mut self, job: Job<S>) -> Result<Result<T, CallError>, Job<S>> {
+        CallSlot::run_at_once(&self.slot, job).map(|outcome| self.resolve(outcome))
     }
 
     /// Returns the outcome if it exists, if it arrives during a short spin, or if this thread can
@@ -156,7 +166,10 @@ impl<S: TaskSet, T> Handle<S, T> {
                 // The wait itself runs the call.
                 None if self.is_driven_here() => {}
                 None => self.look_on(deadline),
-                here if here == self.host => CallSlot::overtake_here(&self.slot, here),
+                here if here == self.host => {
+                    CallSlot::overtake_here(&self.slot, here);
+                    self.look_for_child(deadline);
+                }
                 // A thread of another executor can lend its slot while it waits, so it does not
                 // spin.
                 Some(_) => {}
@@ -186,6 +199,14 @@ impl<S: TaskSet, T> Handle<S, T> {
         parker::spin_until_after(self.recheck_delay().min(left), parker::SPIN_BEFORE_PARK.min(left), || {
             self.slot.is_over()
         });
+    }
+
+    /// Spins for a very short time until a call that another worker of this pool has begun is over. If
+    /// its task is small, that is cheaper than to lend the slot.
+    fn look_for_child(&self, deadline: Option<Instant>) {
+        if deadline.is_none() && !self.slot.is_queued() && thread_context::runs_calls_of(self.host) {
+            parker::spin_until(parker::POLL_SPIN, || self.slot.is_over());
+        }
     }
 
     /// Spins for a very short time, because a poll does not block. Threads of executors do not
@@ -273,9 +294,15 @@ impl<S: TaskSet, T> Handle<S, T> {
     #[inline(always)]
     pub(super) fn ready(&mut self) -> Option<Result<T, CallError>> {
         let outcome = self.slot.outcome()?;
+        Some(self.resolve(outcome))
+    }
+
+    /// Returns the task's own output. The outcome was taken.
+    #[inline(always)]
+    fn resolve(&mut self, outcome: Result<S::Output, CallError>) -> Result<T, CallError> {
         self.on_drop = OnDrop::Nothing;
         thread_context::poll_resolved(&mut self.counted);
-        Some(outcome.and_then(|output| (self.extract)(output).ok_or_else(|| self.slot.header.error(EndReason::Lost))))
+        outcome.and_then(|output| (self.extract)(output).ok_or_else(|| self.slot.header.error(EndReason::Lost)))
     }
 
     /// Returns what a thread of the call's own executor does during the wait. A thread of another
