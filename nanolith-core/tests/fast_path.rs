@@ -254,3 +254,44 @@ fn service_counts_each_call_once() {
         std::thread::yield_now();
     }
 }
+
+/// Runs a task that submits `children` calls to its pool, and waits for them. Returns whether the ring was
+/// open after the first half.
+fn family(pool: &Pool, children: i64) -> bool {
+    let (seen, inner) = (pool.clone(), Any::on(pool.clone()));
+    let parent = Any::on(pool.clone());
+    let parent = parent.run(move || {
+        let first: Vec<_> = (0..children / 2).map(|n| inner.run(move || n).submit()).collect();
+        let is_open = format!("{seen:?}").contains("open: true");
+        let second: Vec<_> = (children / 2..children).map(|n| inner.run(move || n).submit()).collect();
+        let sum: i64 = first.into_iter().chain(second).map(|child| child.wait().expect("it runs")).sum();
+        assert_eq!(sum, (0..children).sum());
+        i64::from(is_open)
+    });
+    parent.wait().expect("it runs") == 1
+}
+
+/// Waits until the pool's worker has stopped looking for work.
+fn await_rest(pool: &Pool) {
+    pool.drained().wait();
+    std::thread::yield_now();
+}
+
+#[test]
+fn parent_after_a_rest_finds_the_ring_open() {
+    for (concurrency, least) in [(1, 20), (2, 1)] {
+        // The tasks take no time on this clock. So they count as short on a busy machine too.
+        let clock = nanolith::time::MockClock::new();
+        let build = || threads(concurrency).spin_before_park(Duration::ZERO).build().expect("sound");
+        let pool = clock.run(build);
+        assert!(!family(&pool, 200), "nothing is known of the tasks yet");
+        let open = (0..20).filter(|_| {
+            await_rest(&pool);
+            family(&pool, 200)
+        });
+        // With several workers, the ring is closed if no call has left it for a millisecond.
+        assert!(open.count() >= least, "at a concurrency of {concurrency}");
+        pool.drained().wait();
+        assert_eq!((pool.info().in_flight, pool.info().completed), (0, 21 * 201));
+    }
+}

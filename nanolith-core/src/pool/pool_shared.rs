@@ -304,7 +304,7 @@ impl<S: TaskSet> Admit<S> for PoolShared {
         let mut core = self.lock();
         let closed = core.closed && !inside || core.retired;
         let (result, wakes) = f((!closed).then_some(&mut core.injector));
-        self.release(core, wakes);
+        self.release_after_submit(core, wakes, inside);
         result
     }
 

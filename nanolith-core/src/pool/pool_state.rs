@@ -11,7 +11,7 @@ use super::{
     limits::{Rules, Started},
     pool_item::{OtherItem, PoolItem},
     threads::broadcast::BroadcastShared,
-    worker::{parked_worker::ParkedWorker, task_cost::TaskCost},
+    worker::{parent_ring::ParentRing, parked_worker::ParkedWorker, task_cost::TaskCost},
 };
 use crate::{
     call::backend::{LentPermits, Permit, PermitState},
@@ -46,6 +46,12 @@ pub(super) struct PoolState {
     pub(super) injector: Injector<PoolItem>,
     /// The run times of tasks.
     pub(super) task_cost: TaskCost,
+    /// The ring that a task has opened for its calls.
+    pub(super) parent_ring: Option<ParentRing>,
+    /// Whether the call that a worker ran last has run calls of its own.
+    pub(super) ran_children: bool,
+    /// The calls that tasks submitted through the lanes since a worker was last done with one.
+    pub(super) children_in_row: u32,
     /// The position of the ring's head at the watchdog's last check. `None` if there is no
     /// watchdog.
     pub(super) watchdog: Option<u64>,
@@ -109,6 +115,9 @@ impl PoolState {
         Self {
             injector: front,
             task_cost: TaskCost::default(),
+            parent_ring: None,
+            ran_children: false,
+            children_in_row: 0,
             watchdog: None,
             limit,
             running: 0,
@@ -177,8 +186,8 @@ impl PoolState {
     /// that it helps cannot continue without it. So the pool gains an extra permit. The pool also
     /// gains an extra permit if more workers run than it allows, as after waits that ended.
     pub(super) fn lend(&mut self, permit: PermitState) -> LentPermits {
-        // A task that waits is not small. Calls in the ring need another worker.
-        self.task_cost.reset();
+        // Calls in the ring need another worker. A task that waits is not small, but its run time says so.
+        self.task_cost.rest();
         self.injector.close_ring();
         self.blocking += 1;
         self.active -= usize::from(matches!(permit, PermitState::Active(_)));
@@ -231,7 +240,7 @@ impl PoolState {
 
     /// Returns whether the workers on the ring are faster than one more worker would help.
     pub(super) fn consumers_keep_up(&self) -> bool {
-        self.injector.queue.ring_consumers() > 0
+        self.has_ring_consumer()
             && self.injector.is_open()
             && self.injector.non_fast_len() == 0
             && !self.task_cost.is_parallel_worthwhile()
@@ -240,14 +249,24 @@ impl PoolState {
     /// Returns whether a worker may take fast-path calls from the ring: tasks are small, and no
     /// other state of the pool prevents it.
     pub(super) fn can_use_fast_path(&self) -> bool {
-        let undisturbed =
-            !self.paused && !self.closed && self.blocking == 0 && self.extra_permits == 0 && self.broadcasts.is_empty();
-        let helps = self.injector.queue.ring_consumers() == 0 || self.task_cost.is_parallel_worthwhile();
-        undisturbed
+        let helps = !self.has_ring_consumer() || self.task_cost.is_parallel_worthwhile();
+        self.is_undisturbed()
             && helps
             && self.task_cost.is_small()
             && self.injector.can_use_ring()
             && self.injector.head_is_fast()
+    }
+
+    /// Returns whether nothing holds back calls, or is to run apart from them.
+    pub(super) fn is_undisturbed(&self) -> bool {
+        !self.paused && !self.closed && self.blocking == 0 && self.extra_permits == 0 && self.broadcasts.is_empty()
+    }
+
+    /// Drops entries at the head of the lane of normal priority whose calls were run by the tasks that
+    /// waited for them. They hide what comes next.
+    pub(super) fn drop_stale_heads(&mut self) -> WakeList {
+        let is_due = self.ran_children && !self.has_limits && !self.paused;
+        if is_due { self.injector.drop_stale_heads() } else { WakeList::default() }
     }
 
     /// Chooses the thread for a start: a rayon thread if one is free.
@@ -295,7 +314,7 @@ impl PoolState {
         }
         if self.running == 0 {
             // Occasional calls gain nothing from the fast path, and need no watchdog.
-            self.task_cost.reset();
+            self.task_cost.rest();
         }
     }
 

@@ -225,6 +225,20 @@ impl<T: QueueItem> Injector<T> {
         }
     }
 
+    /// Drops the stale entries at the head of the lane of normal priority, if all items are there.
+    pub(crate) fn drop_stale_heads(&mut self) -> WakeList {
+        let mut wakes = WakeList::default();
+        let is_stale = |entry: &T| entry.call().is_some_and(|call| !call.is_queued());
+        while self.non_fast_len() == 0 {
+            let Some(entry) = self.queue.pop_first_if(Priority::Normal, is_stale) else { break };
+            if let Some(call) = entry.call() {
+                wakes = wakes.and(self.skip_stale(call));
+            }
+            self.discard_stale(entry);
+        }
+        wakes
+    }
+
     /// Keeps a stale entry to be dropped after the lock is released.
     pub(crate) fn discard_stale(&mut self, entry: T) {
         self.queue.discard_stale(entry);

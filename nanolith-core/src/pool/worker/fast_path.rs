@@ -6,7 +6,7 @@ use crate::{
     context::thread_context,
     metrics::ThreadRecorder,
     park::parker,
-    pool::{pool_item::PoolItem, pool_shared::PoolShared},
+    pool::{pool_item::PoolItem, pool_shared::PoolShared, pool_state::PoolState},
     time::{clock, coarse::CoarseTicker},
     util::unwind,
     wake::WakeList,
@@ -172,5 +172,33 @@ impl PoolShared {
             self.release(core, WakeList::default());
         }
         tiny && enough
+    }
+}
+
+impl PoolState {
+    /// Counts a worker that takes calls from the ring from now on. Returns whether to arm a
+    /// watchdog.
+    pub(super) fn begin_serving(&mut self, taken: u64) -> bool {
+        self.active += 1;
+        self.injector.queue.add_ring_consumer();
+        self.injector.open_ring();
+        self.post_watchdog(taken)
+    }
+
+    /// Records that a watchdog watches the ring, of which `taken` items were served. Returns whether to
+    /// arm one.
+    pub(super) fn post_watchdog(&mut self, taken: u64) -> bool {
+        let posted = self.watchdog.is_none() && self.limit > 1;
+        if posted {
+            self.watchdog = Some(taken);
+        }
+        posted
+    }
+
+    pub(super) fn end_serving(&mut self) -> WakeList {
+        if self.injector.queue.ring_consumers() == 1 && self.parent_ring.is_none() {
+            self.injector.close_ring();
+        }
+        self.injector.queue.end_serving()
     }
 }

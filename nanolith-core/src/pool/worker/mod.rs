@@ -3,6 +3,7 @@
 
 pub(super) mod backend;
 pub(super) mod fast_path;
+pub(super) mod parent_ring;
 pub(super) mod parked_worker;
 pub(super) mod task_cost;
 pub(super) mod watchdog;
@@ -39,6 +40,8 @@ enum Last {
         /// The mean run time in nanoseconds of this call and of the calls that it ran inline while
         /// it waited for them.
         took: u64,
+        /// The number of these calls.
+        calls: u64,
     },
     Resumed,
     /// A call with a task limit or a share.
@@ -117,7 +120,7 @@ impl PoolShared {
                     let on_top = thread_context::nested_runs();
                     let (ran, took) = self.run_measured(call, &mut tally);
                     let calls = 1 + thread_context::nested_runs() - on_top;
-                    Last::Call { inside, ran, took: took / calls }
+                    Last::Call { inside, ran, took: took / calls, calls }
                 }
                 Next::Run(PoolItem::Other(OtherItem::Ticket)) => Last::Resumed,
                 Next::Run(PoolItem::Other(OtherItem::Resume(work))) => {
@@ -200,6 +203,7 @@ impl PoolShared {
             }
             let leaves = core.is_surplus(generation) || core.consumers_keep_up();
             if !leaves {
+                wakes = wakes.and(core.drop_stale_heads());
                 if (core.injector.has_waiting() || !lingered) && core.can_use_fast_path() && self.world.is_none() {
                     return self.next_is_ring(core, wakes);
                 }
@@ -252,7 +256,7 @@ impl PoolShared {
 
     /// Opens the ring for this worker. Returns [`Next::Serve`].
     fn next_is_ring(&self, mut core: MutexGuard<'_, PoolState>, wakes: WakeList) -> Next {
-        let posted = core.begin_serving(self.ring.head());
+        let posted = core.begin_serving(self.ring.served());
         self.release(core, wakes);
         if posted {
             watchdog::arm_watchdog(self.me.clone());
@@ -344,11 +348,13 @@ impl PoolState {
     // The last action is counted once.
     #[allow(clippy::needless_pass_by_value)]
     fn account(&mut self, last: Last) -> WakeList {
+        self.end_parent_ring();
+        self.ran_children = matches!(last, Last::Call { calls: 2.., .. });
         match last {
             Last::Nothing => return WakeList::default(),
-            Last::Call { inside, ran, took } => {
+            Last::Call { inside, ran, took, calls } => {
                 self.active -= 1;
-                self.task_cost.record(took);
+                self.task_cost.record_many(took, calls);
                 if ran != RunResult::Pending {
                     return self.injector.queue.over(inside, ran == RunResult::Finished);
                 }
@@ -371,25 +377,5 @@ impl PoolState {
     /// Counts the call whose future ended on this thread, if there is such a call.
     fn over_left(&mut self) -> WakeList {
         thread_context::take_over().map_or_else(WakeList::default, |over| self.over(over))
-    }
-
-    /// Counts a worker that takes calls from the ring from now on. Returns whether to arm a
-    /// watchdog.
-    fn begin_serving(&mut self, taken: u64) -> bool {
-        self.active += 1;
-        self.injector.queue.add_ring_consumer();
-        self.injector.open_ring();
-        let posted = self.watchdog.is_none() && self.limit > 1;
-        if posted {
-            self.watchdog = Some(taken);
-        }
-        posted
-    }
-
-    fn end_serving(&mut self) -> WakeList {
-        if self.injector.queue.ring_consumers() == 1 {
-            self.injector.close_ring();
-        }
-        self.injector.queue.end_serving()
     }
 }

@@ -99,7 +99,7 @@ impl PoolShared {
             serves = self.ring.len() >= BURST && core.can_use_fast_path();
             if !serves {
                 core.injector.close_ring();
-                core.task_cost.reset();
+                core.task_cost.rest();
             }
         }
         (core, if serves { AfterRest::Serve } else { AfterRest::Look })
@@ -109,7 +109,7 @@ impl PoolShared {
     fn open_for_rest(&self, core: &mut PoolState) -> bool {
         if !core.can_use_fast_path() {
             // Calls that come rarely gain nothing from the ring, and need no watchdog.
-            core.task_cost.reset();
+            core.task_cost.rest();
             return false;
         }
         self.ring.set_untimed(true);

@@ -16,6 +16,9 @@ pub(in crate::pool) struct TaskCost {
 /// The number of recorded tasks after which the average predicts the next task.
 const WARMUP: u32 = 32;
 
+/// What is known of the tasks after a rest, at most.
+const RESTED: u32 = WARMUP - 2;
+
 /// Tasks shorter than this are small: the lock would be a large part of their cost. In nanoseconds.
 const SMALL_NS: u64 = 4_000;
 
@@ -41,6 +44,17 @@ impl TaskCost {
         self.known = WARMUP.min(self.known + 1);
     }
 
+    /// Records the mean run time of `tasks` tasks.
+    pub(in crate::pool) fn record_many(&mut self, took: u64, tasks: u64) {
+        self.record(took);
+        self.known = (u64::from(self.known) + tasks.saturating_sub(1)).min(u64::from(WARMUP)) as u32;
+    }
+
+    /// Records that the pool rests. The average holds again once the next tasks confirm it.
+    pub(in crate::pool) fn rest(&mut self) {
+        self.known = self.known.min(RESTED);
+    }
+
     pub(in crate::pool) fn reset(&mut self) {
         *self = Self::default();
     }
@@ -48,6 +62,11 @@ impl TaskCost {
     /// Returns whether tasks are small enough for the fast path.
     pub(in crate::pool) fn is_small(&self) -> bool {
         self.known == WARMUP && self.mean < SMALL_NS
+    }
+
+    /// Returns whether tasks were small before the last rest, or are now.
+    pub(in crate::pool) fn was_small(&self) -> bool {
+        self.known >= RESTED && self.mean < SMALL_NS
     }
 
     /// Returns whether tasks, though small, are worth one more thread.
@@ -70,6 +89,27 @@ mod tests {
     fn cost_is_unknown_after_a_few_short_tasks() {
         assert!(!after([100; 31]).is_small());
         assert!(after([100; 32]).is_small());
+    }
+
+    #[test]
+    fn parent_counts_as_the_children_it_ran() {
+        let mut cost = TaskCost::default();
+        cost.record_many(100, 31);
+        assert!(!cost.is_small());
+        cost.record_many(100, 1);
+        assert!(cost.is_small());
+    }
+
+    #[test]
+    fn cost_is_confirmed_by_two_tasks_after_a_rest() {
+        let mut cost = after([100; 32]);
+        cost.rest();
+        assert!(cost.was_small() && !cost.is_small());
+        cost.record_many(100, 2);
+        assert!(cost.is_small());
+        let mut unknown = after([100; 8]);
+        unknown.rest();
+        assert!(!unknown.was_small());
     }
 
     #[test]

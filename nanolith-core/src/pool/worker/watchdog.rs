@@ -30,7 +30,7 @@ impl PoolShared {
     /// the ring.
     fn check_stalled(&self) {
         let mut core = self.lock();
-        let (seen, taken) = (core.watchdog.take(), self.ring.head());
+        let (seen, taken) = (core.watchdog.take(), self.ring.served());
         if !core.injector.is_open() || core.is_parked() {
             // The watchdog ends here.
             return;
