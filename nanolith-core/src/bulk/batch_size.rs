@@ -19,6 +19,9 @@ const MAX_SINGLE: usize = 4_096;
 /// The least number of batches allowed in flight before any run time is known.
 const FIRST_BATCH: usize = 16;
 
+/// The least first batch of a task of the executor, in inputs.
+const FIRST_WITHIN: usize = 16;
+
 /// The limits that the user sets.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Limits {
@@ -70,6 +73,14 @@ impl BatchSizer {
         let adapts = wish.batch.is_none();
         let batches = if adapts { batches.max(FIRST_BATCH) } else { usize::MAX };
         Self { bound, size, most, adapts, batches, waits: false }
+    }
+
+    /// Begins with larger batches, for `inputs` inputs at least that a task of the executor asks for. That
+    /// task runs batches itself, so a small one pays a call and gains nothing.
+    pub(super) fn begin_within(&mut self, inputs: usize, threads: usize) {
+        if self.adapts {
+            self.size = (inputs / (FIRST_BATCH * threads.max(1))).max(FIRST_WITHIN).min(self.most);
+        }
     }
 
     pub(super) fn adapts(&self) -> bool {
@@ -131,6 +142,20 @@ mod tests {
         pace.ran(1, 1_000);
         pace.ran(1, 1_000);
         assert_eq!(pace.size, 2);
+    }
+
+    #[test]
+    fn task_begins_with_a_part_of_its_inputs() {
+        let first = |inputs, threads| {
+            let mut pace = BatchSizer::of_batches(Limits::default(), threads);
+            pace.begin_within(inputs, threads);
+            pace.room(0, 0)
+        };
+        assert_eq!((first(0, 2), first(1_000, 1), first(1_000, 2), first(usize::MAX, 2)), (16, 62, 31, MAX_BATCH));
+        let wish = Limits { batch: NonZero::new(3), in_flight: None };
+        let mut pace = BatchSizer::of_batches(wish, 2);
+        pace.begin_within(1_000, 2);
+        assert_eq!(pace.room(0, 0), 3);
     }
 
     #[test]

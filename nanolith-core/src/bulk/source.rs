@@ -13,6 +13,9 @@ pub(super) trait Source<'a, S: TaskSet, E: Executor<S> + ?Sized + 'a, T> {
     /// Returns the next call, or `None` when there are no more inputs. Not called again after
     /// `None`.
     fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Option<Call<'a, S, E, T>>>;
+
+    /// Returns how many inputs follow at least.
+    fn least(&self) -> usize;
 }
 
 /// The inputs of an iterator, pulled on the thread that takes the results.
@@ -33,6 +36,10 @@ where
     fn poll_call(&mut self, _: &mut Context<'_>) -> Poll<Option<Call<'a, S, E, T>>> {
         Poll::Ready(self.inputs.next().map(|input| (self.call)(self.calls, input)))
     }
+
+    fn least(&self) -> usize {
+        self.inputs.size_hint().0
+    }
 }
 
 /// The inputs of a stream.
@@ -52,5 +59,9 @@ where
     #[inline]
     fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Option<Call<'a, S, E, T>>> {
         self.inputs.as_mut().poll_next(cx).map(|input| input.map(|input| (self.call)(self.calls, input)))
+    }
+
+    fn least(&self) -> usize {
+        self.inputs.size_hint().0
     }
 }

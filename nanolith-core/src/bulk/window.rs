@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     call::backend::WouldDeadlock,
-    context::block_on,
+    context::{block_on, thread_context},
     error::CallError,
     executor::{Crew, Executor},
     meta::{priority::Priority, task_info::TaskInfo},
@@ -311,7 +311,13 @@ where
         self.crew = executor.crew().filter(|_| !alone).map(|crew| (crew, crew.to_owned()));
         if self.pace.is_none() {
             self.pace = Some(match &self.crew {
-                Some((crew, _)) => BatchSizer::of_batches(self.wish, crew.threads()),
+                Some((crew, _)) => {
+                    let mut pace = BatchSizer::of_batches(self.wish, crew.threads());
+                    if thread_context::runs_calls_of(crew.host()) {
+                        pace.begin_within(self.source.least(), crew.threads());
+                    }
+                    pace
+                }
                 None => BatchSizer::of_singles(self.wish),
             });
         }
