@@ -37,7 +37,7 @@ const END_OF_ROUND: &str = "end_of_round";
 /// that costs more, and is worth it, raises its bound. A change that saves much lowers it.
 const COUNTS: &[Count] = &[
     Count { what: "submit to a service", side: Side::Caller("submit_to_service"), bound: 345 },
-    Count { what: "take from a service", side: Side::Caller("take_from_service"), bound: 180 },
+    Count { what: "take from a service", side: Side::Caller("take_from_service"), bound: 225 },
     Count { what: "tell a service", side: Side::Caller("tell_service"), bound: 415 },
     Count {
         what: "run a submitted call on a service",
@@ -49,8 +49,8 @@ const COUNTS: &[Count] = &[
         side: Side::Executor { task: "add", mark: "end_of_tells" },
         bound: 770,
     },
-    Count { what: "submit to a locked pool", side: Side::Caller("submit_to_pool"), bound: 945 },
-    Count { what: "take from a pool", side: Side::Caller("take_from_pool"), bound: 180 },
+    Count { what: "submit to a locked pool", side: Side::Caller("submit_to_pool"), bound: 1_115 },
+    Count { what: "take from a pool", side: Side::Caller("take_from_pool"), bound: 225 },
     Count {
         what: "run a call on a locked pool",
         side: Side::Executor { task: "mix", mark: "end_of_pool_calls" },
@@ -59,9 +59,9 @@ const COUNTS: &[Count] = &[
     Count {
         what: "a child call on a locked pool",
         side: Side::Executor { task: "mix", mark: "end_of_locked_children" },
-        bound: 2_735,
+        bound: 2_370,
     },
-    Count { what: "a child call", side: Side::Executor { task: "mix", mark: "end_of_children" }, bound: 2_025 },
+    Count { what: "a child call", side: Side::Executor { task: "mix", mark: "end_of_children" }, bound: 1_360 },
 ];
 
 pub(crate) fn run() -> Outcome {
