@@ -86,6 +86,12 @@ impl Work {
         cx.should_yield()
     }
 
+    /// Yields, and meanwhile waits for another task of the pool, which yields too.
+    pub async fn yield_beside_a_wait(pool: Pool, to: Sender<u32>) {
+        let waits = async { Work::on(&pool).steps_async(0, 2, to).wait().expect("it runs") };
+        futures_util::future::join(yield_now(), waits).await;
+    }
+
     pub async fn keep(what: Arc<()>) -> Arc<()> {
         yield_now().await;
         what
@@ -269,6 +275,24 @@ fn cancelled_task_should_yield_within_its_slice() {
 fn each_poll_of_a_future_is_a_slice() {
     let pool = one_slot(MILLISECOND);
     assert_eq!(Work::on(&pool).asked_in_two_turns().wait().expect("it runs"), [true, false]);
+}
+
+#[test]
+fn yield_beside_a_nested_wait_goes_on() {
+    let pool = one_slot(HOUR);
+    let (to, seen) = mpsc::channel();
+    Work::on(&pool).yield_beside_a_wait(pool.clone(), to).wait().expect("it ends");
+    assert_eq!(seen.try_iter().collect::<Vec<_>>(), [0, 1]);
+}
+
+#[test]
+fn task_that_yields_for_ever_ends_by_a_cancel() {
+    let pool = one_slot(HOUR);
+    let (began, held) = mpsc::channel();
+    let job = Work::on(&pool).until_lit_async(Arc::default(), began).submit();
+    held.recv().expect("it runs");
+    job.cancel();
+    pool.drained().wait(); // its future was dropped
 }
 
 #[test]

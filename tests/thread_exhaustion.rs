@@ -88,8 +88,9 @@ fn task_that_needs_a_thread_would_deadlock() {
         let geometry = Arc::new(Geometry::on(&pool));
         take_threads();
         for _ in 0..100 {
+            // A future that yields, and is next, goes on at once on the thread of the wait.
             let waited = geometry.waits(geometry.clone(), 1).wait().expect("the task itself ends");
-            assert!(matches!(waited, Err(CallError::WouldDeadlock(_))), "{waited:?}");
+            assert!(matches!(waited, Ok(1)), "{waited:?}");
             let waited = geometry.waits_for_sleeper(geometry.clone(), 1).wait().expect("the task itself ends");
             assert!(matches!(waited, Err(CallError::WouldDeadlock(_))), "{waited:?}");
         }

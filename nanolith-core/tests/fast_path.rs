@@ -295,3 +295,47 @@ fn parent_after_a_rest_finds_the_ring_open() {
         assert_eq!((pool.info().in_flight, pool.info().completed), (0, 21 * 201));
     }
 }
+
+#[test]
+fn futures_from_the_ring_are_counted_once() {
+    let (pool, calls) = hot(threads(1));
+    pool.drained().wait();
+    let before = pool.info().completed;
+    for _ in 0..3 {
+        let later = |n| async move {
+            if n % 50 == 0 {
+                nanolith::time::sleep(Duration::from_millis(1)).await;
+            }
+            n
+        };
+        let jobs: Vec<_> = (0..300).map(|n| calls.later(later(n)).submit()).collect();
+        let sum: i64 = jobs.into_iter().map(|job| job.wait().expect("it runs")).sum();
+        assert_eq!(sum, (0..300).sum());
+    }
+    pool.drained().wait();
+    let until = Instant::now() + LONG;
+    while (pool.info().completed - before, pool.info().in_flight, pool.info().active) != (900, 0, 0) {
+        assert!(Instant::now() < until, "{pool:?}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn cancel_ends_a_pending_future_from_the_ring() {
+    let (pool, calls) = hot(threads(1));
+    let jobs: Vec<_> = (0..20).map(|_| calls.later(std::future::pending()).submit()).collect();
+    assert_eq!(calls.run(|| 7).wait().expect("it runs"), 7, "all futures are pending by now");
+    jobs.iter().for_each(Handle::cancel);
+    assert!(jobs.into_iter().all(|job| matches!(job.wait(), Err(CallError::Cancelled(_)))));
+    pool.drained().wait();
+    assert_eq!(pool.info().in_flight, 0);
+}
+
+#[test]
+fn limit_ends_a_pending_future_from_the_ring() {
+    let (pool, calls) = hot(threads(1));
+    let job = calls.later(std::future::pending()).timeout(Duration::from_millis(2)).submit();
+    assert!(matches!(job.wait(), Err(CallError::TimedOut(_))));
+    pool.drained().wait();
+    assert_eq!(pool.info().in_flight, 0);
+}

@@ -11,7 +11,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicIsize, AtomicU64, Ordering},
+        atomic::{AtomicIsize, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -142,7 +142,16 @@ pub(crate) struct SchedulingPolicy {
     earliest: AtomicU64,
     /// The number of overtaken calls whose entry is still in the queue or its ring.
     overtaken: AtomicIsize,
+    /// The number of asynchronous calls that go to the lanes before the ring takes one again.
+    lane_futures: AtomicU32,
 }
+
+/// The value of `lane_futures` for an executor whose ring takes no asynchronous call.
+const NO_FUTURES: u32 = u32::MAX;
+
+/// The number of asynchronous calls that go to the lanes after a future of the ring was pending. A
+/// future that is woken goes to the lanes, and closes the ring for a moment.
+const LANE_FUTURES: u32 = 256;
 
 impl Default for SchedulingPolicy {
     fn default() -> Self {
@@ -152,7 +161,40 @@ impl Default for SchedulingPolicy {
 
 impl SchedulingPolicy {
     pub(crate) fn new(schedule: PolicyConfig) -> Self {
-        Self { schedule, earliest: AtomicU64::new(u64::MAX), overtaken: AtomicIsize::new(0) }
+        let (earliest, lane_futures) = (AtomicU64::new(u64::MAX), AtomicU32::new(NO_FUTURES));
+        Self { schedule, earliest, overtaken: AtomicIsize::new(0), lane_futures }
+    }
+
+    /// Returns the policy of an executor whose ring takes asynchronous calls.
+    pub(crate) fn with_futures_on_ring(self) -> Self {
+        Self { lane_futures: AtomicU32::new(0), ..self }
+    }
+
+    // ORDERING of `lane_futures`: Relaxed, a guess about the next calls. Two threads that count at
+    // once may lose a count.
+
+    /// Returns whether asynchronous calls ever pass through the ring of this executor.
+    pub(crate) fn takes_futures(&self) -> bool {
+        self.lane_futures.load(Ordering::Relaxed) != NO_FUTURES
+    }
+
+    /// Returns whether an asynchronous call may pass through the ring now.
+    #[inline]
+    pub(crate) fn rings_futures(&self) -> bool {
+        self.lane_futures.load(Ordering::Relaxed) == 0
+    }
+
+    /// Records that the future of a call from the ring was pending. So the next may be, too.
+    pub(crate) fn note_suspended(&self) {
+        self.lane_futures.store(LANE_FUTURES, Ordering::Relaxed);
+    }
+
+    /// Counts an asynchronous call that goes to the lanes.
+    pub(crate) fn count_lane_future(&self) {
+        let left = self.lane_futures.load(Ordering::Relaxed);
+        if left != 0 && left != NO_FUTURES {
+            self.lane_futures.store(left - 1, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn expirations(&self) -> &AgingTable {
@@ -203,6 +245,12 @@ impl SchedulingPolicy {
     pub(crate) fn should_yield(&self, meta: &Header) -> bool {
         // ORDERING: Relaxed, a hint.
         self.earliest.load(Ordering::Relaxed) < self.expires(meta) || meta.ran_in_slice() > self.schedule.slice
+    }
+
+    /// Returns whether the running call would be the next to run if its future were queued now.
+    pub(crate) fn is_next(&self, meta: &Header) -> bool {
+        // ORDERING: Relaxed, as in `should_yield`.
+        meta.precedes_ring() && self.earliest.load(Ordering::Relaxed) >= self.expires(meta)
     }
 
     // ORDERING of `overtaken`: Relaxed, a figure. A reader that knows of the run, by its outcome,

@@ -108,7 +108,7 @@ impl PoolShared {
         GlobalSpawner::take_offloaded_work();
         let world = sim_runtime::world();
         let inbox = Arc::new(Ring::new(if world.is_some() { 1 } else { CELLS }));
-        let rules = Arc::new(SchedulingPolicy::new(config.queue.policy.clone()));
+        let rules = Arc::new(SchedulingPolicy::new(config.queue.policy.clone()).with_futures_on_ring());
         let queue = BoundedQueue::ordered(config.queue.bounds(tasks), rules.clone());
         let inner = Arc::new_cyclic(|me| Self {
             id: ExecutorId::new(),

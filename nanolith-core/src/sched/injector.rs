@@ -1,9 +1,9 @@
 //! [`Injector`]: the queue of an executor. It joins a bounded queue and the lock-free ring in front
 //! of it, under the lock of the executor that shares them.
 //!
-//! The ring is for fast-path calls: of normal priority, and without a future.
-//! Such a call comes and goes without the lock, and is counted only by its position in the ring.
-//! All other work goes through the queue. The queue drains the ring first where the order or the
+//! The ring is for fast-path calls: of normal priority. Such a call comes and goes without the lock,
+//! and is counted only by its position in the ring. A future that is pending leaves the ring's count:
+//! see [`BoundedQueue::count_suspended`]. All other work goes through the queue. The queue drains the ring first where the order or the
 //! counts depend on it.
 //!
 //! The items in the ring are older than those in the lane of normal priority. So the ring accepts
@@ -121,7 +121,8 @@ impl<T: QueueItem> Injector<T> {
     /// Returns whether the next item is in the ring, or can go there.
     pub(crate) fn head_is_fast(&self) -> bool {
         self.non_fast_len() == 0
-            && (self.ring.len() > 0 || self.queue.lanes().first(Priority::Normal).is_none_or(fits_ring))
+            && (self.ring.len() > 0
+                || self.queue.lanes().first(Priority::Normal).is_none_or(|entry| self.fits_ring(entry)))
     }
 
     /// Opens the ring: threads take from it from now on.
@@ -177,7 +178,10 @@ impl<T: QueueItem> Injector<T> {
         }
         self.ring.close();
         for _ in 0..REFILL.min(self.ring.capacity()) {
-            let Some(entry) = self.queue.pop_first_if(Priority::Normal, fits_ring) else { return };
+            if !self.queue.lanes().first(Priority::Normal).is_some_and(|entry| self.fits_ring(entry)) {
+                return;
+            }
+            let Some(entry) = self.queue.pop_first_if(Priority::Normal, |_| true) else { return };
             let inside = entry.call().is_some_and(|call| call.header().clear_counted());
             self.queue.count_out(inside);
             if inside {
@@ -188,6 +192,12 @@ impl<T: QueueItem> Injector<T> {
                 self.enqueue_drained(entry);
             }
         }
+    }
+
+    /// Returns whether the ring may hold the entry.
+    fn fits_ring(&self, entry: &T) -> bool {
+        let takes = |call: &dyn ErasedCall| !call.header().task().is_async() || self.queue.rules().rings_futures();
+        entry.call().is_some_and(|call| call.fits_ring() && call.is_queued() && takes(call))
     }
 
     /// Removes stale entries: those of overtaken calls, which no other code counts out before their
@@ -378,11 +388,6 @@ impl<T: QueueItem> Injector<T> {
 /// Returns how to count the stale entry of a call that is not queued.
 fn take_stale(call: &dyn ErasedCall) -> Stale {
     if call.was_overtaken() && call.header().take_counted() { Stale::StillCounted } else { Stale::AlreadyCounted }
-}
-
-/// Returns whether the ring may hold the entry.
-fn fits_ring<T: QueueItem>(entry: &T) -> bool {
-    entry.call().is_some_and(|call| call.fits_ring() && call.is_queued())
 }
 
 #[cfg(all(test, not(any(loom, miri))))]

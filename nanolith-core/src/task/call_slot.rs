@@ -217,7 +217,7 @@ impl<S: TaskSet> ErasedCall for CallSlot<S> {
     }
 
     fn is_plain(&self) -> bool {
-        !self.header.needs_notify() && self.fits_ring()
+        !self.header.needs_notify() && !self.header.task().is_async() && self.fits_ring()
     }
 
     fn fits_ring(&self) -> bool {

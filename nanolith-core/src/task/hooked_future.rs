@@ -6,7 +6,7 @@ use super::{
     environment::{Environment, HookRun, PanicSource},
     run::{Failure, deliver, info, outcome},
 };
-use crate::{deadlock, util::unwind};
+use crate::{context::thread_context, deadlock, util::unwind};
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
@@ -20,6 +20,10 @@ where
     G: Environment<S>,
     F: Future<Output = Option<S::Output>>,
 {
+    if S::HOOKS.are_none() {
+        let result = until_cancelled(&reply, body).await;
+        return deliver(&ground, reply, result);
+    }
     let call = info::<S>(reply.slot(), G::IN_SERVICE);
     if let Err(failure) = await_hook(&reply, ground.before(call)).await {
         return deliver(&ground, reply, Err(failure));
@@ -97,6 +101,8 @@ where
         match polled {
             Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
             Err(panic) => Poll::Ready(Err(Failure::Panicked(whose, panic))),
+            // The executor polls again at once.
+            Ok(Poll::Pending) if thread_context::has_given_way() => Poll::Pending,
             Ok(Poll::Pending) => {
                 stop.register(cx.waker());
                 reply.slot().fence();

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     call::{
-        backend::{Backend, Completion, ErasedCall},
+        backend::{Backend, Completion, ErasedCall, ExecutorId},
         call_ref::CallRef,
         slot::EndReason,
     },
@@ -44,13 +44,17 @@ where
     if !ground.supports(reply.slot().header.task()) {
         let over = Completion::of(&reply.slot().header).skipped();
         reply.end(EndReason::Unsupported);
-        count_over(&ground.host(), over);
+        let host = ground.host();
+        if !thread_context::is_on_ring(host.id()) {
+            count_over(&host, over);
+        }
         return;
     }
     let (call, host) = (reply.slot().clone().erase(), ground.host());
     let over = Completion::of(call.header());
     let slot = if over.has_share_slot { ShareSlot::Held } else { ShareSlot::None };
-    let finish = FinishGuard { host: host.clone(), over, call: call.clone(), suspended: None, slot };
+    let is_counted = !thread_context::is_on_ring(host.id());
+    let finish = FinishGuard { host: host.clone(), over, call: call.clone(), suspended: None, slot, is_counted };
     let placed = in_task_context(call.clone(), with_hooks(ground, reply, body), finish);
     // The call keeps its expiration, unless its priority was raised in the meantime.
     let schedule = move |work| host.clone().schedule(host.rules().expires(call.header()), work);
@@ -92,28 +96,38 @@ async fn in_task_context<T: OnFinish>(call: CallRef<dyn ErasedCall>, future: imp
             return Poll::Pending;
         }
         // A future that panicked is not polled again.
-        let Some(running) = kept.take() else { return Poll::Ready(()) };
-        if std::mem::replace(&mut polled, true) {
-            running.call.header().begin_slice();
+        let Some(mut running) = kept.take() else { return Poll::Ready(()) };
+        for again in (0..=POLLS_AGAIN).rev() {
+            if std::mem::replace(&mut polled, true) {
+                running.call.header().begin_slice();
+            }
+            let began = finish.is_timed().then(clock::now);
+            let polls_again = if again > 0 { finish.polls_again() } else { None };
+            let ((poll, has_given_way), entered) = thread_context::enter_task(running, || {
+                thread_context::poll_as_task(cx.waker(), polls_again, || future.as_mut().poll(cx))
+            });
+            running = entered;
+            if let Some(began) = began {
+                finish.ran(clock::now() - began);
+            }
+            if poll.is_ready() {
+                drop(running.end());
+                return poll;
+            }
+            if !has_given_way {
+                break;
+            }
         }
-        let began = finish.is_timed().then(clock::now);
-        let (poll, running) = thread_context::enter_task(running, || {
-            thread_context::set_task_waker(cx.waker());
-            future.as_mut().poll(cx)
-        });
-        if let Some(began) = began {
-            finish.ran(clock::now() - began);
-        }
-        if poll.is_pending() {
-            finish.pending(&running.call);
-            kept = Some(running);
-        } else {
-            drop(running.end());
-        }
-        poll
+        finish.pending(&running.call);
+        kept = Some(running);
+        Poll::Pending
     })
     .await;
 }
+
+/// The number of times that a future is polled again at once after it has given way, before its
+/// thread looks for other work.
+const POLLS_AGAIN: u32 = 64;
 
 /// An observer of a future's polls that is dropped after the future.
 trait OnFinish {
@@ -124,6 +138,9 @@ trait OnFinish {
     fn may_go_on(&mut self, waker: &Waker) -> bool;
     /// Called when the future is pending.
     fn pending(&mut self, call: &CallRef<dyn ErasedCall>);
+    /// Returns the executor on whose threads the future is polled again at once, if it gives way and
+    /// nothing goes first. `None` if each future that gives way is queued.
+    fn polls_again(&self) -> Option<ExecutorId>;
 }
 
 impl OnFinish for () {
@@ -138,6 +155,10 @@ impl OnFinish for () {
     }
 
     fn pending(&mut self, _: &CallRef<dyn ErasedCall>) {}
+
+    fn polls_again(&self) -> Option<ExecutorId> {
+        None
+    }
 }
 
 /// A guard that reports to the executor that a call is over, in whichever way its future ends.
@@ -148,6 +169,8 @@ struct FinishGuard {
     /// The position of the call in the list of suspended calls, once it is there.
     suspended: Option<usize>,
     slot: ShareSlot,
+    /// Whether the queue counts the call. A call from the ring is counted once it is suspended.
+    is_counted: bool,
 }
 
 /// The part of its share's limit that an asynchronous call holds.
@@ -176,7 +199,9 @@ impl Drop for FinishGuard {
             self.host.leave_share_line(self.over.share, ticket);
         }
         self.over.has_share_slot = matches!(self.slot, ShareSlot::Held);
-        count_over(&self.host, self.over);
+        if self.is_counted {
+            count_over(&self.host, self.over);
+        }
     }
 }
 
@@ -200,6 +225,10 @@ impl OnFinish for FinishGuard {
     }
 
     fn pending(&mut self, call: &CallRef<dyn ErasedCall>) {
+        if !std::mem::replace(&mut self.is_counted, true) {
+            thread_context::note_suspended();
+            self.host.count_suspended(self.over.inside);
+        }
         if self.suspended.is_none() {
             self.suspended = Some(call.target_ptr().addr());
             self.host.on_suspended(call);
@@ -209,6 +238,12 @@ impl OnFinish for FinishGuard {
             call.header().set_share_slot(None);
             self.host.return_share_slot(self.over.share);
         }
+    }
+
+    fn polls_again(&self) -> Option<ExecutorId> {
+        // A simulation chooses among all threads where a future gives way. The owner of a `Local`
+        // decides how often it polls.
+        (!clock::is_any_mocked() && self.host.rules().takes_futures()).then(|| self.host.id())
     }
 }
 

@@ -32,11 +32,12 @@ pub(crate) trait ErasedCall: RefCounted + Send + Sync {
     /// what was stored.
     fn recheck_cancelled(&self) -> bool;
 
-    /// Returns whether a wait may run the call in place: it fits the ring, and has no limit and no
-    /// token.
+    /// Returns whether a wait may run the call in place: it fits the ring, is synchronous, and has no
+    /// limit and no token.
     fn is_plain(&self) -> bool;
 
-    /// Returns whether the call may pass through the lock-free ring of its executor.
+    /// Returns whether the call may pass through the lock-free ring of its executor, if that ring
+    /// takes calls of its kind.
     fn fits_ring(&self) -> bool;
 
     /// Returns whether a task that waits for the call runs it, or has run it, ahead of its turn.

@@ -216,6 +216,12 @@ pub(crate) trait Backend: Send + Sync {
         None
     }
 
+    /// Counts a call from this executor's ring whose future is pending for the first time. The worker
+    /// that polled the future counts for the call until this returns.
+    fn count_suspended(&self, inside: bool) {
+        let _ = inside;
+    }
+
     /// Lists a call of this executor whose future is pending for the first time.
     fn on_suspended(&self, call: &CallRef<dyn ErasedCall>) {
         let _ = call;

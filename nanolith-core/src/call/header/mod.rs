@@ -281,8 +281,10 @@ impl Header {
         self.parents.as_deref().map_or(&[], Ancestry::callers)
     }
 
-    /// Returns whether the call may pass through the ring: normal priority, synchronous, at the end of
-    /// its lane, and of no share of a pool. The run checks its deadline and its tokens.
+    /// Returns whether the call may pass through the ring: normal priority, at the end of its lane, and
+    /// of no share of a pool. The run checks its deadline and its tokens. Whether the ring takes an
+    /// asynchronous call is asked of its executor:
+    /// [`SchedulingPolicy::rings_futures`](crate::call::policy::SchedulingPolicy::rings_futures).
     #[inline]
     pub(crate) fn fits_ring(&self) -> bool {
         self.priority.load(Ordering::Relaxed) == Priority::Normal as u8

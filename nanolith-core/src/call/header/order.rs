@@ -37,6 +37,12 @@ impl Header {
         }
     }
 
+    /// Returns whether no call in a ring goes before this one once it has begun: the calls there have
+    /// the same priority, and came later.
+    pub(crate) fn precedes_ring(&self) -> bool {
+        self.fits_ring()
+    }
+
     /// Makes the call expire this long after its submission, overriding its priority.
     pub(crate) fn expire_in(&self, timeout: Duration) {
         self.cold().serve_within.set(clock::nanos(timeout));

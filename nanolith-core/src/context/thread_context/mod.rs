@@ -22,10 +22,14 @@ pub(crate) use executor::{
 pub(crate) use nested_run::{at_max_depth, can_run_inline, count_overtaken, nested_runs, run_nested};
 pub(crate) use pending_poll::{PendingPoll, poll_blocks_thread, poll_pending, poll_resolved, release_pending_polls};
 pub(crate) use running_task::{
-    RunningTask, count_wait, effective_priority, enter_task, give_way, is_probed, is_within_layer, is_within_task,
-    origin, running_call, running_task, set_task_waker, should_yield, should_yield_for, stop_wait, with_priority,
+    RunningTask, count_wait, effective_priority, enter_task, give_way, has_given_way, is_probed, is_within_layer,
+    is_within_task, origin, poll_as_task, running_call, running_task, should_yield, should_yield_for, stop_wait,
+    with_priority,
 };
-pub(crate) use worker::{as_idle, collect_over, holds_permit, leave_over, put_down_permit, take_over, with_permit};
+pub(crate) use worker::{
+    as_idle, collect_over, holds_permit, is_on_ring, leave_over, note_suspended, on_ring, put_down_permit, take_over,
+    take_suspended, with_permit,
+};
 
 use crate::{
     call::{
@@ -38,6 +42,7 @@ use crate::{
     util::per_thread::per_thread,
 };
 use pending_poll::PollLoan;
+use running_task::TaskPoll;
 use std::{
     cell::{Cell, RefCell},
     num::NonZero,
@@ -61,11 +66,15 @@ struct ThreadContext {
     lineage: Cell<Option<RunAncestry>>,
     /// The priority of a scope, and the address of its call. It does not cover calls within that.
     scope: Cell<Option<(Priority, *const ())>>,
-    /// The data pointer of the waker with which the future of the call is polled.
-    task_waker: Cell<*const ()>,
+    /// The poll of the future of the call.
+    polled: Cell<TaskPoll>,
     /// The executor whose calls leave their completion in `over`, and the completion that was left.
     collects: Cell<Option<ExecutorId>>,
     over: Cell<Option<Completion>>,
+    /// The executor whose ring a worker on this thread takes calls from.
+    ring: Cell<Option<ExecutorId>>,
+    /// Whether the future of the call from that ring was pending.
+    suspended: Cell<bool>,
     /// The number of claimed calls nested on the stack.
     depth: Cell<u32>,
     is_nested_run: Cell<u64>,
@@ -89,9 +98,11 @@ per_thread! {
         call: Cell::new(None),
         lineage: Cell::new(None),
         scope: Cell::new(None),
-        task_waker: Cell::new(std::ptr::null()),
+        polled: Cell::new(TaskPoll::NONE),
         collects: Cell::new(None),
         over: Cell::new(None),
+        ring: Cell::new(None),
+        suspended: Cell::new(false),
         depth: Cell::new(0),
         is_nested_run: Cell::new(0),
         lent: Cell::new(None),

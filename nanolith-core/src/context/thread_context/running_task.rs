@@ -4,7 +4,7 @@ use super::{THREAD, ThreadContext, executor::host, set};
 use crate::{
     call::{
         ancestry::{Ancestry, Origin, RunAncestry},
-        backend::ErasedCall,
+        backend::{ErasedCall, ExecutorId},
         call_ref::CallRef,
         header::{Header, StopHome},
         policy::SchedulingPolicy,
@@ -166,9 +166,36 @@ fn should_give_way(thread: &ThreadContext, meta: &Header) -> bool {
     }
 }
 
-/// Records the waker with which the future of the running task is polled.
-pub(crate) fn set_task_waker(waker: &Waker) {
-    THREAD.with(|thread| thread.task_waker.set(waker.data()));
+/// A poll of the future of the running task.
+#[derive(Clone, Copy)]
+pub(super) struct TaskPoll {
+    /// The data pointer of the waker.
+    waker: *const (),
+    /// The executor that polls again at once if the future has given way and nothing goes first.
+    polls_again: Option<ExecutorId>,
+    /// Whether the future has given way, and is to be polled again at once.
+    has_given_way: bool,
+}
+
+impl TaskPoll {
+    pub(super) const NONE: Self = Self { waker: std::ptr::null(), polls_again: None, has_given_way: false };
+}
+
+/// Runs `poll`, which polls the future of the running task with `waker`. Returns whether the caller,
+/// `polls_again`, polls again at once: the future has given way, and is the next to run.
+#[inline]
+pub(crate) fn poll_as_task<R>(waker: &Waker, polls_again: Option<ExecutorId>, poll: impl FnOnce() -> R) -> (R, bool) {
+    THREAD.with(|thread| {
+        let _outer = set(&thread.polled, TaskPoll { waker: waker.data(), polls_again, has_given_way: false });
+        let polled = poll();
+        (polled, thread.polled.get().has_given_way)
+    })
+}
+
+/// Returns whether the future of the running task is to be polled again at once.
+#[inline]
+pub(crate) fn has_given_way() -> bool {
+    THREAD.with(|thread| thread.polled.get().has_given_way)
 }
 
 /// Wakes a pending future after more urgent work has had its turn. A future that is not the task's
@@ -176,14 +203,29 @@ pub(crate) fn set_task_waker(waker: &Waker) {
 pub(crate) fn give_way(waker: &Waker) {
     let host = THREAD.with(|thread| {
         let polls = look(thread, |call| call.header().task().is_async()) == Some(true);
-        let host = (polls && thread.task_waker.get() == waker.data()).then(|| host(thread)).flatten()?;
+        let polled = thread.polled.get();
+        if !polls || polled.waker != waker.data() {
+            return Some(None);
+        }
+        if polled.polls_again.is_some() && polled.polls_again == thread.id.get() && is_next(thread) {
+            thread.polled.set(TaskPoll { has_given_way: true, ..polled });
+            return None;
+        }
+        let Some(host) = host(thread) else { return Some(None) };
         let expires = look(thread, |call| host.rules().expires(call.header()))?;
-        Some((host, expires))
+        Some(Some((host, expires)))
     });
     match host {
-        Some((host, expires)) => host.yield_to(expires, waker),
-        None => waker.wake_by_ref(),
+        None => {}
+        Some(Some((host, expires))) => host.yield_to(expires, waker),
+        Some(None) => waker.wake_by_ref(),
     }
+}
+
+/// Returns whether the running call would be the next to run if its future were queued now.
+fn is_next(thread: &ThreadContext) -> bool {
+    let rules = thread.rules.borrow();
+    rules.as_ref().is_some_and(|rules| look(thread, |call| rules.is_next(call.header())) == Some(true))
 }
 
 /// Counts a pending wait of the running asynchronous task. Returns whether the poll is a probe.

@@ -50,9 +50,34 @@ pub(crate) fn collect_over<R>(host: ExecutorId, f: impl FnOnce() -> R) -> (R, Op
     THREAD.with(|thread| {
         let _collects = set(&thread.collects, Some(host));
         let _below = set(&thread.over, None);
+        let _ring = set(&thread.ring, None);
         let result = f();
         (result, thread.over.take())
     })
+}
+
+/// Runs `f` as a worker that takes calls from the ring of `host`. No queue counts these calls: the
+/// worker counts for the one that it runs.
+pub(crate) fn on_ring<R>(host: ExecutorId, f: impl FnOnce() -> R) -> R {
+    THREAD.with(|thread| {
+        let _outer = set(&thread.ring, Some(host));
+        f()
+    })
+}
+
+/// Returns whether the call that begins on this thread came from the ring of `host`.
+pub(crate) fn is_on_ring(host: ExecutorId) -> bool {
+    THREAD.with(|thread| thread.ring.get() == Some(host))
+}
+
+/// Records that the future of the call from the ring is pending.
+pub(crate) fn note_suspended() {
+    THREAD.with(|thread| thread.suspended.set(true));
+}
+
+/// Returns whether the future of the call from the ring was pending, for the worker to count.
+pub(crate) fn take_suspended() -> bool {
+    THREAD.with(|thread| thread.suspended.take())
 }
 
 /// Takes the completion that the call on this thread left to be counted.

@@ -141,7 +141,7 @@ fn execute_from<S: TaskSet, G: Admit<S> + ?Sized>(
     job: Job<S>,
     inside: bool,
 ) -> Result<(), SubmitError<Job<S>>> {
-    let plain = job.fits_ring();
+    let plain = fits_ring(gate, &job);
     let mut passed = AdmitResult::Again(job);
     while let AdmitResult::Again(job) = passed {
         passed = match plain {
@@ -159,6 +159,19 @@ fn execute_from<S: TaskSet, G: Admit<S> + ?Sized>(
         AdmitResult::Closed(job) => Err(closed(gate, job)),
         AdmitResult::Full(job) => on_full::on_queue_full(gate, job),
     }
+}
+
+/// Returns whether the job may pass through the ring now.
+#[inline(always)]
+fn fits_ring<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: &Job<S>) -> bool {
+    if !job.task().is_async() {
+        return job.fits_ring();
+    }
+    let takes_futures = gate.rules().rings_futures();
+    if !takes_futures {
+        gate.rules().count_lane_future();
+    }
+    takes_futures && job.fits_ring()
 }
 
 /// The result of an attempt to admit a job.

@@ -255,6 +255,11 @@ impl Backend for PoolShared {
         self.world.as_ref().map(|world| EndWait::new(world))
     }
 
+    fn count_suspended(&self, inside: bool) {
+        self.rules.note_suspended();
+        self.lock().injector.queue.count_suspended(inside);
+    }
+
     fn on_suspended(&self, call: &CallRef<dyn ErasedCall>) {
         self.list_suspended(call);
     }

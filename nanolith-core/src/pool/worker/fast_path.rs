@@ -11,7 +11,7 @@ use crate::{
     util::unwind,
     wake::WakeList,
 };
-use std::{cell::Cell, sync::atomic::Ordering};
+use std::{cell::Cell, mem, sync::atomic::Ordering};
 
 /// The number of calls after which a worker updates figures and checks whether one more worker
 /// helps.
@@ -39,12 +39,15 @@ struct BatchStats {
     /// The start of the time that `ThreadRecorder::end_grain` records next.
     seen_from: u64,
     on_top: u64,
+    /// The calls whose future was pending, since the last [`PoolShared::count_served`]. The queue
+    /// counts them.
+    suspended: u64,
 }
 
 impl BatchStats {
     fn now() -> Self {
         let began = clock::now();
-        Self { calls: 0, began, seen_from: began, on_top: thread_context::nested_runs() }
+        Self { calls: 0, began, seen_from: began, on_top: thread_context::nested_runs(), suspended: 0 }
     }
 }
 
@@ -55,14 +58,16 @@ impl PoolShared {
         let _pulse = CoarseTicker::begin();
         let mut done = BatchStats::now();
         // A panic of a call's destructors is ignored.
-        while unwind::catch(|| self.fast_loop(&mut done, tally)).is_err() {}
-        self.count_served(done.calls % STATS_EVERY);
+        let mut serve = || unwind::catch(|| self.fast_loop(&mut done, tally));
+        thread_context::on_ring(self.id(), || while serve().is_err() {});
+        self.count_served(&mut done, |calls| calls % STATS_EVERY);
         if tally.is_on() {
             tally.end_grain(done.seen_from, clock::now());
         }
     }
 
     fn fast_loop(&self, done: &mut BatchStats, tally: &mut ThreadRecorder) {
+        thread_context::take_suspended(); // of a call whose run panicked, and was not counted
         while !self.hint.is_for_lanes() {
             match self.ring.pop() {
                 Some(PoolItem::Call(call)) => {
@@ -79,6 +84,9 @@ impl PoolShared {
                             if ran.is_err() {
                                 tally.unsee();
                                 self.rules.uncount_overtaken();
+                            } else if matches!(ran, Ok(RunResult::Pending)) {
+                                tally.unsee(); // its future records its times
+                                done.suspended += u64::from(thread_context::take_suspended());
                             }
                             done.calls += 1;
                             if done.calls % CLOCK_EVERY == 0 && !self.sample_clock(done, tally) {
@@ -88,7 +96,7 @@ impl PoolShared {
                     }
                 }
                 Some(PoolItem::Other(_)) | None => {
-                    self.count_served(done.calls % STATS_EVERY);
+                    self.count_served(done, |calls| calls % STATS_EVERY);
                     done.calls = 0;
                     if tally.is_on() {
                         tally.end_grain(done.seen_from, clock::now());
@@ -122,7 +130,7 @@ impl PoolShared {
             done.seen_from = now;
         }
         if round {
-            self.count_served(STATS_EVERY);
+            self.count_served(done, |_| STATS_EVERY);
         }
         !(round || took > LONG_TASK) || self.reconsider_workers(took)
     }
@@ -151,7 +159,10 @@ impl PoolShared {
         self.release(core, WakeList::default());
     }
 
-    fn count_served(&self, calls: u64) {
+    /// Counts the calls that have ended since the last time: as many as `since` returns, without the
+    /// suspended ones.
+    fn count_served(&self, done: &mut BatchStats, since: impl FnOnce(u64) -> u64) {
+        let calls = since(done.calls).saturating_sub(mem::take(&mut done.suspended));
         if calls > 0 {
             // ORDERING: Relaxed, a figure.
             self.served.fetch_add(calls, Ordering::Relaxed);

@@ -181,6 +181,12 @@ impl<T> BoundedQueue<T> {
         self.in_flight.outside += 1;
     }
 
+    /// Counts a running call of the ring whose future is pending, so that no thread of the ring
+    /// counts for it any more.
+    pub(crate) fn count_suspended(&mut self, inside: bool) {
+        *self.in_flight.of(inside) += 1;
+    }
+
     /// Adds a woken future, which waits for its turn again.
     pub(crate) fn resume(&mut self, expires: u64, item: T) {
         self.resumed += 1;

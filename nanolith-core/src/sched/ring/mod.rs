@@ -1,5 +1,5 @@
-//! [`Ring`]: a bounded lock-free MPMC ring for fast-path calls, which are synchronous calls of
-//! normal priority. It is in front of a locked queue: one compare-and-swap to push, one to pop.
+//! [`Ring`]: a bounded lock-free MPMC ring for fast-path calls, which are calls of normal
+//! priority. It is in front of a locked queue: one compare-and-swap to push, one to pop.
 //!
 //! The cells work as in [Vyukov's bounded MPMC
 //! queue](https://www.1024cores.net/home/lock-free-algorithms/queues/bounded-mpmc-queue). In
