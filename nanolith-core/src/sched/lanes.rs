@@ -364,7 +364,16 @@ impl<T> Lanes<T> {
 
     /// Returns the queue among `filled` that holds the item which expires first.
     fn choose(&self, filled: u8) -> Option<usize> {
-        (0..=RESUMED).filter(|queue| filled & 1 << queue > 0).min_by_key(|queue| self.first_rank(*queue))
+        let (mut left, mut first) = (filled, None);
+        while left != 0 {
+            let queue = left.trailing_zeros() as usize;
+            left &= left - 1;
+            let rank = self.first_rank(queue)?;
+            if first.is_none_or(|(earliest, _)| rank < earliest) {
+                first = Some((rank, queue));
+            }
+        }
+        first.map(|(_, queue)| queue)
     }
 }
 
