@@ -38,7 +38,7 @@ const END_OF_ROUND: &str = "end_of_round";
 const COUNTS: &[Count] = &[
     Count { what: "submit to a service", side: Side::Caller("submit_to_service"), bound: 345 },
     Count { what: "take from a service", side: Side::Caller("take_from_service"), bound: 225 },
-    Count { what: "tell a service", side: Side::Caller("tell_service"), bound: 415 },
+    Count { what: "tell a service", side: Side::Caller("tell_service"), bound: 425 },
     Count {
         what: "run a submitted call on a service",
         side: Side::Executor { task: "add", mark: "end_of_service_calls" },
@@ -62,6 +62,36 @@ const COUNTS: &[Count] = &[
         bound: 2_370,
     },
     Count { what: "a child call", side: Side::Executor { task: "mix", mark: "end_of_children" }, bound: 1_360 },
+    Count { what: "submit with a time limit", side: Side::Caller("submit_with_limit"), bound: 1_600 },
+    Count { what: "take with a time limit", side: Side::Caller("take_with_limit"), bound: 335 },
+    Count {
+        what: "run a call with a time limit",
+        side: Side::Executor { task: "mix", mark: "end_of_limited_calls" },
+        bound: 1_615,
+    },
+    Count { what: "submit with a token", side: Side::Caller("submit_with_token"), bound: 1_845 },
+    Count { what: "take with a token", side: Side::Caller("take_with_token"), bound: 990 },
+    Count {
+        what: "run a call with a token",
+        side: Side::Executor { task: "mix", mark: "end_of_token_calls" },
+        bound: 1_765,
+    },
+    Count { what: "submit with a priority", side: Side::Caller("submit_with_priority"), bound: 985 },
+    Count {
+        what: "run a call with a priority",
+        side: Side::Executor { task: "mix", mark: "end_of_urgent_calls" },
+        bound: 1_860,
+    },
+    Count {
+        what: "run an asynchronous call",
+        side: Side::Executor { task: "mix", mark: "end_of_async_calls" },
+        bound: 3_580,
+    },
+    Count {
+        what: "run an asynchronous call that yields",
+        side: Side::Executor { task: "mix", mark: "end_of_yielding_calls" },
+        bound: 4_300,
+    },
 ];
 
 pub(crate) fn run() -> Outcome {

@@ -18,7 +18,15 @@
 //! side is the work of its thread from the mark at the end of [`Sums::hold`] to the mark in
 //! [`Sums::end`].
 
-use nanolith::{Handle, Pool, pool::Concurrency, prelude::*, service::ServiceRef, time::MockClock};
+use nanolith::{
+    Handle, Pool,
+    pool::Concurrency,
+    prelude::*,
+    service::ServiceRef,
+    sync::CancelToken,
+    task::yield_now,
+    time::{HOUR, MockClock},
+};
 use std::{
     error::Error,
     hint::black_box,
@@ -48,8 +56,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     // A bound on calls in flight requires that each call is counted, and therefore the lock.
     let pool = Pool::builder().concurrency(Concurrency::Exact(1)).max_in_flight(usize::MAX - 1).build()?;
     let pool = Sums::on(&pool);
+    let token = CancelToken::new();
     for _ in 0..ROUNDS {
-        call_pool(&pool)?;
+        call_pool(&pool, end_of_pool_calls, |n| submit_to_pool(&pool, n), take_from_pool)?;
+        call_pool(&pool, end_of_limited_calls, |n| submit_with_limit(&pool, n), take_with_limit)?;
+        call_pool(&pool, end_of_token_calls, |n| submit_with_token(&pool, n, &token), take_with_token)?;
+        call_pool(&pool, end_of_urgent_calls, |n| submit_with_priority(&pool, n), take_from_pool)?;
+        call_pool(&pool, end_of_async_calls, |n| pool.mix_async(n).submit(), take_from_pool)?;
+        call_pool(&pool, end_of_yielding_calls, |n| pool.mix_yielding(n).submit(), take_from_pool)?;
         call_locked_children(&pool)?;
     }
     call_children_without_lock()?;
@@ -92,19 +106,25 @@ fn tell(service: &OnService) -> Result<(), CallError> {
     Ok(())
 }
 
-fn call_pool(pool: &OnPool) -> Result<(), CallError> {
+/// Makes a round of calls to the pool. `mark` is the mark after the executor's side.
+fn call_pool(
+    pool: &OnPool,
+    mark: fn(),
+    submit: impl Fn(u64) -> Handle<Sums, u64>,
+    take: fn(Handle<Sums, u64>) -> Result<u64, CallError>,
+) -> Result<(), CallError> {
     let gate = Gate::new();
     pool.hold(gate.clone()).submit().detach();
     gate.await_held();
     let mut handles = Vec::with_capacity(CALLS as usize);
     for n in 0..CALLS {
-        handles.push(submit_to_pool(pool, n));
+        handles.push(submit(n));
     }
-    let end = pool.end(end_of_pool_calls).submit();
+    let end = pool.end(mark).submit();
     gate.open();
     await_end(end)?;
     for (n, handle) in (0..).zip(handles) {
-        assert_eq!(take_from_pool(handle)?, Sums::mix(n));
+        assert_eq!(take(handle)?, Sums::mix(n));
     }
     end_of_round();
     Ok(())
@@ -204,6 +224,33 @@ fn take_from_pool(handle: Handle<Sums, u64>) -> Result<u64, CallError> {
     handle.wait()
 }
 
+#[inline(never)]
+fn submit_with_limit(pool: &OnPool, n: u64) -> Handle<Sums, u64> {
+    pool.mix(n).timeout(HOUR).submit()
+}
+
+#[inline(never)]
+fn take_with_limit(handle: Handle<Sums, u64>) -> Result<u64, CallError> {
+    black_box(1);
+    handle.wait()
+}
+
+#[inline(never)]
+fn submit_with_token(pool: &OnPool, n: u64, token: &CancelToken) -> Handle<Sums, u64> {
+    pool.mix(n).cancel_token(token).submit()
+}
+
+#[inline(never)]
+fn take_with_token(handle: Handle<Sums, u64>) -> Result<u64, CallError> {
+    black_box(2);
+    handle.wait()
+}
+
+#[inline(never)]
+fn submit_with_priority(pool: &OnPool, n: u64) -> Handle<Sums, u64> {
+    pool.mix(n).priority(Priority::UserBlocking).submit()
+}
+
 // ----- marks: each has a number of its own, so that the compiler does not merge them
 
 /// From this mark on the executor's thread runs calls.
@@ -229,12 +276,36 @@ fn end_of_pool_calls() {
 
 #[inline(never)]
 fn end_of_locked_children() {
-    black_box(5);
+    black_box(11);
 }
 
 #[inline(never)]
 fn end_of_children() {
+    black_box(12);
+}
+
+fn end_of_limited_calls() {
     black_box(6);
+}
+
+#[inline(never)]
+fn end_of_token_calls() {
+    black_box(7);
+}
+
+#[inline(never)]
+fn end_of_urgent_calls() {
+    black_box(8);
+}
+
+#[inline(never)]
+fn end_of_async_calls() {
+    black_box(9);
+}
+
+#[inline(never)]
+fn end_of_yielding_calls() {
+    black_box(10);
 }
 
 /// At this mark the caller's side is complete.
@@ -259,6 +330,15 @@ impl Sums {
     #[inline(never)]
     pub(crate) fn mix(n: u64) -> u64 {
         black_box(n.rotate_left(7) ^ n)
+    }
+
+    pub(crate) async fn mix_async(n: u64) -> u64 {
+        Self::mix(n)
+    }
+
+    pub(crate) async fn mix_yielding(n: u64) -> u64 {
+        yield_now().await;
+        Self::mix(n)
     }
 
     #[inline(never)]
