@@ -297,6 +297,11 @@ fn calls_of_every_end_leave_no_memory() {
         child.cancel();
         assert!(job.wait().is_err());
     });
+    assert_flat(500, || assert!(geometry.add(4, 5).timeout(HOUR).wait().is_ok()));
+    assert_flat(500, || drop(geometry.add(4, 5).timeout(HOUR).submit()));
+    assert_flat(500, || drop(geometry.sleep_long().timeout(HOUR).submit().cancel_on_drop()));
+    assert_flat(500, || assert!(geometry.add(4, 5).cancel_token(&token).wait().is_ok()));
+    assert_flat(500, || drop(geometry.add(4, 5).cancel_token(&token).submit()));
     assert_flat(500, || drop(geometry.add(4, 5).submit()));
     assert_flat(500, || drop(geometry.add(4, 5)));
 }

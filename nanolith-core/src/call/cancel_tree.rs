@@ -14,7 +14,7 @@ use super::{
     slot::EndReason,
 };
 use crate::{
-    util::ordered_map::OrderedMap,
+    util::ascending_map::AscendingMap,
     wake::{AfterUnlock, Deferred, Registration, WaiterHome, WaiterSet},
 };
 use std::{
@@ -44,12 +44,24 @@ pub(crate) struct CancelNode {
 
 #[derive(Default)]
 pub(crate) struct List {
-    members: OrderedMap<LinkId, Member>,
+    members: AscendingMap<Member>,
     /// The number of members that are calls.
     calls: usize,
     last: LinkId,
     /// The waits for the node's cancellation, and for its last call to end.
     waiting: WaiterSet,
+}
+
+impl List {
+    fn remove(&mut self, place: LinkId, after: &mut AfterUnlock) -> Option<Member> {
+        let member = self.members.remove(place);
+        let is_call = matches!(member, Some(Member::Call(..)));
+        self.calls -= usize::from(is_call);
+        if is_call && self.calls == 0 {
+            self.waiting.notify_all(after);
+        }
+        member
+    }
 }
 
 /// A child of a node.
@@ -82,28 +94,19 @@ impl CancelNode {
             let member = member.take_if(|_| !self.is_stopping())?;
             list.last += 1;
             list.calls += usize::from(matches!(member, Member::Call(..)));
-            list.members.insert(list.last, member);
+            list.members.push(list.last, member);
             Some(list.last)
         })
     }
 
     pub(crate) fn remove(&self, place: LinkId) {
-        let mut batch = EndBatch::default();
-        self.remove_into(place, &mut batch);
-        batch.run();
+        let member = self.list.with(|list, after| list.remove(place, after));
+        drop(member); // an owner of a call, outside the lock
     }
 
     /// Like [`CancelNode::remove`], but leaves user code to `batch`.
     pub(crate) fn remove_into(&self, place: LinkId, batch: &mut EndBatch) {
-        let (member, wakes) = self.list.with(|list, after| {
-            let member = list.members.remove(place);
-            let is_call = matches!(member, Some(Member::Call(..)));
-            list.calls -= usize::from(is_call);
-            if is_call && list.calls == 0 {
-                list.waiting.notify_all(after);
-            }
-            (member, after.take_wakes())
-        });
+        let (member, wakes) = self.list.with(|list, after| (list.remove(place, after), after.take_wakes()));
         batch.wake_list(wakes);
         if let Some(Member::Call(call, _)) = member {
             batch.drop_owner(call);

@@ -1,6 +1,7 @@
 //! One call: its `slot` (state, input, outcome), its `header`, its memory and its cancellation.
 
 pub(crate) mod aging;
+mod alarms;
 pub(crate) mod ancestry;
 pub(crate) mod backend;
 pub(crate) mod call_ref;

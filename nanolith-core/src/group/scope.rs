@@ -89,7 +89,7 @@ impl Scope {
         S: TaskSet,
         E: Executor<S> + ?Sized,
     {
-        call.cancel_token(&self.token).submit()
+        call.linked_to(&self.token).submit()
     }
 
     /// Cancels all calls of the scope, and the calls that are spawned later.

@@ -62,7 +62,7 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T: Send + 'static> sealed::Spawn for C
     type Error = CallError;
 
     fn under(self, token: &CancelToken) -> Self {
-        self.cancel_token(token)
+        self.linked_to(token)
     }
 
     fn submit(self) -> Watched<T, CallError> {
@@ -96,7 +96,7 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, V: Send + 'static, X: Send + 'static> 
     type Error = TaskError<X>;
 
     fn under(self, token: &CancelToken) -> Self {
-        self.into_inner().cancel_token(token).flatten()
+        self.into_inner().linked_to(token).flatten()
     }
 
     fn submit(self) -> Watched<V, TaskError<X>> {

@@ -87,7 +87,7 @@ impl<T: Send + 'static> QueuedJob<T> {
         if call.header.has_span() {
             call.header.begin_span(Some(&guard.queue.thread_kind()));
         }
-        if !CallSlot::may_begin(&call) {
+        if !CallSlot::may_begin(&call, clock::now()) {
             return None;
         }
         guard.began = true;

@@ -119,15 +119,17 @@ impl<S: TaskSet> CallSlot<S> {
     /// tokens were cancelled, or if its deadline has passed. A limit on the run starts to count
     /// here.
     #[inline(always)]
-    pub(crate) fn may_begin(this: &CallRef<Self>) -> bool {
-        !this.header.has_start_checks() || Self::look_at_begin(this) || {
+    ///
+    /// `now` may be milliseconds old.
+    pub(crate) fn may_begin(this: &CallRef<Self>, now: u64) -> bool {
+        !this.header.has_start_checks() || Self::look_at_begin(this, now) || {
             this.end_overrun();
             false
         }
     }
 
-    fn look_at_begin(this: &CallRef<Self>) -> bool {
-        if let Some(end) = this.header.end_before_begin() {
+    fn look_at_begin(this: &CallRef<Self>, now: u64) -> bool {
+        if let Some(end) = this.header.end_before_begin(now) {
             this.end_call(end);
             return false;
         }
@@ -217,7 +219,8 @@ impl<S: TaskSet> ErasedCall for CallSlot<S> {
     }
 
     fn is_plain(&self) -> bool {
-        !self.header.needs_notify() && !self.header.task().is_async() && self.fits_ring()
+        let has_options = self.header.needs_notify() || self.header.is_due_alone();
+        !has_options && !self.header.task().is_async() && self.fits_ring()
     }
 
     fn fits_ring(&self) -> bool {

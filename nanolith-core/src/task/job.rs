@@ -229,7 +229,7 @@ impl<S: TaskSet> Job<S> {
         let input = slot.withdraw().ok_or(JobEndedError)?;
         slot.header.mark_started(clock::now());
         slot.header.begin_span(None);
-        if !CallSlot::may_begin(&slot) {
+        if !CallSlot::may_begin(&slot, clock::now()) {
             return Err(JobEndedError);
         }
         Ok((input.task, Reply::of(slot)))

@@ -30,7 +30,7 @@ pub(crate) fn run_on_pool<S: TaskSet, I: Brought<S>>(
     host: Option<Arc<dyn Backend>>,
     now: u64,
 ) -> RunResult {
-    if !CallSlot::may_begin(&slot) {
+    if !CallSlot::may_begin(&slot, now) {
         unwind::ignore_panics(|| drop(input));
         return RunResult::Skipped;
     }
@@ -63,7 +63,7 @@ pub(crate) fn run_on_service<S: TaskSet, I: Brought<S>>(
     ground: &Rc<ServiceEnv<S>>,
     now: u64,
 ) -> RunResult {
-    if !CallSlot::may_begin(&slot) {
+    if !CallSlot::may_begin(&slot, now) {
         unwind::ignore_panics(|| drop(input));
         return RunResult::Skipped;
     }

@@ -55,6 +55,12 @@ pub(crate) fn at(moment: Instant) -> u64 {
     nanos(moment.saturating_duration_since(*START)).saturating_add(1)
 }
 
+/// Converts nanoseconds, as [`at`] returns them, to the moment. A moment that the system cannot
+/// represent counts as the end of every clock.
+pub(crate) fn instant_at(nanos: u64) -> Instant {
+    START.checked_add(Duration::from_nanos(nanos.saturating_sub(1))).unwrap_or(*END)
+}
+
 /// Returns the moment `delay` from now, by this thread's clock. Returns `None` if the clock ends
 /// before that.
 #[inline]

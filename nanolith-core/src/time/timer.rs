@@ -7,6 +7,9 @@
 //! the thread again. Meanwhile a thread that blocks fires the alarms that are due
 //! ([`ring_without_thread`]), and a future that sleeps asks to be polled again at once.
 //!
+//! Alarms of one kind may be kept elsewhere ([`AlarmSource`]). The timer knows one moment for all of
+//! them, before which none is due.
+//!
 //! An alarm on a virtual clock ([`clock::VirtualClock`]) fires on the thread that moves that clock.
 
 use super::clock;
@@ -99,10 +102,25 @@ impl Key {
     }
 }
 
+/// Alarms by the system's clock that are kept elsewhere.
+pub(crate) trait AlarmSource: Sync {
+    /// Fires the alarms that are due at `now`. Returns a moment before which no other is due, unless
+    /// the source [announces](announce) an earlier one; `None` if none is armed.
+    fn fire_due(&self, now: Instant) -> Option<Instant>;
+}
+
 #[derive(Default)]
 struct Timers {
     /// The alarms by their due moments.
     armed: OrderedMap<(u64, u64), Alarm>,
+    /// The alarms that are kept elsewhere, and a moment before which none of them is due.
+    elsewhere: Option<(Instant, &'static dyn AlarmSource)>,
+}
+
+/// What is to be done at a due moment.
+enum Due {
+    Alarm(TimerAction),
+    Elsewhere(&'static dyn AlarmSource),
 }
 
 struct Alarm {
@@ -115,7 +133,8 @@ struct Timer {
     earlier: Condvar,
 }
 
-static TIMER: Timer = Timer { timers: Mutex::new(Timers { armed: OrderedMap::new() }), earlier: Condvar::new() };
+static TIMER: Timer =
+    Timer { timers: Mutex::new(Timers { armed: OrderedMap::new(), elsewhere: None }), earlier: Condvar::new() };
 
 /// Whether the timer's thread was started.
 static IS_STARTED: AtomicBool = AtomicBool::new(false);
@@ -140,15 +159,14 @@ pub(crate) fn start() -> io::Result<()> {
 /// thread. Returns the moment when the next alarm is due.
 pub(crate) fn ring_without_thread() -> Option<Instant> {
     while !IS_STARTED.load(Ordering::Relaxed) {
-        let due = {
-            let mut timers = TIMER.lock();
-            let due = timers.first_due()?;
-            if due > Instant::now() {
-                return Some(due);
-            }
-            timers.pop_first()?
-        };
-        due.fire();
+        let mut timers = TIMER.lock();
+        let (now, due) = (Instant::now(), timers.first_due()?);
+        if due > now {
+            return Some(due);
+        }
+        let first = timers.take_first()?;
+        drop(timers);
+        TIMER.do_due(first, now);
     }
     None
 }
@@ -167,9 +185,9 @@ impl Timer {
             let now = Instant::now();
             match timers.first_due() {
                 Some(due) if due <= now => {
-                    let alarm = timers.pop_first();
+                    let due = timers.take_first();
                     drop(timers);
-                    alarm.into_iter().for_each(TimerAction::fire);
+                    due.into_iter().for_each(|due| self.do_due(due, now));
                     timers = self.lock();
                 }
                 Some(due) => {
@@ -177,6 +195,17 @@ impl Timer {
                     timers = self.earlier.wait_timeout(timers, wait).unwrap_or_else(PoisonError::into_inner).0;
                 }
                 None => timers = self.earlier.wait(timers).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+
+    fn do_due(&self, due: Due, now: Instant) {
+        match due {
+            Due::Alarm(alarm) => alarm.fire(),
+            Due::Elsewhere(source) => {
+                if let Some(next) = source.fire_due(now) {
+                    self.lock().announce(source, next);
+                }
             }
         }
     }
@@ -189,9 +218,28 @@ impl Timers {
         key
     }
 
-    /// Returns when the first alarm is due.
+    /// Returns when the first alarm is due. An alarm that is kept elsewhere may be due later.
     fn first_due(&self) -> Option<Instant> {
-        self.armed.first().map(|(_, alarm)| alarm.due)
+        let armed = self.armed.first().map(|(_, alarm)| alarm.due);
+        armed.into_iter().chain(self.elsewhere.map(|(due, _)| due)).min()
+    }
+
+    /// Takes the first alarm, or the source of the first alarms.
+    fn take_first(&mut self) -> Option<Due> {
+        let first = self.first_due();
+        match self.elsewhere.take_if(|(due, _)| Some(*due) == first) {
+            Some((_, source)) => Some(Due::Elsewhere(source)),
+            None => self.pop_first().map(Due::Alarm),
+        }
+    }
+
+    /// Records that an alarm of `source` is due at `due`. Returns whether that is the first of all.
+    fn announce(&mut self, source: &'static dyn AlarmSource, due: Instant) -> bool {
+        let is_first = self.first_due().is_none_or(|first| due < first);
+        if self.elsewhere.is_none_or(|(known, _)| due < known) {
+            self.elsewhere = Some((due, source));
+        }
+        is_first
     }
 
     fn pop_first(&mut self) -> Option<TimerAction> {
@@ -226,6 +274,15 @@ pub(crate) fn arm_system(due: Instant, alarm: TimerAction) -> Key {
         TIMER.earlier.notify_one();
     }
     key
+}
+
+/// Tells the timer that an alarm of `source` is due at `due`. The source tells it once for alarms
+/// that are due later.
+pub(crate) fn announce(source: &'static dyn AlarmSource, due: Instant) {
+    let _ = start(); // as in `arm_system`
+    if TIMER.lock().announce(source, due) {
+        TIMER.earlier.notify_one();
+    }
 }
 
 /// Disarms an alarm, if it has not fired.

@@ -1,6 +1,7 @@
-//! Small tools: checks of settings, the switch to loom, an ordered map, thread-local values,
+//! Small tools: checks of settings, the switch to loom, ordered maps, thread-local values,
 //! prefetching, stack depth, caught panics.
 
+pub(crate) mod ascending_map;
 pub(crate) mod checked;
 pub(crate) mod loom;
 pub(crate) mod ordered_map;

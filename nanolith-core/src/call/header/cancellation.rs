@@ -1,7 +1,7 @@
 //! Links a call into the cancellation tree. The nodes of its parents and tokens end the call, and a
 //! node of its own ends its child calls. The end of the call unlinks it.
 
-use super::{Header, TIED, TOKENS, deadline::Timer, lock};
+use super::{Extra, Header, TIED, TOKENS, deadline::Timer, lock};
 use crate::{
     call::{
         backend::{ErasedCall, ExecutorId},
@@ -88,9 +88,14 @@ impl Header {
 
     /// Returns why the call must not begin, if a token, its parents or its deadline ended it.
     #[inline]
-    pub(crate) fn end_before_begin(&self) -> Option<EndReason> {
+    ///
+    /// `now` may be milliseconds old.
+    pub(crate) fn end_before_begin(&self, now: u64) -> Option<EndReason> {
         if self.is_parent_stopping() {
             return Some(EndReason::Cancelled);
+        }
+        if self.is_due_later(now) {
+            return None;
         }
         // The timer for the deadline may not have fired yet.
         self.deadline().is_some_and(|deadline| deadline <= clock::instant()).then_some(EndReason::TimedOut)
@@ -121,12 +126,12 @@ impl Header {
         host: Option<ExecutorId>,
     ) -> bool {
         let mut ties = lock(&self.cold().ties);
-        if ties.over || ties.held.iter().any(|(known, _)| Arc::ptr_eq(known, stop)) {
+        if ties.over || ties.stops().any(|known| Arc::ptr_eq(known, stop)) {
             return true;
         }
         match stop.hold(call(), host) {
             Some(place) => {
-                ties.held.push((stop.clone(), place));
+                ties.hold((stop.clone(), place));
                 true
             }
             None => false,
@@ -136,51 +141,93 @@ impl Header {
     /// Disarms the timer and unlinks the call, which is over.
     #[inline]
     pub(crate) fn over(&self) {
+        self.disarm();
         if self.needs_notify() {
             self.over_at_once();
         }
     }
 
-    #[cold]
+    /// Disarms the alarm of the call, and unlinks the call from its tokens, as its handle that found
+    /// it over. The executor leaves this to the handle if nothing waits for the end.
+    #[inline]
+    pub(crate) fn over_for_handle(&self) {
+        self.disarm();
+        if self.begin() & TOKENS != 0 {
+            self.over_at_once();
+        }
+    }
+
+    #[inline(never)]
     fn over_at_once(&self) {
-        let mut batch = EndBatch::default();
-        self.over_into(&mut batch);
-        batch.run();
+        let Some(cold) = self.cold.get() else { return };
+        if cold.seldom.get().is_some() {
+            let mut batch = EndBatch::default();
+            self.over_into(&mut batch);
+            return batch.run();
+        }
+        if let Timer::Armed(key) = cold.end_timer() {
+            timer::disarm(key);
+        }
+        // The last owner of a node drops its parents' nodes, and no value of the program.
+        cold.end_ties().for_each(|(stop, place)| stop.remove(place));
     }
 
     /// Like [`Header::over`], but leaves user code to `batch`.
     pub(crate) fn over_into(&self, batch: &mut EndBatch) {
+        self.disarm();
         let Some(cold) = self.cold.get() else { return };
-        let timer = std::mem::replace(&mut *lock(&cold.timer), Timer::Over);
-        if let Timer::Armed(key) = timer {
+        if let Timer::Armed(key) = cold.end_timer() {
             timer::take(key).into_iter().for_each(|alarm| batch.drop_later(alarm));
         }
-        let held = {
-            let mut ties = lock(&cold.ties);
-            ties.over = true;
-            std::mem::take(&mut ties.held)
-        };
-        for (stop, place) in held {
+        for (stop, place) in cold.end_ties() {
             stop.remove_into(place, batch);
             batch.drop_node(stop);
         }
-        let alive = lock(&cold.alive).take();
+        let Some(seldom) = cold.seldom.get() else { return };
+        let alive = lock(&seldom.alive).take();
         alive.into_iter().for_each(|alive| batch.drop_later(alive));
-        batch.wake_list(cold.progress.with(|watched, _| watched.waiting.take_all()));
+        batch.wake_list(seldom.progress.with(|watched, _| watched.waiting.take_all()));
     }
 }
+
+impl Extra {
+    /// Returns the timer of a call that is over. A timer that is armed later is disarmed at once.
+    fn end_timer(&self) -> Timer {
+        std::mem::replace(&mut *lock(&self.timer), Timer::Over)
+    }
+
+    /// Returns the links of a call that is over. It gets no others.
+    fn end_ties(&self) -> impl Iterator<Item = Link> + use<> {
+        let mut ties = lock(&self.ties);
+        ties.over = true;
+        ties.first.take().into_iter().chain(std::mem::take(&mut ties.others))
+    }
+}
+
+/// A node, and the place of the call there.
+type Link = (Arc<CancelNode>, cancel_tree::LinkId);
 
 /// The nodes that end the call when they are cancelled.
 #[derive(Default)]
 pub(super) struct CancelLinks {
     over: bool,
-    held: Vec<(Arc<CancelNode>, cancel_tree::LinkId)>,
+    /// The first link, which needs no allocation, and the others.
+    first: Option<Link>,
+    others: Vec<Link>,
     /// The tokens of the call that continues as this call.
     heeded: Vec<Arc<CancelNode>>,
 }
 
 impl CancelLinks {
     fn stops(&self) -> impl Iterator<Item = &Arc<CancelNode>> {
-        self.held.iter().map(|(stop, _)| stop).chain(&self.heeded)
+        self.first.iter().chain(&self.others).map(|(stop, _)| stop).chain(&self.heeded)
+    }
+
+    fn hold(&mut self, link: Link) {
+        if self.first.is_none() {
+            self.first = Some(link);
+        } else {
+            self.others.push(link);
+        }
     }
 }

@@ -34,13 +34,13 @@ impl Header {
             EndReason::Full => CallError::Full(at),
             EndReason::Dropped => CallError::Dropped(at),
             EndReason::Closed => CallError::Closed(at),
-            EndReason::Crashed => CallError::Crashed(match self.cold.get().and_then(|cold| cold.crash.get()) {
+            EndReason::Crashed => CallError::Crashed(match self.known_seldom().and_then(|cold| cold.crash.get()) {
                 Some(crash) => at.with_cause(crash.clone()),
                 None => at,
             }),
             EndReason::Lost => CallError::Lost(at),
             EndReason::WouldDeadlock => {
-                CallError::WouldDeadlock(match self.cold.get().and_then(|cold| cold.cycle.get()) {
+                CallError::WouldDeadlock(match self.known_seldom().and_then(|cold| cold.cycle.get()) {
                     Some(cycle) => at.with_cycle(cycle.clone()),
                     None => at,
                 })
@@ -52,11 +52,11 @@ impl Header {
 
     /// Stores the cycle because of which the call will end as [`EndReason::WouldDeadlock`].
     pub(crate) fn keep_cycle(&self, cycle: WaitCycle) {
-        let _ = self.cold().cycle.set(cycle); // the first cycle that is found is the reason
+        let _ = self.seldom().cycle.set(cycle); // the first cycle that is found is the reason
     }
 
     /// Stores the crash because of which the call will end as [`EndReason::Crashed`].
     pub(crate) fn keep_crash(&self, crash: &Cause) {
-        let _ = self.cold().crash.set(crash.clone());
+        let _ = self.seldom().crash.set(crash.clone());
     }
 }

@@ -75,8 +75,12 @@ pub(crate) struct Header {
     submitted: &'static Location<'static>,
     parents: Option<Arc<Ancestry>>,
     cold: OnceBox<Extra>,
-    /// When the call was ended from outside, in nanoseconds; zero until then.
+    /// When the call was ended from outside, in nanoseconds; zero until then. With [`ALARM`], the place
+    /// of the alarm for `due`, which an end disarms first.
     ended_at: AtomicU64,
+    /// The deadline of a call outside of all others, as [`clock::at`](crate::time::clock::at) gives it.
+    /// Zero for none, or if `Extra` has the deadline.
+    due: u64,
 }
 
 const COUNTED: u8 = 1;
@@ -102,6 +106,9 @@ const DUE: u8 = 8;
 #[cfg(feature = "tracing")]
 const SPAN: u8 = 16;
 
+/// A bit of `ended_at`: the other bits are the place of an alarm.
+const ALARM: u64 = 1 << 63;
+
 /// The value of `executor` when the executor's number does not fit: `Extra` holds it then.
 const SPILLED: u32 = u32::MAX;
 
@@ -111,29 +118,14 @@ struct Extra {
     deadline: Option<Instant>,
     /// The deadline of the task within which the call was submitted.
     inherited: OnceLock<Instant>,
-    /// The maximum time for which the call may run.
-    run_limit: OnceLock<Duration>,
-    /// The moment at which `run_limit` ends, once the call has begun.
-    run_deadline: OnceLock<Instant>,
-    attached: OnceLock<Arc<Attachments>>,
     timer: Mutex<Timer>,
-    progress: Deferred<ProgressState>,
-    on_progress: OnceLock<ProgressHook>,
     /// The waits that check again when the call is asked to stop, or is raised while it runs.
     stop: Deferred<WaiterSet>,
     /// Whether only the executor's reply ends the call, and the request to stop that it got: see
     /// [`Header::defers`].
     deferred: AtomicU8,
-    /// What a thread that blocks for the call does meanwhile.
-    helper: Mutex<Option<Arc<dyn WaitHelper>>>,
-    alive: Mutex<Option<KeepAlive>>,
-    /// The call as which this call continues.
-    delegate: Mutex<Option<CallRef<dyn ErasedCall>>>,
-    spilled_executor: Mutex<Option<ExecutorId>>,
     /// The time from submission to expiration in nanoseconds, overriding the priority.
     serve_within: AtomicOptionU64,
-    /// The rank that a custom [`QueueOrder`](crate::call::QueueOrder) gave.
-    custom_rank: AtomicOptionU64,
     /// When the current turn of the call's future began, in nanoseconds, or one of the values
     /// in `times.rs`.
     slice: AtomicU64,
@@ -141,15 +133,12 @@ struct Extra {
     share: AtomicU32,
     /// The number of the pool where the call holds a slot of that share; zero if it holds none.
     share_slot_at: AtomicU64,
-    passed: Mutex<Option<Arc<Visited>>>,
     /// Whether the call is submitted, and goes to its executor later.
     is_delayed: AtomicBool,
     /// The nodes that the call is linked to.
     ties: Mutex<CancelLinks>,
     /// The node that cancels the calls submitted by the call's task.
     children: OnceLock<Arc<CancelNode>>,
-    /// The wait for which the call's task blocks a thread.
-    blocked: Mutex<Option<WaitTarget>>,
     /// The number of waits of the call's future that a poll left pending, and that number at the
     /// last check.
     waits: AtomicU64,
@@ -158,6 +147,30 @@ struct Extra {
     has_blocked: AtomicBool,
     /// Whether the next poll of the call's future finds out what it waits for.
     is_probed: AtomicBool,
+    seldom: OnceBox<Seldom>,
+}
+
+/// The fields that few calls need even of those with an [`Extra`], in a box of their own.
+#[derive(Default)]
+struct Seldom {
+    /// The maximum time for which the call may run.
+    run_limit: OnceLock<Duration>,
+    /// The moment at which `run_limit` ends, once the call has begun.
+    run_deadline: OnceLock<Instant>,
+    attached: OnceLock<Arc<Attachments>>,
+    progress: Deferred<ProgressState>,
+    on_progress: OnceLock<ProgressHook>,
+    /// What a thread that blocks for the call does meanwhile.
+    helper: Mutex<Option<Arc<dyn WaitHelper>>>,
+    alive: Mutex<Option<KeepAlive>>,
+    /// The call as which this call continues.
+    delegate: Mutex<Option<CallRef<dyn ErasedCall>>>,
+    spilled_executor: Mutex<Option<ExecutorId>>,
+    /// The rank that a custom [`QueueOrder`](crate::call::QueueOrder) gave.
+    custom_rank: AtomicOptionU64,
+    passed: Mutex<Option<Arc<Visited>>>,
+    /// The wait for which the call's task blocks a thread.
+    blocked: Mutex<Option<WaitTarget>>,
     /// The number of the executor that lists the call since it timed out while its task ran.
     overruns: AtomicOptionU64,
     /// The suspected cycle in which the call was reported last.
@@ -211,6 +224,7 @@ impl Header {
             parents,
             cold: OnceBox::new(),
             ended_at: AtomicU64::new(0),
+            due: 0,
         };
         if deadline.is_some() {
             meta.limit(deadline);
@@ -235,13 +249,13 @@ impl Header {
         let origin = Origin { parents: self.parents.clone(), priority: self.priority() };
         let mut again = Self::new(self.caller(), None, deadline, origin);
         if let Some(passed) = self.passed() {
-            *lock(&again.cold().passed) = Some(passed);
+            *lock(&again.seldom().passed) = Some(passed);
         }
         if let Some(cold) = self.cold.get() {
             cold.serve_within.get().into_iter().for_each(|nanos| again.cold().serve_within.set(nanos));
         }
         self.attached().into_iter().for_each(|attached| again.attach(attached.clone()));
-        if let Some(hook) = self.cold.get().and_then(|cold| cold.on_progress.get()) {
+        if let Some(hook) = self.known_seldom().and_then(|cold| cold.on_progress.get()) {
             again.set_progress_hook(hook.clone());
         }
         let begin = again.begin.get_mut();
@@ -249,7 +263,7 @@ impl Header {
         if self.begin() & TOKENS != 0 {
             again.heed_tokens_of(self);
         }
-        if let Some(limit) = self.cold.get().and_then(|cold| cold.run_limit.get()) {
+        if let Some(limit) = self.known_seldom().and_then(|cold| cold.run_limit.get()) {
             again.limit_run(*limit);
         }
         again.submitted_at = AtomicU64::new(self.submitted_at());
@@ -288,7 +302,6 @@ impl Header {
     #[inline]
     pub(crate) fn fits_ring(&self) -> bool {
         self.priority.load(Ordering::Relaxed) == Priority::Normal as u8
-            && !self.task.is_async()
             && self
                 .cold
                 .get()
@@ -297,6 +310,15 @@ impl Header {
 
     fn cold(&self) -> &Extra {
         self.cold.get_or_init(Box::default)
+    }
+
+    fn seldom(&self) -> &Seldom {
+        self.cold().seldom.get_or_init(Box::default)
+    }
+
+    #[inline]
+    fn known_seldom(&self) -> Option<&Seldom> {
+        self.cold.get()?.seldom.get()
     }
 
     /// Returns whether the end of the call may have to wake or notify other code.
@@ -313,30 +335,30 @@ impl Header {
 
     /// Keeps the program alive until the call is over.
     pub(crate) fn keep_alive(&self) {
-        *lock(&self.cold().alive) = Some(KeepAlive::new());
+        *lock(&self.seldom().alive) = Some(KeepAlive::new());
     }
 
     /// Stores what the caller attached to the call: once, before the call is submitted.
     #[cold]
     pub(crate) fn attach(&self, attached: Arc<Attachments>) {
-        let _ = self.cold().attached.set(attached);
+        let _ = self.seldom().attached.set(attached);
     }
 
     pub(crate) fn attached(&self) -> Option<&Arc<Attachments>> {
-        self.cold.get().and_then(|cold| cold.attached.get())
+        self.known_seldom().and_then(|cold| cold.attached.get())
     }
 
     fn passed(&self) -> Option<Arc<Visited>> {
-        lock(&self.cold.get()?.passed).clone()
+        lock(&self.known_seldom()?.passed).clone()
     }
 
     pub(crate) fn pass(&self, layer: LayerId) {
-        let mut passed = lock(&self.cold().passed);
+        let mut passed = lock(&self.seldom().passed);
         *passed = Some(Visited::with(passed.take(), layer));
     }
 
     pub(crate) fn has_passed(&self, layer: LayerId) -> bool {
-        self.cold.get().is_some_and(|cold| lock(&cold.passed).as_ref().is_some_and(|passed| passed.contains(layer)))
+        self.known_seldom().is_some_and(|cold| lock(&cold.passed).as_ref().is_some_and(|passed| passed.contains(layer)))
     }
 
     /// Sets the share through which the call comes to its pool; zero for none.

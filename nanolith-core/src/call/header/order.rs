@@ -55,12 +55,12 @@ impl Header {
 
     /// Returns the rank that a custom order gave the call, if it gave one.
     pub(crate) fn custom_rank(&self) -> Option<u64> {
-        self.cold.get().and_then(|cold| cold.custom_rank.get())
+        self.known_seldom().and_then(|cold| cold.custom_rank.get())
     }
 
     /// Stores the rank that a custom order gives. A raise never makes the call later.
     pub(crate) fn set_custom_rank(&self, rank: u64) {
         let rank = self.custom_rank().map_or(rank, |before| before.min(rank));
-        self.cold().custom_rank.set(rank);
+        self.seldom().custom_rank.set(rank);
     }
 }

@@ -61,26 +61,26 @@ impl fmt::Debug for NotifyProgress {
 impl Header {
     /// Stores a report. The drop of the guard notifies those that wait for one.
     pub(crate) fn report_progress(&self, progress: Progress) -> NotifyProgress {
-        let cold = self.cold();
-        let wakes = cold.progress.with(|watched, _| {
+        let seldom = self.seldom();
+        let wakes = seldom.progress.with(|watched, _| {
             watched.latest = Some(progress);
             watched.version += 1;
             watched.waiting.take_all()
         });
-        NotifyProgress { wakes, hook: cold.on_progress.get().cloned(), progress }
+        NotifyProgress { wakes, hook: seldom.on_progress.get().cloned(), progress }
     }
 
     /// Sets the function that gets each report: once, before the call is submitted.
     #[cold]
     pub(crate) fn set_progress_hook(&self, hook: ProgressHook) {
-        let _ = self.cold().on_progress.set(hook);
+        let _ = self.seldom().on_progress.set(hook);
     }
 
     pub(crate) fn progress(&self) -> Option<Progress> {
         if let Some(onward) = self.delegate() {
             return onward.header().progress();
         }
-        self.cold.get().and_then(|cold| cold.progress.with(|watched, _| watched.latest))
+        self.known_seldom().and_then(|cold| cold.progress.with(|watched, _| watched.latest))
     }
 }
 
@@ -91,7 +91,7 @@ impl WaiterHome for ProgressHome {
     type State = ProgressState;
 
     fn with_state<R>(&self, change: impl FnOnce(&mut ProgressState, &mut AfterUnlock) -> R) -> R {
-        self.0.header().cold().progress.with(change)
+        self.0.header().seldom().progress.with(change)
     }
 
     fn waiters(state: &mut ProgressState) -> &mut WaiterSet {

@@ -26,7 +26,7 @@ impl Header {
     pub(crate) fn set_executor(&self, host: Option<ExecutorId>) {
         let number = host.map_or(0, |host| u32::try_from(host.number()).unwrap_or(SPILLED));
         if number == SPILLED {
-            *lock(&self.cold().spilled_executor) = host;
+            *lock(&self.seldom().spilled_executor) = host;
         }
         // ORDERING: AcqRel, pairs with the AcqRel in `final_executor`. One of the two steps comes
         // first: either the side that ends the call sees this executor, or we see that the call was
@@ -50,7 +50,7 @@ impl Header {
     }
 
     fn host_of(&self, number: u32) -> Option<ExecutorId> {
-        if number == SPILLED { *lock(&self.cold().spilled_executor) } else { ExecutorId::from_raw(number.into()) }
+        if number == SPILLED { *lock(&self.seldom().spilled_executor) } else { ExecutorId::from_raw(number.into()) }
     }
 
     /// Makes `call` the delegate of this call: ending this call ends the delegate, and waiting for
@@ -58,7 +58,7 @@ impl Header {
     /// ended.
     pub(crate) fn delegate_to(&self, call: &CallRef<dyn ErasedCall>) {
         call.header().mark_delegate();
-        let before = lock(&self.cold().delegate).replace(call.clone());
+        let before = lock(&self.seldom().delegate).replace(call.clone());
         drop(before);
         if self.is_exempt() {
             call.header().exempt(); // the exemption may have come before the delegate was set
@@ -67,7 +67,7 @@ impl Header {
 
     /// Returns the call as which this call continues, if there is one.
     pub(crate) fn delegate(&self) -> Option<CallRef<dyn ErasedCall>> {
-        lock(&self.cold.get()?.delegate).clone()
+        lock(&self.known_seldom()?.delegate).clone()
     }
 
     /// Marks this call as the delegate of another call. The executor that accepts it records

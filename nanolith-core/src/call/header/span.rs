@@ -39,7 +39,7 @@ mod on {
 
         fn set_span(&self, share: SpanShare) -> bool {
             self.begin.fetch_or(SPAN, Ordering::Relaxed);
-            self.cold().span.set(share).is_ok()
+            self.seldom().span.set(share).is_ok()
         }
 
         /// Shares the span of the call that continues as this call.
@@ -56,7 +56,7 @@ mod on {
         }
 
         fn span_share(&self) -> Option<&SpanShare> {
-            if self.has_span() { self.cold.get()?.span.get() } else { None }
+            if self.has_span() { self.known_seldom()?.span.get() } else { None }
         }
 
         /// Returns the span of the call, or the span in which it was submitted.

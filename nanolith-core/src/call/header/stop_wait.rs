@@ -94,13 +94,13 @@ impl Header {
 
     /// Sets what a thread that blocks for the call does meanwhile.
     pub(crate) fn set_wait_helper(&self, helper: Arc<dyn WaitHelper>) {
-        let before = lock(&self.cold().helper).replace(helper);
+        let before = lock(&self.seldom().helper).replace(helper);
         drop(before);
     }
 
     #[inline]
     pub(crate) fn wait_helper(&self) -> Option<Arc<dyn WaitHelper>> {
-        lock(&self.cold.get()?.helper).clone()
+        lock(&self.known_seldom()?.helper).clone()
     }
 
     pub(crate) fn stop_reason(&self) -> Option<StopReason> {

@@ -8,11 +8,11 @@ use std::sync::atomic::Ordering;
 impl Header {
     /// Stores the wait for which the task blocks a thread. Returns the wait stored before.
     pub(crate) fn set_blocked(&self, wait: Option<WaitTarget>) -> Option<WaitTarget> {
-        std::mem::replace(&mut *lock(&self.cold().blocked), wait)
+        std::mem::replace(&mut *lock(&self.seldom().blocked), wait)
     }
 
     pub(crate) fn blocked(&self) -> Option<WaitTarget> {
-        lock(&self.cold.get()?.blocked).clone()
+        lock(&self.known_seldom()?.blocked).clone()
     }
 
     // ORDERING of `waits`, `looked_at`, `is_probed` and `reported`: Relaxed. Polls of the future
@@ -63,7 +63,7 @@ impl Header {
     /// Records a report of the call as part of this suspected cycle. Returns whether the call was
     /// reported in it before.
     pub(crate) fn report(&self, cycle: u64) -> bool {
-        self.cold().reported.swap(cycle, Ordering::Relaxed) == cycle
+        self.seldom().reported.swap(cycle, Ordering::Relaxed) == cycle
     }
 
     // ORDERING of `waits` and `has_blocked`, for a raise: Relaxed. Both are written before the wait

@@ -1,6 +1,6 @@
 //! The times of a call: its submission, its start, and the turns of its future.
 
-use super::Header;
+use super::{ALARM, Header};
 use crate::time::clock;
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -35,6 +35,7 @@ impl Header {
 
     /// Records that the call is ended from outside now. An earlier end stays.
     pub(crate) fn mark_ended(&self) {
+        self.disarm();
         if self.ended_at.load(Ordering::Relaxed) == 0 {
             self.ended_at.store(clock::now(), Ordering::Relaxed);
         }
@@ -43,6 +44,7 @@ impl Header {
     /// Returns when the call was ended from outside, or this moment.
     pub(crate) fn end_or_now(&self) -> u64 {
         match self.ended_at.load(Ordering::Relaxed) {
+            armed if armed & ALARM != 0 => clock::now(),
             0 => clock::now(),
             // A thread without the call's clock has ended it.
             ended if ended < self.submitted_at() => clock::now(),

@@ -1,10 +1,7 @@
 //! [`Call::after`] and [`Call::at`]: delayed calls. Each waits for a timer before it goes to its
 //! executor.
 
-use super::{
-    Call,
-    submit::{arm, fail_job},
-};
+use super::{Call, prepare::arm, submit::fail_job};
 use crate::{
     call::offload,
     context::inline,

@@ -1,16 +1,18 @@
 //! [`Call`]: a typed call that has not been submitted yet, and the methods that submit it.
 
+mod call_options;
 mod delayed;
 mod options;
+mod prepare;
 mod span;
 mod submit;
 mod within;
 
-pub(crate) use options::CallParts;
+pub(crate) use call_options::CallParts;
+#[cfg(feature = "tower")]
+pub(crate) use prepare::job_of_task;
 pub use submit::Submit;
 pub(crate) use submit::fail_job;
-#[cfg(feature = "tower")]
-pub(crate) use submit::job_of_task;
 pub(super) use submit::note_full;
 
 use super::{Flatten, Handle};
@@ -25,7 +27,8 @@ use crate::{
     meta::task_info::TaskInfo,
     task::TaskSet,
 };
-use options::CallOptions;
+use call_options::CallOptions;
+use prepare::{new_job, prepare_job};
 use std::{
     fmt,
     future::Future,
@@ -35,7 +38,7 @@ use std::{
     task::{Context, Poll, ready},
     time::Duration,
 };
-use submit::{block_for_admission, dispatch, new_job, prepare_job, submit_rare};
+use submit::{block_for_admission, dispatch, submit_rare};
 
 /// A typed call. It is lazy: it does nothing until it is awaited, waited on or submitted.
 ///
@@ -91,7 +94,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     #[inline(always)]
     pub fn new(executor: &'a E, task: S::Task, extract: fn(S::Output) -> Option<T>) -> Self {
         let submitted = Location::caller();
-        let terms = CallOptions { submitted, priority: None, rare: None };
+        let terms = CallOptions { submitted, priority: None, limit: None, token: None, rare: None };
         Self { executor, extract, terms, stage: CallState::Lazy(task) }
     }
 
@@ -151,9 +154,9 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     pub fn submit(self) -> Handle<S, T> {
         let Self { executor, extract, terms, stage } = self;
         let CallState::Lazy(task) = stage else { unreachable!("{ONCE}") };
-        let CallOptions { submitted, priority, rare } = terms;
-        if let Some(rare) = rare {
-            return submit_rare(executor, extract, &CallOptions { submitted, priority, rare: Some(rare) }, task);
+        let CallOptions { submitted, priority, limit, token, rare } = terms;
+        if limit.is_some() || token.is_some() || rare.is_some() {
+            return submit_rare(executor, extract, &CallOptions { submitted, priority, limit, token, rare }, task);
         }
         let meta =
             Header::new(ParentCall { task: S::task_info(&task), submitted }, priority, None, thread_context::origin());

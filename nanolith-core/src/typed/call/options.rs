@@ -1,23 +1,15 @@
 //! The methods of [`Call`] that set its options, such as its priority and its time limit.
 //! [`CallOptions`] holds them.
 
-use super::{Call, CallState, delayed::Delay};
-#[cfg(feature = "tracing")]
-use crate::trace::Carrier;
+use super::{
+    Call, CallState,
+    call_options::{CallOptions, CallParts, RareOptions},
+};
 use crate::{
-    call::header::{Header, Progress, ProgressHook},
-    channel::messenger::Messenger,
-    context::thread_context,
-    error::ParentCall,
-    executor::Executor,
-    meta::priority::Priority,
-    sync::cancel_token::CancelToken,
-    task::TaskSet,
-    time::clock,
-    wake::attachments::Attachments,
+    call::header::Progress, channel::messenger::Messenger, executor::Executor, meta::priority::Priority,
+    sync::cancel_token::CancelToken, task::TaskSet,
 };
 use std::{
-    panic::Location,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -79,7 +71,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// With a limit of zero the call never begins. `Duration::MAX` is no limit.
     #[inline]
     pub fn timeout(mut self, limit: Duration) -> Self {
-        self.terms.rare().timeout = Some(limit);
+        self.terms.limit = Some(limit);
         self
     }
 
@@ -192,7 +184,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
             Self {
                 executor,
                 extract,
-                terms: CallOptions { submitted, priority, rare: None },
+                terms: CallOptions { submitted, priority, limit: None, token: None, rare: None },
                 stage: CallState::Lazy(task),
             } => Ok(CallParts { executor, task, extract, priority, submitted }),
             call => Err(call),
@@ -256,6 +248,17 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Call<'_, S, E, T> {
     /// ```
     #[inline]
     pub fn cancel_token(mut self, token: &CancelToken) -> Self {
+        match &self.terms.token {
+            None => self.terms.token = Some(token.clone()),
+            Some(_) => self.rare().tokens.push(token.clone()),
+        }
+        self
+    }
+
+    /// Like [`cancel_token`](Self::cancel_token), and unlinks the call from `token` as soon as the call
+    /// is over: [`CancelNode::poll_empty`](crate::call::cancel_tree::CancelNode::poll_empty) waits for
+    /// that. Else the handle may unlink it.
+    pub(crate) fn linked_to(mut self, token: &CancelToken) -> Self {
         self.rare().tokens.push(token.clone());
         self
     }
@@ -285,104 +288,5 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Call<'_, S, E, T> {
     pub fn without_parent(mut self) -> Self {
         self.rare().is_unlinked = true;
         self
-    }
-}
-
-/// The parts of a call that has no options but a priority.
-pub(crate) struct CallParts<'a, S: TaskSet, E: ?Sized, T> {
-    pub(crate) executor: &'a E,
-    pub(crate) task: S::Task,
-    pub(crate) extract: fn(S::Output) -> Option<T>,
-    pub(crate) priority: Option<Priority>,
-    pub(crate) submitted: &'static Location<'static>,
-}
-
-impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> CallParts<'a, S, E, T> {
-    pub(crate) fn into_call(self) -> Call<'a, S, E, T> {
-        let Self { executor, task, extract, priority, submitted } = self;
-        Call { executor, extract, terms: CallOptions { submitted, priority, rare: None }, stage: CallState::Lazy(task) }
-    }
-}
-
-/// The options of a call, beside its task.
-pub(super) struct CallOptions<S: TaskSet> {
-    pub(super) submitted: &'static Location<'static>,
-    /// `None` stands for the priority of the submitting task or scope.
-    pub(super) priority: Option<Priority>,
-    pub(super) rare: Option<Box<RareOptions<S>>>,
-}
-
-/// The options that few calls have. They are boxed, so that other calls pay for one pointer only.
-pub(super) struct RareOptions<S: TaskSet> {
-    timeout: Option<Duration>,
-    deadline: Option<Instant>,
-    serve_within: Option<Duration>,
-    keep_alive: bool,
-    attached: Option<Arc<Attachments>>,
-    on_progress: Option<ProgressHook>,
-    run_timeout: Option<Duration>,
-    is_unlinked: bool,
-    #[cfg(feature = "tracing")]
-    pub(super) trace_parent: Option<Carrier>,
-    pub(super) tokens: Vec<CancelToken>,
-    pub(super) later: Option<Delay<S>>,
-}
-
-impl<S: TaskSet> Default for RareOptions<S> {
-    fn default() -> Self {
-        Self {
-            timeout: None,
-            deadline: None,
-            serve_within: None,
-            keep_alive: false,
-            attached: None,
-            on_progress: None,
-            run_timeout: None,
-            is_unlinked: false,
-            #[cfg(feature = "tracing")]
-            trace_parent: None,
-            tokens: Vec::new(),
-            later: None,
-        }
-    }
-}
-
-impl<S: TaskSet> CallOptions<S> {
-    fn rare(&mut self) -> &mut RareOptions<S> {
-        self.rare.get_or_insert_default()
-    }
-}
-
-impl<S: TaskSet> RareOptions<S> {
-    /// Returns the header of a call that is submitted now.
-    #[cold]
-    pub(super) fn meta(&self, caller: ParentCall, priority: Option<Priority>) -> Header {
-        let start = self.later.as_ref().map_or_else(|| Some(clock::instant()), Delay::due);
-        let limit = self.timeout.and_then(|limit| clock::add(start?, limit));
-        let limit = limit.into_iter().chain(self.deadline).min();
-        let mut meta = Header::new(caller, priority, limit, thread_context::origin());
-        if let Some(timeout) = self.serve_within {
-            meta.expire_in(timeout);
-        }
-        if let Some(limit) = self.run_timeout {
-            meta.limit_run(limit);
-        }
-        if self.is_unlinked {
-            meta.unlink_parent();
-        }
-        if !self.tokens.is_empty() {
-            meta.check_tokens();
-        }
-        meta.set_needs_notify();
-        if self.keep_alive {
-            meta.keep_alive();
-        }
-        if let Some(attached) = &self.attached {
-            meta.attach(attached.clone());
-        }
-        if let Some(hook) = &self.on_progress {
-            meta.set_progress_hook(hook.clone());
-        }
-        meta
     }
 }

@@ -1,6 +1,6 @@
 //! The span of a call with rare options: see [`crate::trace`]. [`Call::trace_parent`] sets its parent.
 
-use super::options::RareOptions;
+use super::call_options::RareOptions;
 #[cfg(feature = "tracing")]
 use crate::{executor::Executor, trace::Carrier, typed::Call};
 use crate::{

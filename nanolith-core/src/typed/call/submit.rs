@@ -3,26 +3,19 @@
 
 use super::{
     Call, CallState, ONCE,
-    options::{CallOptions, RareOptions},
-    span,
+    call_options::{CallOptions, RareOptions},
+    prepare::prepare_job,
 };
 use crate::{
     call::{
-        backend::{self, ExecutorId, WouldDeadlock},
-        call_ref::Uninit,
-        header::Header,
+        backend::{ExecutorId, WouldDeadlock},
         slot::EndReason,
     },
-    context::{Wait, block_on, thread_context},
-    error::{CallError, ParentCall, SubmitError},
+    context::{Wait, block_on},
+    error::{CallError, SubmitError},
     executor::{Admission, Executor},
     metrics,
-    sync::cancel_token::CancelToken,
     task::{Job, TaskSet},
-    time::{
-        clock,
-        timer::{self, TimerAction},
-    },
     trace,
     typed::Handle,
 };
@@ -113,7 +106,7 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Call<'_, S, E, T> {
         let (job, handle) = prepare_job(executor, extract, &terms, task);
         let submitted = match &terms.rare {
             // A call for later takes no room now, and a call that is over takes none.
-            Some(rare) if rare.later.is_some() || job.is_over() => {
+            rare if job.is_over() || rare.as_ref().is_some_and(|rare| rare.later.is_some()) => {
                 drop(mem::take(room));
                 dispatch(executor, &terms, job)
             }
@@ -219,57 +212,6 @@ impl<S: TaskSet, T> Future for Admitting<'_, '_, S, T> {
     }
 }
 
-/// Creates the job and the handle of a call, and arms its timeout.
-#[inline(always)]
-pub(super) fn prepare_job<S: TaskSet, E: Executor<S> + ?Sized, T>(
-    executor: &E,
-    extract: fn(S::Output) -> Option<T>,
-    terms: &CallOptions<S>,
-    task: S::Task,
-) -> (Job<S>, Handle<S, T>) {
-    let caller = ParentCall { task: S::task_info(&task), submitted: terms.submitted };
-    match &terms.rare {
-        None => {
-            new_job(executor, extract, Header::new(caller, terms.priority, None, thread_context::origin()), task, None)
-        }
-        Some(rare) => new_job(executor, extract, rare.meta(caller, terms.priority), task, Some(rare)),
-    }
-}
-
-/// Creates the job and the handle of a call with this header.
-#[inline(always)]
-pub(super) fn new_job<S: TaskSet, E: Executor<S> + ?Sized, T>(
-    executor: &E,
-    extract: fn(S::Output) -> Option<T>,
-    meta: Header,
-    task: S::Task,
-    rare: Option<&RareOptions<S>>,
-) -> (Job<S>, Handle<S, T>) {
-    let is_heir = meta.inherit_limits(S::HOOKS.are_async() || meta.task().is_async());
-    let (job, slot) = Job::with_owner(Uninit::new(), task, executor.shared(), meta);
-    if trace::is_on() {
-        span::open(&job, rare);
-    }
-    let host = executor.host();
-    if host.is_none() {
-        job.slot().header.mark_unrouted();
-    }
-    if rare.is_some() || is_heir {
-        link_cancellation(&job, host, rare);
-    }
-    (job, Handle::new(slot, host, extract))
-}
-
-/// Creates the job and the handle of a call of any task of the set.
-#[cfg(feature = "tower")]
-pub(crate) fn job_of_task<S: TaskSet, E: Executor<S> + ?Sized>(
-    executor: &E,
-    meta: Header,
-    task: S::Task,
-) -> (Job<S>, Handle<S, S::Output>) {
-    new_job(executor, Some, meta, task, None)
-}
-
 #[cold]
 #[cfg_attr(feature = "tokio", track_caller)]
 pub(super) fn submit_rare<S: TaskSet, E: Executor<S> + ?Sized, T>(
@@ -343,6 +285,8 @@ pub(super) fn dispatch<S: TaskSet, E: Executor<S> + ?Sized>(
 ) -> Result<(), SubmitError<Job<S>>> {
     match &terms.rare {
         Some(rare) => dispatch_delayed(executor, rare, job),
+        // Its limit is zero, or its token was cancelled. Its handle returns the error.
+        None if terms.are_any() && job.is_over() => Ok(()),
         None => executor.try_execute(job),
     }
 }
@@ -360,36 +304,4 @@ fn dispatch_delayed<S: TaskSet, E: Executor<S> + ?Sized>(
         Some(later) => later.keep(job),
         None => executor.try_execute(job),
     }
-}
-
-/// Links the call to its parents and tokens, which can cancel it, and arms its time limit.
-#[cold]
-fn link_cancellation<S: TaskSet>(job: &Job<S>, host: Option<ExecutorId>, rare: Option<&RareOptions<S>>) {
-    let meta = &job.slot().header;
-    let tokens = rare.into_iter().flat_map(|rare| &rare.tokens).map(CancelToken::stop);
-    for stop in tokens.chain(meta.parent_node()) {
-        if !meta.link(stop, || job.slot().clone().erase(), host) {
-            job.slot().end_call(EndReason::Cancelled);
-            return;
-        }
-    }
-    let waits = rare.and_then(|rare| rare.later.as_ref()).is_some_and(|later| later.is_before(meta.deadline()));
-    if !waits {
-        arm(job, host);
-    }
-}
-
-/// Arms a timer that ends the call at its deadline, if it has one.
-#[cold]
-pub(super) fn arm<S: TaskSet>(job: &Job<S>, host: Option<ExecutorId>) {
-    let Some(deadline) = job.slot().header.deadline() else { return };
-    if deadline <= clock::instant() {
-        job.slot().end_call(EndReason::TimedOut); // it never begins
-        return;
-    }
-    let call = job.slot().clone();
-    let ring = Box::new(move || {
-        backend::end(&*call, host, EndReason::by_alarm());
-    });
-    job.slot().header.keep_timer(timer::arm(deadline, TimerAction::RunAlways(ring)));
 }

@@ -298,7 +298,11 @@ impl<S: TaskSet, T> Handle<S, T> {
     /// own, so that it costs nothing when the outcome was taken.
     #[inline(never)]
     fn detach_call(&mut self) {
-        if let Some(outcome) = self.slot.drop_waker() {
+        let outcome = self.slot.drop_waker();
+        if self.slot.is_over() {
+            self.slot.header.over_for_handle(); // else the side that ends the call does it
+        }
+        if let Some(outcome) = outcome {
             drop_unseen(outcome, || self.target()?.get());
         }
         thread_context::poll_resolved(&mut self.counted);

@@ -301,6 +301,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     #[inline(always)]
     fn resolve(&mut self, outcome: Result<S::Output, CallError>) -> Result<T, CallError> {
         self.on_drop = OnDrop::Nothing;
+        self.slot.header.over_for_handle();
         thread_context::poll_resolved(&mut self.counted);
         outcome.and_then(|output| (self.extract)(output).ok_or_else(|| self.slot.header.error(EndReason::Lost)))
     }
