@@ -2,6 +2,8 @@
 //! `#[define]` places each check where the user wrote the type. Each trait exists for the
 //! compiler's message when the bound does not hold.
 
+use std::marker::PhantomData;
+
 /// Defines a module of checks for each reason why a type might not be `Send`. `#[define]` chooses
 /// the reason by the names in the type. All checks hold for the same types, and differ only in the
 /// compiler's advice.
@@ -136,4 +138,80 @@ pub trait Check<const HOLD: bool> {
 
 impl<T> Check<true> for T {
     type Checked = T;
+}
+
+/// The type of a future, found without making one.
+#[allow(missing_debug_implementations)] // hidden: for generated code
+pub struct FutureProbe<F>(PhantomData<F>);
+
+impl<F> FutureProbe<F> {
+    /// Takes the type from a closure that is never called.
+    pub fn of(_: impl FnOnce() -> F) -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<F: Send> FutureProbe<F> {
+    /// Answers for a future that is `Send`. The compiler prefers this to the method of [`FutureStays`].
+    pub fn nanolith_stays(&self) -> Moves {
+        Moves
+    }
+}
+
+/// Answers for a future that is not `Send`.
+pub trait FutureStays {
+    /// See [`FutureProbe::nanolith_stays`].
+    fn nanolith_stays(&self) -> Stays {
+        Stays
+    }
+}
+
+impl<F> FutureStays for FutureProbe<F> {}
+
+/// Whether a future stays on its thread, as a type.
+pub trait StaysAnswer {
+    /// The answer.
+    const STAYS: bool;
+}
+
+/// The future moves between threads.
+#[derive(Debug)]
+pub struct Moves;
+
+/// The future stays on its thread.
+#[derive(Debug)]
+pub struct Stays;
+
+impl StaysAnswer for Moves {
+    const STAYS: bool = false;
+}
+
+impl StaysAnswer for Stays {
+    const STAYS: bool = true;
+}
+
+/// Returns the answer of a probe that is not run.
+pub const fn stays<A: StaysAnswer>(_: &impl FnOnce() -> A) -> bool {
+    A::STAYS
+}
+
+/// A value for a call that is never run.
+///
+/// # Panics
+///
+/// Always.
+pub fn absent<T>() -> T {
+    unreachable!("a probe is not run")
+}
+
+/// Returns the first reason that holds.
+pub const fn first_reason(reasons: &[(bool, &'static str)]) -> Option<&'static str> {
+    let mut index = 0;
+    while index < reasons.len() {
+        if reasons[index].0 {
+            return Some(reasons[index].1);
+        }
+        index += 1;
+    }
+    None
 }

@@ -129,7 +129,7 @@ impl LocalShared {
 
     /// Enters this executor and its clock on the calling thread, until the guards are dropped.
     pub(super) fn enter(&self) -> (thread_context::EnterGuard, clock::ClockGuard) {
-        (thread_context::enter_executor(self.id, self.me.clone()), clock::enter(self.clock.clone()))
+        (thread_context::enter_executor(self.id, self.me.clone(), true), clock::enter(self.clock.clone()))
     }
 
     /// Returns the snapshot of [`Local::info`](super::Local::info).

@@ -145,11 +145,11 @@ impl ThreadParker {
     }
 }
 
-/// An alarm that wakes a thread when its clock, which is moved by hand, has reached the deadline.
-struct DeadlineAlarm(Key);
+/// An alarm that uses a waker when the thread's clock has reached the deadline.
+pub(crate) struct DeadlineAlarm(Key);
 
 impl DeadlineAlarm {
-    fn new(due: Instant, waker: &Waker) -> Self {
+    pub(crate) fn new(due: Instant, waker: &Waker) -> Self {
         Self(timer::arm(due, TimerAction::Wake(waker.clone())))
     }
 }

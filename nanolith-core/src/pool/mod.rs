@@ -18,6 +18,7 @@ mod events;
 mod global;
 mod global_spawner;
 pub(super) mod handlers;
+mod hosted_future;
 mod info;
 mod limits;
 pub(crate) mod parallel;
@@ -30,6 +31,7 @@ mod shared_state;
 mod spawn;
 mod suspended_calls;
 pub(super) mod threads;
+mod wake_state;
 mod worker;
 
 pub use builder::PoolBuilder;
@@ -43,6 +45,7 @@ pub use global::GlobalPool;
 pub(crate) use global_spawner::GlobalSpawner;
 pub use handlers::subscription::Subscription;
 pub(crate) use handlers::subscription::{Source, subscribe};
+pub(crate) use hosted_future::{Abandoned, HostedFuture};
 pub use info::PoolInfo;
 pub use limits::{
     share::{Share, ShareInfo},

@@ -60,13 +60,21 @@ impl<S: TaskSet> Backend for ServiceShared<S> {
         self.is_asked_to_stop()
     }
 
-    /// A wait for the service itself is a deadlock, because the service has only this thread.
-    fn lend(&self, _: &mut PermitState, target: Option<ExecutorId>) -> Result<LentPermits, WouldDeadlock> {
-        if target == Some(self.id()) { Err(WouldDeadlock) } else { Ok(LentPermits::default()) }
+    /// A wait for the service itself is a deadlock, because one thread at a time runs the service. On
+    /// a pool, the thread lends the permit with which it polls the service.
+    fn lend(&self, permit: &mut PermitState, target: Option<ExecutorId>) -> Result<LentPermits, WouldDeadlock> {
+        match self.home.pool() {
+            _ if target == Some(self.id()) => Err(WouldDeadlock),
+            Some(pool) => pool.lend(permit, target),
+            None => Ok(LentPermits::default()),
+        }
     }
 
     fn take_back(&self, loan: LentPermits) -> PermitState {
-        loan.before
+        match self.home.pool() {
+            Some(pool) => pool.take_back(loan),
+            None => loan.before,
+        }
     }
 
     fn set_blocked(&self, waiter: Option<BlockedWaiter>) -> Option<Option<BlockedWaiter>> {
@@ -84,7 +92,7 @@ impl<S: TaskSet> Backend for ServiceShared<S> {
 
     fn inspect(&self) {
         if self.futures.ask() {
-            self.waker.wake_by_ref();
+            self.wake();
         }
     }
 
@@ -118,10 +126,12 @@ impl<S: TaskSet> Backend for ServiceShared<S> {
 
     fn on_wait_for(self: Arc<Self>, call: &CallRef<dyn ErasedCall>, blocking: bool) -> WaitAction {
         let theirs = required_receiver::<S>(call.header().task());
-        let hinders = match thread_context::running_task().map_or(Receiver::None, |task| required_receiver::<S>(task)) {
-            Receiver::None => false,
-            Receiver::Shared => theirs == Receiver::Exclusive,
-            Receiver::Exclusive => theirs != Receiver::None,
+        let hinders = match thread_context::running_task().map(|task| required_receiver::<S>(task)) {
+            // `#[init]` and `#[on_close]` keep the loop from every call.
+            None => true,
+            Some(Receiver::None) => false,
+            Some(Receiver::Shared) => theirs == Receiver::Exclusive,
+            Some(Receiver::Exclusive) => theirs != Receiver::None,
         };
         if blocking || hinders {
             return WaitAction::Deadlock;
@@ -139,7 +149,7 @@ impl<S: TaskSet> Backend for ServiceShared<S> {
         let wakes = core.injector.leave(call);
         self.release_into(core, wakes, batch);
         // The removed call may be the last call of a closing service, or the `stalled_call`.
-        self.waker.wake_by_ref();
+        self.wake();
     }
 
     fn on_raised(&self, call: &CallRef<dyn ErasedCall>) {
@@ -200,7 +210,7 @@ impl<S: TaskSet> Admit<S> for ServiceShared<S> {
     }
 
     fn wake_consumer(&self) {
-        self.waker.wake_by_ref();
+        self.wake();
     }
 
     fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Injector<Self::Item>>) -> (R, WakeList)) -> R {
@@ -208,8 +218,9 @@ impl<S: TaskSet> Admit<S> for ServiceShared<S> {
         let last = if inside { Phase::Closing } else { Phase::Open };
         let open = core.phase <= last;
         let (result, wakes) = f(open.then_some(&mut core.injector));
+        let first = if self.home.is_pool() { core.injector.earliest() } else { None };
         self.release(core, wakes);
-        self.waker.wake_by_ref();
+        self.wake_for(first);
         result
     }
 

@@ -4,6 +4,7 @@ use super::{
     init::Initializer,
     launch_future::{Launch, LaunchAttempt, LaunchError},
     on_panic::OnPanic,
+    on_pool,
     restart::Restart,
     service_thread,
     settings::Settings,
@@ -243,7 +244,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     /// let (sender, threads) = std::sync::mpsc::channel();
     /// let starting = Counter::service(10).on_thread_start(move || drop(sender.send(std::thread::current().id())));
     /// let counter = starting.launch().wait()?;
-    /// assert_eq!(threads.recv()?, counter.info().thread_id);
+    /// assert_eq!(Some(threads.recv()?), counter.info().thread_id);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn on_thread_start(mut self, handler: impl Fn() + Send + Sync + 'static) -> Self {
@@ -339,11 +340,16 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     /// # Errors
     ///
     /// The returned [`Launch`] yields them: see [`LaunchError`].
-    pub fn launch(self) -> Launch<S, E> {
+    pub fn launch(mut self) -> Launch<S, E> {
         unwind::install_hook();
         let (tell, answer) = flume::bounded(1);
         let (limit, attempt) = (self.settings.launch_timeout, Arc::<LaunchAttempt>::default());
-        if let Err(error) = service_thread::spawn(self.settings, self.init, tell.clone(), attempt.clone()) {
+        let (pool, given) = (self.settings.pool.take(), attempt.clone());
+        let spawned = match pool {
+            Some(pool) => on_pool::spawn(pool, self.settings, self.init, tell.clone(), given),
+            None => service_thread::spawn(self.settings, self.init, tell.clone(), given),
+        };
+        if let Err(error) = spawned {
             // The send cannot fail: the channel is empty and `answer` is its receiver.
             let _ = tell.send(Err(LaunchError::Build(error)));
         }

@@ -22,7 +22,7 @@ use std::{fmt, sync::Arc, thread::Thread};
 /// let counter = Counter::service(10).launch().wait()?; // the counter starts at 10
 /// let control = counter.control();
 /// assert!(matches!(control.life().recv().wait(), Some(LifeEvent::Started)));
-/// assert_eq!(control.thread().id(), counter.info().thread_id);
+/// assert_eq!(control.thread().map(|thread| thread.id()), counter.info().thread_id);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct ServiceControl<'a, S: TaskSet> {
@@ -121,17 +121,18 @@ impl<S: TaskSet> ServiceControl<'_, S> {
         self.inner.recorder.reset();
     }
 
-    /// Returns the service's thread.
+    /// Returns the service's own thread, or `None` if the service runs on a pool.
     ///
     /// ```
     /// # use nanolith::prelude::*;
     /// # use nanolith_doc_sets::*;
     /// let counter = Counter::service(10).name("counter").launch().wait()?;
-    /// assert_eq!(counter.control().thread().name(), Some("counter"));
+    /// let thread = counter.control().thread().expect("it has a thread of its own");
+    /// assert_eq!(thread.name(), Some("counter"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn thread(&self) -> Thread {
+    pub fn thread(&self) -> Option<Thread> {
         self.inner.thread()
     }
 }

@@ -1,5 +1,6 @@
-//! [`EventLoop`]: the main loop of a service's thread. It takes calls in order, runs them, and
-//! polls the futures of calls that are not ready yet.
+//! [`EventLoop`]: the main loop of a service. It takes calls in order, runs them, and polls the
+//! futures of calls that are not ready yet. It is a future: on a thread of its own it blocks where it
+//! has nothing to do, so one poll runs it to its end, and on a pool it is pending there.
 
 use super::{
     events::Crash,
@@ -15,7 +16,7 @@ use super::{
 use crate::{
     call::{backend::RunResult, call_ref::CallRef, offload::OffloadedWork},
     metrics::ThreadRecorder,
-    park::parker::ThreadParker,
+    park::parker::{DeadlineAlarm, ThreadParker},
     task::{Brought, CallSlot, Input, Owner, ServiceEnv, TaskSet, is_large, run_on_service},
     time::clock,
     util::unwind,
@@ -23,13 +24,17 @@ use crate::{
 };
 use std::{
     cell::RefCell,
+    future::poll_fn,
     rc::Rc,
     sync::Arc,
     task::{Context, Poll, Waker},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-/// The data of the service's thread.
+/// The most calls that a service on a pool runs before the pool may run other work.
+const CALLS_PER_POLL: u32 = 64;
+
+/// The data of the service's loop.
 pub(super) struct EventLoop<S: TaskSet, E, A> {
     pub(super) inner: Arc<ServiceShared<S>>,
     pub(super) ground: Rc<ServiceEnv<S>>,
@@ -68,32 +73,43 @@ enum LoopStep<S: TaskSet> {
 
 impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
     /// Runs the service until it ends.
-    pub(super) fn run(mut self) {
-        let parking = ThreadParker::of_this_thread();
+    pub(super) async fn run(mut self) {
         loop {
-            let crash = match unwind::catch(|| self.serve(&parking)) {
-                Ok(Ok(life)) => return self.end(life, None),
-                Ok(Err(crash)) => crash,
-                Err(panic) => Crash::Loop(panic),
+            let served = poll_fn(|cx| match unwind::catch(|| self.serve(cx)) {
+                Ok(served) => served,
+                Err(panic) => Poll::Ready(Err(Crash::Loop(panic))),
+            });
+            let crash = match served.await {
+                Ok(life) => return self.end(life, None).await,
+                Err(crash) => crash,
             };
-            if let Err(crash) = self.replace_state(crash, &parking) {
-                return self.end(Phase::Terminating, crash);
+            if let Err(crash) = self.replace_state(crash).await {
+                return self.end(Phase::Terminating, crash).await;
             }
         }
     }
 
-    /// Runs calls until the service ends or crashes. Returns the phase in which the service ends.
-    fn serve(&mut self, parking: &ThreadParker) -> Result<Phase, Crash> {
-        let mut cx = Context::from_waker(parking.waker());
+    /// Runs calls until the service ends or crashes. Returns the phase in which the service ends. On
+    /// a pool, this is pending when the service has nothing to do, or has run for a while.
+    fn serve(&mut self, cx: &mut Context<'_>) -> Poll<Result<Phase, Crash>> {
+        let parking = if self.inner.home.is_pool() { None } else { Some(ThreadParker::of_this_thread()) };
         let mut lingered = false;
+        let mut calls = 0;
         loop {
-            self.poll_local_tasks(&mut cx);
+            self.poll_local_tasks(cx);
             // Begin no call on a state that is about to be replaced, and do not sleep before that.
             if let Some(crash) = self.crash.take() {
-                return Err(crash);
+                return Poll::Ready(Err(crash));
+            }
+            if parking.is_none() && calls >= CALLS_PER_POLL {
+                self.give_way();
+                return Poll::Pending;
             }
             match self.next_step() {
-                LoopStep::Run(call) => self.run_call(&call),
+                LoopStep::Run(call) => {
+                    self.run_call(&call);
+                    calls += 1;
+                }
                 LoopStep::Tidy(leftovers) => leftovers.into_iter().for_each(unwind::ignore_panics),
                 LoopStep::Again => {}
                 LoopStep::Serve => {
@@ -104,16 +120,42 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
                 LoopStep::Park => {
                     self.tally.flush();
                     self.inner.futures.answer(|| self.seen());
+                    let Some(parking) = &parking else { return Poll::Pending };
                     if lingered || !parking.spin_until(self.spin) {
                         self.consecutive_calls = 0;
                     }
                     parking.park_until(None);
                 }
-                LoopStep::Leave => return Ok(self.inner.lock().phase),
-                LoopStep::Crash(crash) => return Err(crash),
+                LoopStep::Leave => return Poll::Ready(Ok(self.inner.lock().phase)),
+                LoopStep::Crash(crash) => return Poll::Ready(Err(crash)),
             }
             lingered = false;
         }
+    }
+
+    /// Wakes this loop, to be polled again once the pool has run what is more urgent.
+    fn give_way(&self) {
+        let first = self.inner.lock().injector.earliest();
+        self.inner.wake_for(first);
+    }
+
+    /// Waits until the loop is woken, or until `due`.
+    pub(super) async fn idle_until(&self, due: Option<Instant>) {
+        let mut alarm = None;
+        let mut is_woken = false;
+        poll_fn(|cx| {
+            if !self.inner.home.is_pool() {
+                ThreadParker::of_this_thread().park_until(due);
+                return Poll::Ready(());
+            }
+            if std::mem::replace(&mut is_woken, true) {
+                return Poll::Ready(());
+            }
+            alarm = due.map(|due| DeadlineAlarm::new(due, cx.waker()));
+            Poll::Pending
+        })
+        .await;
+        drop(alarm);
     }
 
     /// Returns the pending futures, and the call that waits for the state, for the deadlock check.
@@ -284,7 +326,7 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
             self.local_tasks.join(spawned);
             self.inner.futures.are_some(true);
             // A new future has never been polled: the loop continues without sleeping.
-            ThreadParker::of_this_thread().waker().wake_by_ref();
+            self.inner.wake();
         }
     }
 

@@ -43,6 +43,7 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
         let injector = &mut core.injector;
         let opens = calm
             && !sim_runtime::is_here()
+            && !self.inner.home.is_pool()
             && injector.can_use_ring()
             && injector.has_waiting()
             && injector.head_is_fast();

@@ -4,7 +4,9 @@
 use super::ServiceBuilder;
 use crate::{
     context::block_on,
+    error::Panic,
     task::{Context, LocalFuture, TaskSet},
+    util::unwind,
 };
 use std::{
     convert::Infallible,
@@ -143,10 +145,50 @@ pub(super) trait Initializer<S: TaskSet, E, A>: Send {
     /// Takes the arguments of the next start. Returns `None` if they were used up.
     fn take_args(&mut self) -> Option<A>;
 
-    /// Makes the state, on the service's thread. Returns `None` if the arguments were used up by an
-    /// earlier start, or if `given_up` became true while this waited. The caller that sets
-    /// `given_up` wakes the thread.
-    fn make(&mut self, cx: Context<S>, given_up: &dyn Fn() -> bool) -> Option<Result<Option<S>, E>>;
+    /// Begins to make the state. Returns `None` if the arguments were used up by an earlier start.
+    fn begin(&mut self, cx: Context<S>) -> Option<Begun<S, E>>;
+}
+
+/// Makes the state. Returns `None` if the arguments were used up by an earlier start, or if
+/// `given_up` became true while this waited. The caller that sets `given_up` wakes the service's
+/// loop. On a thread of its own, the service blocks the thread meanwhile.
+///
+/// # Errors
+///
+/// The panic of `#[init]`.
+pub(super) async fn make_state<S: TaskSet, E, A>(
+    init: &mut dyn Initializer<S, E, A>,
+    cx: Context<S>,
+    is_on_pool: bool,
+    given_up: &dyn Fn() -> bool,
+) -> Result<Option<Result<Option<S>, E>>, Panic> {
+    let mut state = match unwind::catch(|| init.begin(cx))? {
+        None => return Ok(None),
+        Some(Begun::Made(state)) => return Ok(Some(state)),
+        Some(Begun::Pending(state)) => state,
+    };
+    let made = poll_fn(|cx| {
+        if given_up() {
+            return Poll::Ready(Ok(None));
+        }
+        match unwind::catch(|| state.as_mut().poll(cx)) {
+            Ok(poll) => poll.map(|state| Ok(Some(state))),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    });
+    if is_on_pool {
+        return made.await;
+    }
+    match block_on::block_on(made, None) {
+        Ok(made) => made,
+        Err(_) => unreachable!("a wait without a target cannot deadlock"),
+    }
+}
+
+/// A start of the state.
+pub(super) enum Begun<S, E> {
+    Made(Result<Option<S>, E>),
+    Pending(LocalFuture<Result<Option<S>, E>>),
 }
 
 /// A closure that makes the state from the arguments of `#[init]`.
@@ -181,18 +223,11 @@ impl<S: TaskSet, E, A: Send> Initializer<S, E, A> for InitArgs<S, E, A> {
         }
     }
 
-    fn make(&mut self, cx: Context<S>, given_up: &dyn Fn() -> bool) -> Option<Result<Option<S>, E>> {
+    fn begin(&mut self, cx: Context<S>) -> Option<Begun<S, E>> {
         let args = self.take_args()?;
-        match &self.make {
-            StateFactory::Now(make) => Some(make(&cx, args)),
-            StateFactory::Later(make) => {
-                let mut state = make(cx, args);
-                let made = poll_fn(|cx| if given_up() { Poll::Ready(None) } else { state.as_mut().poll(cx).map(Some) });
-                match block_on::block_on(made, None) {
-                    Ok(state) => state,
-                    Err(_) => unreachable!("a wait without a target cannot deadlock"),
-                }
-            }
-        }
+        Some(match &self.make {
+            StateFactory::Now(make) => Begun::Made(make(&cx, args)),
+            StateFactory::Later(make) => Begun::Pending(make(cx, args)),
+        })
     }
 }

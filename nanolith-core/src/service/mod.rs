@@ -9,6 +9,7 @@
 //!   takes calls, with the lock and without. `local_tasks`, `futures`: the pending futures of its
 //!   tasks.
 //! - `parts`, `remote_outbox`: the settings and the events of a service whose state lives elsewhere.
+//! - `on_pool`: the service on the threads of a pool.
 //! - `on_panic`: what follows a panic. `restart`, `replace_state`: when the service restarts, and
 //!   how it gets a new state. `restart_group`: which services restart with it.
 //! - `shutdown`: how the service ends. `close_future`, `close_timeout`: the futures that wait for
@@ -33,6 +34,7 @@ mod local_tasks;
 mod messages;
 mod messengers;
 mod on_panic;
+mod on_pool;
 mod outbox;
 mod parts;
 mod remote_outbox;
@@ -58,6 +60,7 @@ pub use init_error::InitError;
 pub use launch_future::{Launch, LaunchError};
 pub use messengers::AttachError;
 pub use on_panic::OnPanic;
+pub use on_pool::PoolState;
 pub use outbox::{RecvStream, WaitForEvent};
 #[doc(hidden)]
 pub use parts::ServiceParts;
@@ -280,8 +283,8 @@ impl<S: TaskSet> fmt::Debug for Service<S> {
 pub struct ServiceInfo {
     /// The name of the service and of its thread.
     pub name: Arc<str>,
-    /// The id of the service's thread.
-    pub thread_id: ThreadId,
+    /// The id of the service's own thread; `None` if the service runs on a pool.
+    pub thread_id: Option<ThreadId>,
     /// The number of calls that were started and have not ended: the running call, and the calls
     /// whose futures are pending.
     pub in_progress: usize,

@@ -4,11 +4,11 @@ use super::{
     InitError,
     event_loop::{EventLoop, ground},
     events::{Crash, LifeEvent},
+    init::make_state,
     service_state::Phase,
     shutdown::Ending,
 };
 use crate::{
-    park::parker::ThreadParker,
     task::{Context, TaskSet},
     time::{
         clock,
@@ -18,7 +18,10 @@ use crate::{
     util::unwind,
     wake::WakeList,
 };
-use std::time::{Duration, Instant};
+use std::{
+    task::Waker,
+    time::{Duration, Instant},
+};
 
 impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
     /// Drops the state and makes a new one, as often as the policy allows. Queued calls stay queued
@@ -26,7 +29,7 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
     ///
     /// The error is the crash that ends the service, or `None` if the service was terminated
     /// meanwhile.
-    pub(super) fn replace_state(&mut self, mut crash: Crash, parking: &ThreadParker) -> Result<(), Option<Crash>> {
+    pub(super) async fn replace_state(&mut self, mut crash: Crash) -> Result<(), Option<Crash>> {
         self.drop_state(&crash);
         let mut is_for_group = matches!(crash, Crash::Group);
         let mut has_failed = false;
@@ -42,16 +45,17 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
                 _ => self.restarts.next(clock::instant()),
             };
             let Some(wait) = wait else { return Err(Some(crash)) };
-            if !self.wait_backoff(wait, has_failed, parking) {
+            if !self.wait_backoff(wait, has_failed).await {
                 continue;
             }
             // This start answers all requests made so far.
             is_for_group |= matches!(self.inner.lock().restart_request.take(), Some(Crash::Group));
             let (cx, inner) = (Context::new(None, self.data.clone()), self.inner.clone());
             has_failed = true;
-            let limit = InitLimit::begin(self.launch_timeout, parking);
+            let limit = InitLimit::begin(self.launch_timeout, inner.waker());
             let is_to_stop = || inner.is_terminated() || limit.is_over();
-            crash = match unwind::catch(|| self.init.make(cx, &is_to_stop)) {
+            let made = make_state(&mut *self.init, cx, inner.home.is_pool(), &is_to_stop).await;
+            crash = match made {
                 Ok(Some(Ok(state))) => {
                     self.ground = ground(state, &self.data);
                     self.count_restart(&crash);
@@ -83,7 +87,7 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
     /// A close ends the wait early, since the accepted calls still need a state. It does not if an
     /// earlier start `has_failed`, because an `#[init]` that never succeeds would then be retried
     /// without a pause.
-    fn wait_backoff(&self, wait: Duration, has_failed: bool, parking: &ThreadParker) -> bool {
+    async fn wait_backoff(&self, wait: Duration, has_failed: bool) -> bool {
         let until = clock::after(wait);
         loop {
             match self.inner.lock().phase {
@@ -91,10 +95,10 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
                 Phase::Open | Phase::Closing => {}
                 Phase::Terminating | Phase::Over => return false,
             }
-            let is_late = until.is_some_and(|until| until <= clock::instant());
-            if is_late || !parking.park_until(until) {
+            if until.is_some_and(|until| until <= clock::instant() || clock::is_over()) {
                 return true;
             }
+            self.idle_until(until).await;
         }
     }
 
@@ -118,9 +122,9 @@ struct InitLimit {
 }
 
 impl InitLimit {
-    fn begin(limit: Option<Duration>, parking: &ThreadParker) -> Self {
+    fn begin(limit: Option<Duration>, waker: &Waker) -> Self {
         let due = limit.and_then(clock::after);
-        let timer = due.map(|due| timer::arm(due, TimerAction::Wake(parking.waker().clone())));
+        let timer = due.map(|due| timer::arm(due, TimerAction::Wake(waker.clone())));
         Self { due, timer }
     }
 

@@ -23,7 +23,7 @@ use crate::{
     executor::admission::OnFull,
     metrics::Recorder,
     park::parker::ThreadParker,
-    pool::SuspendedCalls,
+    pool::{Abandoned, HostedFuture, SuspendedCalls},
     sched::{
         injector::{DepthHint, Injector},
         queue::BoundedQueue,
@@ -78,19 +78,55 @@ pub(super) struct ServiceShared<S: TaskSet> {
     /// Whether the policy restarts the service after a crash.
     pub(super) restarts: bool,
     pub(super) group: OnceLock<Place>,
-    pub(super) thread: Thread,
-    /// The waker of the service's thread.
-    pub(super) waker: Waker,
+    /// The threads that run the service.
+    pub(super) home: Home,
+    /// The waker of the service's loop.
+    waker: Waker,
+}
+
+/// Where a service runs.
+pub(super) enum Home {
+    /// On a thread of its own.
+    Thread(Thread),
+    /// On the threads of a pool.
+    Pool(Arc<HostedFuture>),
+}
+
+impl Home {
+    /// The calling thread becomes the service's.
+    pub(super) fn here() -> Self {
+        Self::Thread(thread::current())
+    }
+
+    fn waker(&self) -> Waker {
+        match self {
+            Self::Thread(_) => ThreadParker::of_this_thread().waker().clone(),
+            Self::Pool(future) => future.clone().into(),
+        }
+    }
+
+    /// Returns the pool, if the service runs on one.
+    pub(super) fn pool(&self) -> Option<Arc<dyn Backend>> {
+        match self {
+            Self::Thread(_) => None,
+            Self::Pool(future) => Some(future.pool()),
+        }
+    }
+
+    pub(super) fn is_pool(&self) -> bool {
+        matches!(self, Self::Pool(_))
+    }
 }
 
 /// The most fast-path calls that the ring holds. Further calls wait in their lane.
 const CELLS: usize = 4_096;
 
 impl<S: TaskSet> ServiceShared<S> {
-    /// Creates the shared data. The calling thread becomes the service's thread.
-    pub(super) fn new(settings: &Settings) -> Arc<Self> {
+    /// Creates the shared data of a service that runs at `home`.
+    pub(super) fn new(settings: &Settings, home: Home) -> Arc<Self> {
         let (bounds, world) = (settings.queue.bounds(1), sim_runtime::world());
-        let inbox = Arc::new(Ring::new(bounds.queued.min(CELLS)));
+        let cells = if home.is_pool() { 1 } else { CELLS }; // a pool opens no ring
+        let inbox = Arc::new(Ring::new(bounds.queued.min(cells)));
         let rules = Arc::new(SchedulingPolicy::new(settings.queue.policy.clone()));
         let queue = BoundedQueue::ordered(bounds, rules.clone());
         let inner = Arc::new(Self {
@@ -114,8 +150,8 @@ impl<S: TaskSet> ServiceShared<S> {
             stopping: AtomicBool::new(false),
             restarts: settings.restart.after_crash(),
             group: OnceLock::new(),
-            thread: thread::current(),
-            waker: ThreadParker::of_this_thread().waker().clone(),
+            waker: home.waker(),
+            home,
         });
         let host: Arc<dyn Backend> = inner.clone();
         inner.id.insert(Arc::downgrade(&host));
@@ -165,8 +201,29 @@ impl<S: TaskSet> ServiceShared<S> {
         (wakes, stale)
     }
 
-    pub(super) fn thread(&self) -> Thread {
-        self.thread.clone()
+    pub(super) fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    /// Wakes the service's loop.
+    pub(super) fn wake(&self) {
+        self.waker.wake_by_ref();
+    }
+
+    /// Wakes the service's loop for a call whose position in the queue is `expires`.
+    pub(super) fn wake_for(&self, expires: Option<u64>) {
+        match (&self.home, expires) {
+            (Home::Pool(future), Some(expires)) => future.wake_at(expires),
+            _ => self.wake(),
+        }
+    }
+
+    /// Returns the service's own thread; `None` if it runs on a pool.
+    pub(super) fn thread(&self) -> Option<Thread> {
+        match &self.home {
+            Home::Thread(thread) => Some(thread.clone()),
+            Home::Pool(_) => None,
+        }
     }
 
     /// Returns whether the service accepts calls from outside.
@@ -184,7 +241,7 @@ impl<S: TaskSet> ServiceShared<S> {
         let (consumers, serving) = (core.injector.queue.ring_consumers(), self.at_work(&core));
         let info = ServiceInfo {
             name: self.name.clone(),
-            thread_id: self.thread.id(),
+            thread_id: self.thread().map(|thread| thread.id()),
             in_progress: core.active + serving,
             overrunning: self.overruns.count(),
             queue_len: figures.queued_outside,
@@ -219,7 +276,7 @@ impl<S: TaskSet> ServiceShared<S> {
         };
         core.injector.close_ring();
         self.release(core, WakeList::default());
-        self.waker.wake_by_ref();
+        self.wake();
         true
     }
 
@@ -233,7 +290,7 @@ impl<S: TaskSet> ServiceShared<S> {
         core.leftovers.push(work);
         core.injector.close_ring(); // the thread leaves the ring and looks
         self.release(core, WakeList::default());
-        self.waker.wake_by_ref();
+        self.wake();
         Ok(())
     }
 
@@ -248,6 +305,12 @@ impl<S: TaskSet> ServiceShared<S> {
     /// Returns 1 if the thread runs a fast-path call, which no queue counts, and 0 otherwise.
     pub(super) fn at_work(&self, core: &ServiceState<S>) -> usize {
         usize::from(core.injector.queue.ring_consumers() > 0 && self.running.is_set())
+    }
+}
+
+impl<S: TaskSet> Abandoned for ServiceShared<S> {
+    fn abandoned(&self) {
+        self.terminate();
     }
 }
 

@@ -1,13 +1,14 @@
-//! The thread of a service: [`spawn`] starts it, and it runs the service from `#[init]` to its end.
+//! [`spawn`] starts the thread of a service. [`run`] runs a service from `#[init]` to its end, on its
+//! thread or on a pool.
 
 use super::{
     event_loop::{EventLoop, ground},
-    init::Initializer,
+    init::{Initializer, make_state},
     launch_future::{LaunchAttempt, LaunchError, Launched},
     local_tasks::LocalTasks,
     restart::Restarts,
     service_ref::ServiceRef,
-    service_shared::ServiceShared,
+    service_shared::{Home, ServiceShared},
     settings::Settings,
 };
 use crate::{
@@ -24,17 +25,14 @@ use crate::{
     wake::keep_alive::KeepAlive,
 };
 use std::{
+    future::Future,
+    pin::pin,
     sync::{Arc, Weak},
-    thread,
+    task, thread,
 };
 
-/// Spawns the thread of a service. The thread sends the result of the start to `tell`.
-pub(super) fn spawn<S: TaskSet, E: Send + 'static, A: 'static>(
-    mut settings: Settings,
-    init: Box<dyn Initializer<S, E, A>>,
-    tell: flume::Sender<Launched<S, E>>,
-    attempt: Arc<LaunchAttempt>,
-) -> Result<(), BuildError> {
+/// Checks the settings, and adds the service's outbox to them.
+pub(super) fn prepare(settings: &mut Settings) -> Result<(), BuildError> {
     settings.validate()?;
     timer::start().map_err(BuildError::threads)?;
     GlobalSpawner::take_offloaded_work();
@@ -44,6 +42,17 @@ pub(super) fn spawn<S: TaskSet, E: Send + 'static, A: 'static>(
         outbox.close();
     }
     settings.data.insert(outbox);
+    Ok(())
+}
+
+/// Spawns the thread of a service. The thread sends the result of the start to `tell`.
+pub(super) fn spawn<S: TaskSet, E: Send + 'static, A: 'static>(
+    mut settings: Settings,
+    init: Box<dyn Initializer<S, E, A>>,
+    tell: flume::Sender<Launched<S, E>>,
+    attempt: Arc<LaunchAttempt>,
+) -> Result<(), BuildError> {
+    prepare(&mut settings)?;
     let mut builder = thread::Builder::new().name(settings.name.to_string());
     if let Some(bytes) = settings.stack_size {
         builder = builder.stack_size(bytes);
@@ -66,30 +75,45 @@ pub(super) fn spawn<S: TaskSet, E: Send + 'static, A: 'static>(
                 // service.
                 let _ = tell.send(launched);
             };
-            span.run(|| run_service(settings, init, &attempt, launched));
+            span.run(|| run_on_thread(settings, init, &attempt, launched));
         };
         runtime.run(|| sim_runtime::bounded(live));
     };
     builder.spawn(body).map(drop).map_err(BuildError::threads)
 }
 
-/// Runs a service from its start to its end, on the service's thread. Calls `launched` with the
-/// result of the start.
-fn run_service<S: TaskSet, E: Send + 'static, A>(
-    settings: Settings,
-    mut init: Box<dyn Initializer<S, E, A>>,
+/// Runs a service on the calling thread, which becomes the service's thread.
+fn run_on_thread<S: TaskSet, E: Send + 'static, A>(
+    mut settings: Settings,
+    init: Box<dyn Initializer<S, E, A>>,
     attempt: &LaunchAttempt,
     launched: impl FnOnce(Launched<S, E>),
 ) {
-    let inner = ServiceShared::<S>::new(&settings);
+    let inner = ServiceShared::<S>::new(&settings, Home::here());
     let host: Weak<dyn Backend> = {
         let strong: Arc<dyn Backend> = inner.clone();
         Arc::downgrade(&strong)
     };
     thread_context::set_executor(inner.id(), host);
-    settings.on_thread_start.iter().for_each(|handler| unwind::ignore_panics(|| handler()));
-    attempt.watch(ThreadParker::of_this_thread().waker());
-    let made = unwind::catch(|| init.make(Context::new(None, settings.data.clone()), &|| attempt.is_given_up()));
+    let (start, exit) = (settings.on_thread_start.take(), settings.on_thread_exit.take());
+    start.iter().for_each(|handler| unwind::ignore_panics(|| handler()));
+    let mut service = pin!(run(inner, settings, init, attempt, launched));
+    let poll = service.as_mut().poll(&mut task::Context::from_waker(ThreadParker::of_this_thread().waker()));
+    assert!(poll.is_ready(), "a service blocks its own thread where it has nothing to do");
+    exit.iter().for_each(|handler| unwind::ignore_panics(|| handler()));
+}
+
+/// Runs a service from its start to its end. Calls `launched` with the result of the start.
+pub(super) async fn run<S: TaskSet, E: Send + 'static, A>(
+    inner: Arc<ServiceShared<S>>,
+    settings: Settings,
+    mut init: Box<dyn Initializer<S, E, A>>,
+    attempt: &LaunchAttempt,
+    launched: impl FnOnce(Launched<S, E>),
+) {
+    attempt.watch(inner.waker());
+    let cx = Context::new(None, settings.data.clone());
+    let made = make_state(&mut *init, cx, inner.home.is_pool(), &|| attempt.is_given_up()).await;
     attempt.forget_thread();
     match made {
         Err(panic) if panic.is::<Unwind>() => launched(Err(LaunchError::Lost)),
@@ -114,8 +138,8 @@ fn run_service<S: TaskSet, E: Send + 'static, A>(
                 spin: settings.spin,
                 consecutive_calls: 0,
             }
-            .run();
+            .run()
+            .await;
         }
     }
-    settings.on_thread_exit.iter().for_each(|handler| unwind::ignore_panics(|| handler()));
 }

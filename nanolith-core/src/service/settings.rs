@@ -5,7 +5,7 @@ use crate::{
     channel::messenger::LagPolicy,
     context::thread_runtime::ThreadRuntime,
     park::parker,
-    pool::{BuildError, MIN_STACK, ThreadHandler, check_name, check_spin, queue_config::QueueConfig},
+    pool::{BuildError, MIN_STACK, Pool, ThreadHandler, check_name, check_spin, queue_config::QueueConfig},
     task::Forwarder,
     wake::extensions::Extensions,
 };
@@ -31,6 +31,8 @@ pub(super) struct Settings {
     pub(super) on_thread_start: Option<ThreadHandler>,
     pub(super) on_thread_exit: Option<ThreadHandler>,
     pub(super) runtime: ThreadRuntime,
+    /// The pool that the service runs on; `None` for a thread of its own.
+    pub(super) pool: Option<Pool>,
 }
 
 impl Settings {
@@ -53,6 +55,7 @@ impl Settings {
             on_thread_start: None,
             on_thread_exit: None,
             runtime: ThreadRuntime::default(),
+            pool: None,
         }
     }
 
@@ -66,8 +69,21 @@ impl Settings {
             (self.on_thread_start.is_some(), "on_thread_start"),
             (self.on_thread_exit.is_some(), "on_thread_exit"),
             (self.runtime.is_set(), "tokio"),
+            (self.pool.is_some(), "on"),
         ];
         local.into_iter().find_map(|(is_set, name)| is_set.then_some(name))
+    }
+
+    /// Returns the name of the first setting that means nothing without a thread of its own.
+    pub(super) fn first_of_thread(&self) -> Option<&'static str> {
+        let of_thread = [
+            (self.stack_size.is_some(), "stack_size"),
+            (self.spin != parker::IDLE_SPIN, "spin_before_park"),
+            (self.on_thread_start.is_some(), "on_thread_start"),
+            (self.on_thread_exit.is_some(), "on_thread_exit"),
+            (self.runtime.is_set(), "tokio"),
+        ];
+        of_thread.into_iter().find_map(|(is_set, name)| is_set.then_some(name))
     }
 
     /// Returns the error of the first invalid setting.

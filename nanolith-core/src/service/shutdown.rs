@@ -11,7 +11,7 @@ use super::{
 use crate::{
     call::{backend::ErasedCall, call_ref::CallRef, end_batch::EndBatch, header::Header, slot::EndReason},
     context::{block_on, thread_context},
-    error::Cause,
+    error::{Cause, Panic},
     task::{CallSlot, Outbox, ServiceEnv, TaskSet, on_close},
     trace,
     util::unwind,
@@ -58,7 +58,7 @@ impl<S: TaskSet> ServiceShared<S> {
         let mut core = self.lock();
         let wakes = core.advance_to(Phase::Closing);
         self.release_into(core, wakes, &mut batch);
-        self.waker.wake_by_ref();
+        self.wake();
         batch.run();
     }
 
@@ -104,7 +104,7 @@ impl<S: TaskSet> ServiceShared<S> {
         }
         let wakes = core.advance_to(Phase::Terminating);
         let ended = self.end_queued_under(core, wakes, None, ending, batch);
-        self.waker.wake_by_ref();
+        self.wake();
         ended
     }
 
@@ -221,7 +221,7 @@ impl<S: TaskSet> ServiceShared<S> {
 impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
     /// Ends the service: in the way of the phase `life`, or because of `crash`. Every waiting
     /// caller is answered in each case.
-    pub(super) fn end(mut self, life: Phase, crash: Option<Crash>) {
+    pub(super) async fn end(mut self, life: Phase, crash: Option<Crash>) {
         let is_owed = self.inner.stop_serving();
         let ending = match &crash {
             Some(crash) => Ending::Crashed(crash.reason()),
@@ -233,7 +233,7 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
         }
         self.inner.end_queued(self.stalled_call.take(), &ending);
         let Self { inner, ground, .. } = self;
-        let ended = unwind::catch(|| end_state::<S>(ground, life == Phase::Closing, &|| inner.is_cut_short()));
+        let ended = end_state::<S>(ground, life == Phase::Closing, &inner).await;
         let thrown = ended.err().map(CloseError::Panicked);
         let error = crash.clone().map(CloseError::Crashed).or(thrown);
         let has_crashed = crash.is_some();
@@ -248,15 +248,29 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
 
 /// Ends the state: passes it to `#[on_close]` after an orderly close, and drops it otherwise. A
 /// terminate drops the future of `#[on_close]` at its next await.
-fn end_state<S: TaskSet>(ground: Rc<ServiceEnv<S>>, orderly: bool, is_cut_short: &dyn Fn() -> bool) {
-    let owner = ground.owner.clone();
-    drop(ground);
-    let state = owner.into_state();
-    if orderly {
-        if let Some(mut last) = on_close::<S>(state) {
-            let ended = poll_fn(|cx| if is_cut_short() { Poll::Ready(()) } else { last.as_mut().poll(cx) });
-            // This wait has no target executor: the thread has no permit to lend.
-            let _ = block_on::block_on(ended, None);
+async fn end_state<S: TaskSet>(
+    ground: Rc<ServiceEnv<S>>,
+    orderly: bool,
+    inner: &ServiceShared<S>,
+) -> Result<(), Panic> {
+    let mut last = unwind::catch(|| {
+        let owner = ground.owner.clone();
+        drop(ground);
+        let state = owner.into_state();
+        if orderly { on_close::<S>(state) } else { None }
+    })?;
+    let ended = poll_fn(|cx| {
+        let Some(last) = last.as_mut().filter(|_| !inner.is_cut_short()) else { return Poll::Ready(Ok(())) };
+        match unwind::catch(|| last.as_mut().poll(cx)) {
+            Ok(poll) => poll.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
         }
-    }
+    });
+    let ended = if inner.home.is_pool() {
+        ended.await
+    } else {
+        // This wait has no target executor: the thread has no permit to lend.
+        block_on::block_on(ended, None).unwrap_or(Ok(()))
+    };
+    ended.and(unwind::catch(|| drop(last)))
 }

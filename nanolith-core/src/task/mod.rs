@@ -108,6 +108,10 @@ pub trait TaskSet: Sized + 'static {
     #[doc(hidden)]
     const BRINGS_STATE: bool = false;
 
+    /// Why a service of this set cannot move between threads, if it cannot beside its state.
+    #[doc(hidden)]
+    const STAYS_ON_THREAD: Option<&'static str> = None;
+
     /// Returns the description of `task`'s kind.
     ///
     /// ```

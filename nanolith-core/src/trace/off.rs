@@ -24,8 +24,8 @@ impl ServiceSpan {
     }
 
     #[allow(clippy::unused_self)] // the signature is that of the enabled type
-    pub(crate) fn run(self, service: impl FnOnce()) {
-        service();
+    pub(crate) fn run<R>(&self, f: impl FnOnce() -> R) -> R {
+        f()
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tracing::{Level, Span, span};
 
 /// The span of a service. It is a root, because a child would keep the span of the launch open.
-pub(crate) struct ServiceSpan(Span);
+pub(crate) struct ServiceSpan(Arc<Span>);
 
 impl ServiceSpan {
     /// Opens the span of a service that is launched by this thread.
@@ -14,12 +14,12 @@ impl ServiceSpan {
         if !span.is_disabled() {
             span.follows_from(Span::current());
         }
-        Self(span)
+        Self(Arc::new(span))
     }
 
-    /// Runs the service on this thread within its span.
-    pub(crate) fn run(self, service: impl FnOnce()) {
-        let _entered = SpanGuard::enter(Arc::new(self.0));
-        service();
+    /// Runs `f`, the service or a part of its work, on this thread within the span.
+    pub(crate) fn run<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _entered = SpanGuard::enter(self.0.clone());
+        f()
     }
 }

@@ -1,7 +1,7 @@
 //! The primitives of the model-checked protocols: loom's under `cfg(loom)`, else the standard
 //! library's.
 //!
-//! Only the modules with unsafe code, and `channel/stream/notify.rs` and
+//! Only the modules with unsafe code, and `pool/wake_state.rs`, `channel/stream/notify.rs` and
 //! `channel/broadcast/cursor.rs`, import this module. All other code uses the standard library
 //! directly.
 

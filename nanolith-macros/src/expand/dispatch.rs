@@ -6,7 +6,7 @@ use syn::{Ident, Type, Visibility, spanned::Spanned};
 
 use crate::{
     ast::{Receiver, Set, Task},
-    expand::{attrs, calls_over, check, errors, hooks, phantom, task_info, trait_attrs},
+    expand::{attrs, calls_over, check, errors, hooks, moves, phantom, task_info, trait_attrs},
     names,
 };
 
@@ -14,7 +14,8 @@ use crate::{
 pub(crate) fn task_set(set: &Set) -> TokenStream {
     let (hooks, info, duplicate, errors, run, boxed) =
         (hooks::constant(set), task_info::lookup(set), duplicate(set), errors::view(set), run(set), run_boxed(set));
-    implementation(set, &quote! { #hooks #info #duplicate #errors #run #boxed })
+    let moves = moves::constant(set);
+    implementation(set, &quote! { #hooks #moves #info #duplicate #errors #run #boxed })
 }
 
 /// Generates an `impl` that runs nothing.

@@ -12,6 +12,7 @@ mod entry;
 mod errors;
 mod hooks;
 mod messages;
+mod moves;
 mod once;
 mod output;
 mod task;

@@ -214,6 +214,39 @@ impl ::nanolith::TaskSet for Counter {
             );
         hooks
     };
+    const STAYS_ON_THREAD: ::core::option::Option<&'static str> = {
+        #[allow(unused_imports)]
+        use ::nanolith::__private::FutureStays as _;
+        ::nanolith::__private::first_reason(
+            &[
+                (
+                    ::nanolith::__private::stays(
+                        &|| {
+                            ::nanolith::__private::FutureProbe::of(|| Self::slow(
+                                    ::nanolith::__private::absent(),
+                                    ::nanolith::__private::absent(),
+                                ))
+                                .nanolith_stays()
+                        },
+                    ),
+                    "the future of the task `slow` is not `Send`, so a service of its set cannot run on a pool: hold no `Rc`, `Cell` or guard across an await (a task that takes `&self` also needs a state that is `Sync`), or leave out `.on(..)`",
+                ),
+                (
+                    ::nanolith::__private::stays(
+                        &|| {
+                            ::nanolith::__private::FutureProbe::of(|| Self::after(
+                                    ::nanolith::__private::absent(),
+                                    ::nanolith::__private::absent(),
+                                    ::nanolith::__private::absent(),
+                                ))
+                                .nanolith_stays()
+                        },
+                    ),
+                    "the future of `after` is not `Send`, so a service of its set cannot run on a pool: hold no `Rc`, `Cell` or guard across an await (a task that takes `&self` also needs a state that is `Sync`), or leave out `.on(..)`",
+                ),
+            ],
+        )
+    };
     fn task_info(task: &Self::Task) -> &'static ::nanolith::task::TaskInfo {
         let index: usize = match *task {
             CounterTask::Bump { .. } => 0,

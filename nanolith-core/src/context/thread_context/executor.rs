@@ -39,15 +39,16 @@ fn parts_of(host: &Weak<dyn Backend>) -> (Option<Arc<SchedulingPolicy>>, Option<
     host.upgrade().map_or((None, None), |host| (Some(host.rules().clone()), host.entries()))
 }
 
-/// Makes this thread run a worker of `host`, until the guard restores the executor from before.
-pub(crate) fn enter_executor(id: ExecutorId, host: Weak<dyn Backend>) -> EnterGuard {
+/// Makes `host` the executor of this thread, until the guard restores the executor from before. With
+/// `is_worker`, the thread may run on top of a task a call of `host` that the task waits for.
+pub(crate) fn enter_executor(id: ExecutorId, host: Weak<dyn Backend>, is_worker: bool) -> EnterGuard {
     let (rules, entries) = parts_of(&host);
     THREAD.with(|thread| EnterGuard {
         id: thread.id.replace(Some(id)),
         host: thread.host.replace(Some(host)),
         rules: thread.rules.replace(rules),
         entries: thread.entries.replace(entries),
-        runner: thread.runner.replace(true),
+        runner: thread.runner.replace(is_worker),
         here: PhantomData,
     })
 }

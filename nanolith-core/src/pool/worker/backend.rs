@@ -314,7 +314,7 @@ impl Backend for PoolShared {
 impl PoolShared {
     /// Counts work of [`Backend::run_soon`] as done. A closed pool may have nothing left to do
     /// then.
-    fn errand_over(&self) {
+    pub(in crate::pool) fn errand_over(&self) {
         self.with_waiters(|core, after| {
             if core.closed {
                 core.injector.queue.drained.notify_all(after);
