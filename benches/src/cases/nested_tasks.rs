@@ -40,6 +40,11 @@ pub(crate) const T3: Case = Case {
         Goal::cpu(&["nanolith"], &["rayon scope"], Bound::AtMost(0.5)),
         Goal::cpu(&["nanolith"], &["limit: rayon join tree"], Bound::AtMost(3.0)),
         Goal::ratio(&["rayon scope"], Bound::AtLeast(0.8)).on_one_core(),
+        Goal { ours: &["nanolith join tree"], ..Goal::ratio(&["limit: rayon join tree"], Bound::AtLeast(1.0)) },
+        Goal {
+            ours: &["nanolith join tree"],
+            ..Goal::ratio(&["limit: rayon join tree"], Bound::AtLeast(0.8)).on_one_core()
+        },
     ],
     only_named: false,
 };
@@ -222,7 +227,7 @@ fn on_nanolith(lap: &Lap) -> Sample {
 }
 
 fn on_nanolith_join(lap: &Lap) -> Sample {
-    families(lap, || {
+    families(lap, PARENTS, || {
         let parent = Numbers::tasks().branch(0, CHILDREN).wait();
         assert_eq!(parent.expect("it runs"), CHILDREN);
     })
