@@ -402,7 +402,8 @@ fn every_call_ends_while_services_end_and_crash() {
                         2 => drop(relay.close_timeout(MILLISECOND).wait()),
                         _ => drop(relay),
                     }
-                    ends += jobs.into_iter().map(|job| job.wait()).count();
+                    let outcomes: Vec<_> = jobs.into_iter().map(|job| job.wait()).collect();
+                    ends += outcomes.len();
                 }
                 ends
             })

@@ -160,7 +160,7 @@ impl Counted {
 /// Callgrind writes each thread apart, since each thread is one side of the call. Threads run in
 /// fair turns. Each mark starts a new part, and names are not abbreviated.
 const CALLGRIND: &str = "-q --tool=callgrind --separate-threads=yes --fair-sched=try \
-    --dump-before=nanolith_instructions::end_of_* --compress-strings=no --compress-pos=no";
+    --dump-before=nanolith_instructions::marks::end_of_* --compress-strings=no --compress-pos=no";
 
 /// Builds the program with these features, runs it under callgrind, and parses the output.
 fn count(features: &str) -> Result<Vec<Counted>, Failure> {

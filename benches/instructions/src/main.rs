@@ -18,6 +18,12 @@
 //! side is the work of its thread from the mark at the end of [`Sums::hold`] to the mark in
 //! [`Sums::end`].
 
+mod marks;
+
+use marks::{
+    end_of_async_calls, end_of_children, end_of_hold, end_of_limited_calls, end_of_locked_children, end_of_pool_calls,
+    end_of_round, end_of_service_calls, end_of_tells, end_of_token_calls, end_of_urgent_calls, end_of_yielding_calls,
+};
 use nanolith::{
     Handle, Pool,
     pool::Concurrency,
@@ -252,67 +258,6 @@ fn submit_with_priority(pool: &OnPool, n: u64) -> Handle<Sums, u64> {
 }
 
 // ----- marks: each has a number of its own, so that the compiler does not merge them
-
-/// From this mark on the executor's thread runs calls.
-#[inline(never)]
-fn end_of_hold() {
-    black_box(1);
-}
-
-#[inline(never)]
-fn end_of_service_calls() {
-    black_box(2);
-}
-
-#[inline(never)]
-fn end_of_tells() {
-    black_box(3);
-}
-
-#[inline(never)]
-fn end_of_pool_calls() {
-    black_box(4);
-}
-
-#[inline(never)]
-fn end_of_locked_children() {
-    black_box(11);
-}
-
-#[inline(never)]
-fn end_of_children() {
-    black_box(12);
-}
-
-fn end_of_limited_calls() {
-    black_box(6);
-}
-
-#[inline(never)]
-fn end_of_token_calls() {
-    black_box(7);
-}
-
-#[inline(never)]
-fn end_of_urgent_calls() {
-    black_box(8);
-}
-
-#[inline(never)]
-fn end_of_async_calls() {
-    black_box(9);
-}
-
-#[inline(never)]
-fn end_of_yielding_calls() {
-    black_box(10);
-}
-
-/// At this mark the caller's side is complete.
-#[inline(never)]
-fn end_of_round() {
-    black_box(7);
-}
 
 // ----- the executor's side
 

@@ -141,8 +141,9 @@ impl<F: Future<Output = ()>> Future for InService<F> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        // SAFETY: `service` stays in place: it is never moved out of `self`, which is pinned.
+        // SAFETY: nothing is moved out of `this`.
         let this = unsafe { self.get_unchecked_mut() };
+        // SAFETY: `service` is never moved out of `self`, which is pinned.
         let service = unsafe { Pin::new_unchecked(&mut this.service.0) };
         let _here = thread_context::enter_executor(this.id, this.host.clone(), false);
         this.span.run(|| service.poll(cx))
