@@ -86,10 +86,9 @@ impl Header {
         self.check_tokens();
     }
 
-    /// Returns why the call must not begin, if a token, its parents or its deadline ended it.
+    /// Returns why the call must not begin, if a token, its parents or its deadline ended it. `now` may
+    /// be milliseconds old.
     #[inline]
-    ///
-    /// `now` may be milliseconds old.
     pub(crate) fn end_before_begin(&self, now: u64) -> Option<EndReason> {
         if self.is_parent_stopping() {
             return Some(EndReason::Cancelled);
