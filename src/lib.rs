@@ -163,7 +163,7 @@ pub mod call {
         call::Progress,
         context::{WithPriority, with_priority, with_priority_async},
         error::{BoxError, CallError, CallTrace, Panic, ParentCall, SubmitError, TaskError},
-        typed::{Call, Flatten, Handle, ProgressReceiver, RecvProgress, SendFuture, Submit},
+        typed::{Call, Flatten, Handle, ProgressReceiver, RecvProgress, SendFuture, Submit, Tell},
     };
 }
 

@@ -215,7 +215,9 @@ fn miri() -> Outcome {
     // Rayon fails under stacked borrows, and miri reports its threads as leaks. So miri uses tree
     // borrows, runs the lower floors only and ignores leaks. Tests that count drops find leaks.
     let flags = "-Zmiri-tree-borrows -Zmiri-ignore-leaks";
-    nightly_cargo("miri test -p nanolith-core --lib -- call:: sched:: wake::").var("MIRIFLAGS", flags).run()?;
+    nightly_cargo("miri test -p nanolith-core --lib -- call:: sched:: wake:: util::small_value util::static_ref")
+        .var("MIRIFLAGS", flags)
+        .run()?;
     // Few schedules show a fault when two owners release at once. `NANOLITH_MIRI_SEEDS` sets the
     // number of schedules.
     let seeds = env::var("NANOLITH_MIRI_SEEDS").unwrap_or_else(|_| "64".into());

@@ -158,6 +158,21 @@ impl<T: RefCounted> CallRef<T> {
         self.0
     }
 
+    /// Returns exclusive access to the value, if this is its only owner.
+    #[inline(always)]
+    pub(crate) fn get_mut(&mut self) -> Option<&mut T> {
+        // SAFETY: this owner keeps the value alive, and the value begins with its word.
+        let word = unsafe { Word::of(self.0).0.as_ref() };
+        // ORDERING: Acquire, pairs with the Release of the owners that left before, as in
+        // `release`.
+        if word.load(Ordering::Acquire) >> OWNERS != 1 {
+            return None;
+        }
+        // SAFETY: no other owner exists, and none can be made while this one is borrowed: an owner
+        // is made from another owner. `RunningCall` borrows or owns the one that it shows.
+        Some(unsafe { self.0.as_mut() })
+    }
+
     /// Creates an owner from a pointer whose value another owner keeps alive meanwhile.
     ///
     /// # Safety

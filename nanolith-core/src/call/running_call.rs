@@ -33,6 +33,33 @@ impl<T: RefCounted> RunningCall<T> {
         Published { spot: self, call: Some(call) }
     }
 
+    /// Runs `f` while `call` is published. Only the thread that owns the place calls this.
+    #[inline(always)]
+    pub(crate) fn show<R>(&self, call: &CallRef<T>, f: impl FnOnce() -> R) -> R {
+        /// Takes the call back when it is dropped, also during a panic.
+        struct Shown<'a, T: RefCounted>(&'a RunningCall<T>, &'a CallRef<T>);
+        impl<T: RefCounted> Drop for Shown<'_, T> {
+            #[inline(always)]
+            fn drop(&mut self) {
+                self.0.take_back(self.1);
+            }
+        }
+        // ORDERING: Release, as in `publish`.
+        self.at.store(call.pointer().as_ptr(), Ordering::Release);
+        let _shown = Shown(self, call);
+        f()
+    }
+
+    /// Takes back the call that is published.
+    #[inline(always)]
+    fn take_back(&self, call: &CallRef<T>) {
+        let (here, gone) = (call.pointer().as_ptr(), ptr::null_mut());
+        // ORDERING: Acquire, pairs with the Release in `call`.
+        while self.at.compare_exchange(here, gone, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            yield_now(); // another thread becomes an owner
+        }
+    }
+
     /// Returns whether a call is published: a hint.
     pub(crate) fn is_set(&self) -> bool {
         // ORDERING: Relaxed, a hint.
@@ -81,11 +108,7 @@ impl<T: RefCounted> Published<'_, T> {
 
     fn take(&mut self) -> Option<CallRef<T>> {
         let call = self.call.take()?;
-        let (here, gone) = (call.pointer().as_ptr(), ptr::null_mut());
-        // ORDERING: Acquire, pairs with the Release in `call`.
-        while self.spot.at.compare_exchange(here, gone, Ordering::Acquire, Ordering::Relaxed).is_err() {
-            yield_now(); // another thread becomes an owner
-        }
+        self.spot.take_back(&call);
         Some(call)
     }
 }

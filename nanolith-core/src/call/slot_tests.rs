@@ -875,6 +875,30 @@ fn viewer_of_a_running_call_becomes_an_owner_or_finds_none() {
 }
 
 #[test]
+fn resident_call_is_ended_by_its_viewer_or_ends_alone() {
+    model(|| {
+        let spot = Board::new(RunningCall::new());
+        let shown = spot.clone();
+        let executor = thread::spawn(move || {
+            let mut resident = CallRef::new(Call::begun(meta()));
+            let [running, replies] = Slot::begin_resident(&mut resident).expect("it has one owner");
+            assert!(Slot::begin_resident(&mut resident).is_none(), "the run owns it");
+            shown.show(&resident, || resident.is_alone());
+            let (output, _drops) = Value::new();
+            let was_ended = match Slot::end_resident(&resident, running, replies) {
+                Ok(()) => false,
+                Err((_running, replies)) => complete(replies, output) == Ran::Unwanted,
+            };
+            drop(resident);
+            was_ended
+        });
+        let ended = spot.call().map(|call| call.end(EndReason::Closed));
+        assert!(join(executor) || ended.is_none(), "no end is lost");
+        assert!(spot.call().is_none(), "it was taken back");
+    });
+}
+
+#[test]
 fn executor_with_a_waiter_to_notify_retains_the_slot() {
     alone(|| {
         let mut scene = Scene::running();

@@ -10,7 +10,7 @@ pub use admission::OnFull;
 use crate::{
     call::backend::ExecutorId,
     error::SubmitError,
-    task::{Job, TaskSet, Work},
+    task::{Job, OneWayCall, TaskSet, Work},
 };
 use std::{
     future::Future,
@@ -181,6 +181,20 @@ pub trait Executor<S: TaskSet>: Send + Sync {
         let _ = is_submitting;
     }
 
+    /// Takes a call without an answer that has no slot yet, if the executor has room for such a
+    /// call now. Gives the call back otherwise, which is the default.
+    #[doc(hidden)]
+    fn try_tell(&self, call: OneWayCall<S>) -> Result<(), OneWayCall<S>> {
+        Err(call)
+    }
+
+    /// Sleeps for a short time until [`try_tell`](Self::try_tell) may take a call, if that is to be
+    /// expected. Returns whether to try again.
+    #[doc(hidden)]
+    fn nap_for_tell(&self) -> bool {
+        false
+    }
+
     /// Returns the executor that can run many tasks of `S` as one call, if that is equivalent to
     /// running each of them: a pool.
     #[doc(hidden)]
@@ -236,6 +250,15 @@ macro_rules! forward {
 
             fn will_block(&self, is_submitting: bool) {
                 (**self).will_block(is_submitting);
+            }
+
+            #[inline(always)]
+            fn try_tell(&self, call: OneWayCall<S>) -> Result<(), OneWayCall<S>> {
+                (**self).try_tell(call)
+            }
+
+            fn nap_for_tell(&self) -> bool {
+                (**self).nap_for_tell()
             }
 
             fn crew(&self) -> Option<&dyn Crew> {

@@ -14,7 +14,7 @@ use crate::{
     sched::{
         injector::{Injector, QueueItem},
         queue::BoundedQueue,
-        ring::Ring,
+        ring::{NoInline, Ring, RingItem},
     },
     task::{CallSlot, Job, TaskSet},
     util::{prefetch::PrefetchTarget, unwind},
@@ -31,6 +31,14 @@ pub(super) struct Entry(CallRef<dyn ErasedCall>);
 impl PrefetchTarget for Entry {
     fn target_ptr(&self) -> *const () {
         self.0.target_ptr()
+    }
+}
+
+impl RingItem for Entry {
+    type Inline = NoInline;
+
+    fn from_inline(value: NoInline) -> Self {
+        match value {}
     }
 }
 

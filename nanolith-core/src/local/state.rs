@@ -8,7 +8,10 @@ use crate::{
         call_ref::CallRef,
     },
     meta::task_info::TaskInfo,
-    sched::injector::{Injector, QueueItem},
+    sched::{
+        injector::{Injector, QueueItem},
+        ring::{NoInline, RingItem},
+    },
     time::clock,
     wake::{AfterUnlock, NewWaker, SingleWaiter, WaiterSet, WakeList},
 };
@@ -34,6 +37,14 @@ impl PrefetchTarget for LocalWork {
             Self::Call(call) => call.target_ptr(),
             Self::Resume(_) => std::ptr::null(),
         }
+    }
+}
+
+impl RingItem for LocalWork {
+    type Inline = NoInline;
+
+    fn from_inline(value: NoInline) -> Self {
+        match value {}
     }
 }
 

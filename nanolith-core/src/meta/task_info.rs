@@ -237,6 +237,18 @@ pub(crate) const fn any_limited(tasks: &[TaskInfo]) -> bool {
     false
 }
 
+/// Returns whether any of these tasks is asynchronous. This runs at compile time.
+pub(crate) const fn any_async(tasks: &[TaskInfo]) -> bool {
+    let mut at = 0;
+    while at < tasks.len() {
+        if tasks[at].is_async() {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
 impl std::fmt::Display for TaskInfo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}::{}", self.set, self.name)

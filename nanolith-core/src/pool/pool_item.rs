@@ -6,7 +6,10 @@ use crate::{
         backend::{EntryQueue, ErasedCall},
         call_ref::CallRef,
     },
-    sched::{injector::QueueItem, ring::Ring},
+    sched::{
+        injector::QueueItem,
+        ring::{NoInline, Ring, RingItem},
+    },
     util::prefetch::PrefetchTarget,
 };
 
@@ -32,6 +35,14 @@ impl PrefetchTarget for PoolItem {
             Self::Call(call) => call.target_ptr(),
             Self::Other(_) => std::ptr::null(),
         }
+    }
+}
+
+impl RingItem for PoolItem {
+    type Inline = NoInline;
+
+    fn from_inline(value: NoInline) -> Self {
+        match value {}
     }
 }
 

@@ -11,16 +11,16 @@
 
 use super::{
     queue::{BoundedQueue, Stale},
-    ring::Ring,
+    ring::{Ring, RingItem},
 };
-use crate::{call::backend::ErasedCall, meta::priority::Priority, util::prefetch::PrefetchTarget, wake::WakeList};
+use crate::{call::backend::ErasedCall, meta::priority::Priority, wake::WakeList};
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
 /// An item that waits in such a queue.
-pub(crate) trait QueueItem: Sized + PrefetchTarget {
+pub(crate) trait QueueItem: Sized + RingItem {
     /// Returns the item's call that has not begun. `None` for a future that was woken.
     fn call(&self) -> Option<&dyn ErasedCall>;
 }
@@ -50,6 +50,7 @@ impl DepthHint {
         self.waiting.load(Ordering::Relaxed) > 0
     }
 
+    #[inline]
     pub(crate) fn is_for_lanes(&self) -> bool {
         self.non_fast_len.load(Ordering::Relaxed) > 0
     }

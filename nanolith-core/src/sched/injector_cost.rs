@@ -11,7 +11,7 @@ use crate::{
     meta::priority::Priority,
     sched::{
         queue::{BoundedQueue, Limits},
-        ring::{Push, Ring},
+        ring::{NoInline, Push, Ring, RingItem},
     },
     task::Input,
     util::prefetch::PrefetchTarget,
@@ -36,6 +36,14 @@ struct Counted {
 impl PrefetchTarget for Counted {
     fn target_ptr(&self) -> *const () {
         self.call.target_ptr()
+    }
+}
+
+impl RingItem for Counted {
+    type Inline = NoInline;
+
+    fn from_inline(value: NoInline) -> Self {
+        match value {}
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     call::{backend::RunResult, call_ref::CallRef, offload::OffloadedWork},
     metrics::ThreadRecorder,
     park::parker::{DeadlineAlarm, ThreadParker},
-    task::{Brought, CallSlot, Input, Owner, ServiceEnv, TaskSet, is_large, run_on_service},
+    task::{Brought, CallSlot, Input, Owner, ResidentSlot, ServiceEnv, TaskSet, is_large, run_on_service},
     time::clock,
     util::unwind,
     wake::{WakeList, extensions::Extensions},
@@ -42,6 +42,8 @@ pub(super) struct EventLoop<S: TaskSet, E, A> {
     /// The initializer, which makes the next state.
     pub(super) init: Box<dyn Initializer<S, E, A>>,
     pub(super) local_tasks: LocalTasks<S>,
+    /// The slot in which one-way calls run.
+    pub(super) resident: ResidentSlot<S>,
     /// The next call, which waits until it may access the state.
     pub(super) stalled_call: Option<CallRef<CallSlot<S>>>,
     pub(super) on_panic: Option<PanicHandler>,

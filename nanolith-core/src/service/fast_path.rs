@@ -8,15 +8,16 @@ use super::{
 };
 use crate::{
     call::{backend::RunResult, call_ref::CallRef, slot::Slot},
+    metrics::ThreadRecorder,
     park::parker::{self, ThreadParker},
-    sched::ring::Ring,
+    sched::ring::{Ring, RingItem, Taken},
     sim_runtime,
-    task::{Brought, CallSlot, Input, TaskSet, is_large},
+    task::{Brought, CallSlot, Input, OneWayCall, TaskSet, is_large, run_one_way},
     time::{clock, coarse::CoarseTicker},
-    util::prefetch::PrefetchTarget,
     wake::WakeList,
 };
 use std::{
+    mem,
     sync::{Arc, atomic::Ordering},
     thread,
 };
@@ -25,7 +26,8 @@ use std::{
 /// rarely gain nothing from it.
 pub(super) const FAST_PATH_AFTER: u32 = 32;
 
-/// The number of fast-path calls between two reads of the clock.
+/// The number of fast-path calls between two reads of the clock. One-way calls read it once in
+/// [`STATS_EVERY`] calls.
 const CLOCK_EVERY: u64 = 8;
 
 /// The number of fast-path calls between two samples of their duration, if metrics are on.
@@ -59,55 +61,76 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
     pub(super) fn run_fast_path(&mut self) {
         let inbox = self.inner.ring.clone();
         let _serving = Serving { inner: self.inner.clone() };
-        let mut run_clock = RunClock::begin(&inbox);
-        let mut began = clock::now();
-        let mut seen_from = began;
-        let mut done = 0;
+        let mut pace = Pace::begin(&inbox);
         while !self.inner.hint.is_for_lanes() && self.crash.is_none() {
-            match inbox.pop() {
-                Some(call) => {
+            match inbox.pop_taken() {
+                Some(Taken::Inline(call)) => self.run_one_way_calls(call, &inbox, &mut pace),
+                Some(Taken::Item(call)) => {
                     if self.tally.is_on() {
                         self.tally.see(call.header.task(), || call.header.submitted_at());
                     }
-                    let ran = self.run_queued(call, began);
-                    if let Ok(RunResult::Skipped) = ran {
-                        self.tally.unsee();
-                        continue;
-                    }
-                    let Err(call) = ran else {
-                        done += 1;
-                        if run_clock.is_due(done) {
-                            began = clock::now();
-                            if done % STATS_EVERY == 0 {
-                                self.sample_clock(seen_from, began);
-                                seen_from = began;
-                            }
-                            clock::publish_coarse(began);
+                    match self.run_queued(call, pace.now()) {
+                        Ok(RunResult::Skipped) => self.tally.unsee(),
+                        Ok(_) => {
+                            pace.count::<CLOCK_EVERY>(&mut self.tally);
+                            self.handle_panics();
                         }
-                        self.handle_panics();
-                        continue;
-                    };
-                    self.tally.unsee();
-                    self.account_claimed(&call);
+                        Err(call) => {
+                            self.tally.unsee();
+                            self.account_claimed(&call);
+                        }
+                    }
                 }
                 None => {
-                    self.inner.served.fetch_add(std::mem::take(&mut done), Ordering::Relaxed);
-                    if self.tally.is_on() {
-                        self.sample_clock(seen_from, clock::now());
-                    }
-                    if !self.await_call() && !self.rest(&mut run_clock) {
+                    self.inner.served.fetch_add(mem::take(&mut pace.done), Ordering::Relaxed);
+                    pace.sample(&mut self.tally, clock::now);
+                    if !self.await_call() && !self.rest(&mut pace.run_clock) {
                         break;
                     }
-                    began = clock::now();
-                    seen_from = began;
-                    clock::publish_coarse(began);
+                    pace.restart();
                 }
             }
         }
-        self.inner.served.fetch_add(done, Ordering::Relaxed);
+        self.inner.served.fetch_add(pace.done, Ordering::Relaxed);
         if self.tally.is_on() {
-            self.sample_clock(seen_from, clock::now());
+            pace.sample(&mut self.tally, clock::now);
             self.tally.flush();
+        }
+    }
+
+    /// Runs a one-way call, and those that follow it in the ring, in the resident slot. This is a
+    /// function of its own, since the frame of the loop would hold a large task besides.
+    #[inline(never)]
+    fn run_one_way_calls(
+        &mut self,
+        call: OneWayCall<S>,
+        inbox: &Ring<CallRef<CallSlot<S>>>,
+        pace: &mut Pace<'_, CallRef<CallSlot<S>>>,
+    ) {
+        let ServiceShared { hint, running, .. } = &*self.inner;
+        let tally = &mut self.tally;
+        if tally.is_on() {
+            tally.see(call.info(), || call.submitted_at());
+        }
+        let first = (call, pace.now());
+        let last = run_one_way(&mut self.resident, running, &self.ground, first, || {
+            pace.count::<STATS_EVERY>(tally);
+            if hint.is_for_lanes() {
+                return None;
+            }
+            let call = inbox.pop_inline()?;
+            if tally.is_on() {
+                tally.see(call.info(), || call.submitted_at());
+            }
+            Some((call, pace.now()))
+        });
+        match last {
+            Some(RunResult::Skipped) => self.tally.unsee(),
+            Some(_) => {
+                pace.count::<STATS_EVERY>(&mut self.tally);
+                self.handle_panics();
+            }
+            None => {}
         }
     }
 
@@ -128,7 +151,7 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
         began: u64,
     ) -> Result<RunResult, CallRef<CallSlot<S>>> {
         let Some((input, [second, third])) = Slot::begin_shared_in::<I, 2>(&call) else { return Err(call) };
-        Ok(self.run_here([call, second, third], input, began.max(clock::coarse_now())))
+        Ok(self.run_here([call, second, third], input, began))
     }
 
     /// Counts a call that another thread claimed while it was in the ring.
@@ -171,26 +194,78 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
         }
         ring.has_consumer()
     }
+}
 
-    #[inline]
-    fn sample_clock(&mut self, began: u64, now: u64) {
-        if self.tally.is_on() {
-            self.tally.end_grain(began, now);
+/// The moments and the number of the calls that a thread takes from the ring.
+struct Pace<'a, T: RingItem> {
+    run_clock: RunClock<'a, T>,
+    /// The moment of the last look at the clock.
+    began: u64,
+    /// The moment from which the next sample counts.
+    seen_from: u64,
+    /// The number of calls that the service's figures do not have yet.
+    done: u64,
+}
+
+impl<'a, T: RingItem> Pace<'a, T> {
+    fn begin(ring: &'a Ring<T>) -> Self {
+        let run_clock = RunClock::begin(ring);
+        let began = clock::now();
+        Self { run_clock, began, seen_from: began, done: 0 }
+    }
+
+    /// Returns the moment at which the next call begins.
+    #[inline(always)]
+    fn now(&self) -> u64 {
+        self.began.max(clock::coarse_now())
+    }
+
+    /// Counts a call that has run, and reads the clock once in `EVERY` calls.
+    #[inline(always)]
+    fn count<const EVERY: u64>(&mut self, tally: &mut ThreadRecorder) {
+        self.done += 1;
+        if self.run_clock.is_due::<EVERY>(self.done) {
+            self.read_clock(tally);
         }
+    }
+
+    fn read_clock(&mut self, tally: &mut ThreadRecorder) {
+        self.began = clock::now();
+        if self.done % STATS_EVERY == 0 {
+            let began = self.began;
+            self.sample(tally, || began);
+        }
+        clock::publish_coarse(self.began);
+    }
+
+    /// Records the time since the last sample, if metrics are on.
+    fn sample(&mut self, tally: &mut ThreadRecorder, now: impl FnOnce() -> u64) {
+        if tally.is_on() {
+            let now = now();
+            tally.end_grain(self.seen_from, now);
+            self.seen_from = now;
+        }
+    }
+
+    /// Begins anew after a rest.
+    fn restart(&mut self) {
+        self.began = clock::now();
+        self.seen_from = self.began;
+        clock::publish_coarse(self.began);
     }
 }
 
 /// The clock of a thread that takes calls from the ring. A call that comes after a rest has its
 /// moments from the system's clock. From [`FAST_PATH_AFTER`] calls in a row on, the thread keeps the
 /// coarse clock up to date, and reads the system's clock once in [`CLOCK_EVERY`] calls.
-struct RunClock<'a, T: PrefetchTarget> {
+struct RunClock<'a, T: RingItem> {
     ring: &'a Ring<T>,
     ticker: Option<CoarseTicker>,
     /// The number of calls since the last rest.
     calls: u32,
 }
 
-impl<'a, T: PrefetchTarget> RunClock<'a, T> {
+impl<'a, T: RingItem> RunClock<'a, T> {
     /// Begins with the coarse clock: calls have arrived in a row.
     fn begin(ring: &'a Ring<T>) -> Self {
         ring.set_untimed(false);
@@ -199,9 +274,9 @@ impl<'a, T: PrefetchTarget> RunClock<'a, T> {
 
     /// Returns whether to read the clock before the next call. `done` is a count of the calls.
     #[inline]
-    fn is_due(&mut self, done: u64) -> bool {
+    fn is_due<const EVERY: u64>(&mut self, done: u64) -> bool {
         if self.ticker.is_some() {
-            return done % CLOCK_EVERY == 0;
+            return done % EVERY == 0;
         }
         self.calls += 1;
         if self.calls >= FAST_PATH_AFTER {
@@ -221,7 +296,7 @@ impl<'a, T: PrefetchTarget> RunClock<'a, T> {
     }
 }
 
-impl<T: PrefetchTarget> Drop for RunClock<'_, T> {
+impl<T: RingItem> Drop for RunClock<'_, T> {
     fn drop(&mut self) {
         self.ring.set_untimed(false);
     }

@@ -8,7 +8,7 @@ use crate::{
         Admission, Executor, HeldRoom, OwnsState, RunsLocal, SharesState,
         admission::{self, OnFull},
     },
-    task::{Job, TaskSet},
+    task::{Job, OneWayCall, TaskSet},
     wake::WaitTicket,
 };
 use std::{
@@ -135,6 +135,15 @@ impl<S: TaskSet> Executor<S> for ServiceRef<S> {
 
     fn execute_in(&self, job: Job<S>, room: &mut HeldRoom) -> Result<(), SubmitError<Job<S>>> {
         admission::execute_in(&**self.inner(), job, room)
+    }
+
+    #[inline(always)]
+    fn try_tell(&self, call: OneWayCall<S>) -> Result<(), OneWayCall<S>> {
+        admission::try_tell(&**self.inner(), call)
+    }
+
+    fn nap_for_tell(&self) -> bool {
+        admission::nap_for_slack(&**self.inner())
     }
 
     fn accepts_calls(&self) -> bool {

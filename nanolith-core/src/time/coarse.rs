@@ -18,6 +18,14 @@ static SERVING: AtomicUsize = AtomicUsize::new(0);
 /// Whether the next tick is armed.
 static BEATS: AtomicBool = AtomicBool::new(false);
 
+/// Returns whether the coarse clock is at most a few milliseconds behind, since the next tick is
+/// due: a hint. It holds for a short time after the last [`CoarseTicker`] too.
+#[inline]
+pub(crate) fn is_ticking() -> bool {
+    // ORDERING: Relaxed, a hint.
+    BEATS.load(Ordering::Relaxed)
+}
+
 /// A guard: while it lives, [`clock::coarse_now`] is at most a few milliseconds behind.
 pub(crate) struct CoarseTicker(());
 

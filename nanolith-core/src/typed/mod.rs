@@ -10,7 +10,7 @@ mod send;
 #[cfg(feature = "tower")]
 pub(crate) use call::job_of_task;
 use call::note_full;
-pub use call::{Call, Submit};
+pub use call::{Call, Submit, Tell};
 pub(crate) use call::{CallParts, fail_job};
 pub use flatten::Flatten;
 pub(crate) use flatten::flatten;

@@ -35,6 +35,7 @@ use crate::{
         task_info::TaskInfo,
         visited_layers::{LayerId, Visited},
     },
+    util::static_ref::StaticRef,
     wake::{Deferred, WaiterSet, attachments::Attachments, keep_alive::KeepAlive},
 };
 use cancellation::CancelLinks;
@@ -56,7 +57,7 @@ use std::{
 /// rest is used by the call's handle, by tokens and by checks.
 #[repr(C)]
 pub(crate) struct Header {
-    task: &'static TaskInfo,
+    task: StaticRef<TaskInfo>,
     /// When the call began to run, in nanoseconds of `clock::now`; zero until then.
     started_at: AtomicU64,
     /// The priority, and whether it was raised: see [`RAISED`].
@@ -72,7 +73,7 @@ pub(crate) struct Header {
     /// When the call was submitted, in nanoseconds; zero until an executor is asked to take the
     /// call.
     submitted_at: AtomicU64,
-    submitted: &'static Location<'static>,
+    submitted: StaticRef<Location<'static>>,
     parents: Option<Arc<Ancestry>>,
     cold: OnceBox<Extra>,
     /// When the call was ended from outside, in nanoseconds; zero until then. With [`ALARM`], the place
@@ -213,14 +214,14 @@ impl Header {
         Origin { parents, priority: inherited }: Origin,
     ) -> Self {
         let mut meta = Self {
-            task: caller.task,
+            task: StaticRef::new(caller.task),
             started_at: AtomicU64::new(0),
             priority: AtomicU8::new(priority.unwrap_or(inherited) as u8),
             taken: AtomicU8::new(0),
             begin: AtomicU8::new(if parents.is_some() { TIED } else { 0 }),
             executor: AtomicU32::new(0),
             submitted_at: AtomicU64::new(0),
-            submitted: caller.submitted,
+            submitted: StaticRef::new(caller.submitted),
             parents,
             cold: OnceBox::new(),
             ended_at: AtomicU64::new(0),
@@ -230,6 +231,18 @@ impl Header {
             meta.limit(deadline);
         }
         meta
+    }
+
+    /// Makes this the header of the next call of a resident slot, which begins at `now`: a call of
+    /// normal priority, without parents and rare options, as the call before it.
+    ///
+    /// Another thread that reads the header meanwhile may see parts of both calls.
+    #[inline(always)]
+    pub(crate) fn renew(&self, caller: ParentCall, submitted_at: u64, now: u64) {
+        self.task.set(caller.task);
+        self.submitted.set(caller.submitted);
+        self.submitted_at.store(submitted_at, Ordering::Relaxed);
+        self.mark_started(now);
     }
 
     #[cold]
@@ -283,12 +296,12 @@ impl Header {
 
     #[inline]
     pub(crate) fn task(&self) -> &'static TaskInfo {
-        self.task
+        self.task.get()
     }
 
     #[inline]
     pub(crate) fn caller(&self) -> ParentCall {
-        ParentCall { task: self.task, submitted: self.submitted }
+        ParentCall { task: self.task.get(), submitted: self.submitted.get() }
     }
 
     pub(crate) fn parents(&self) -> &[ParentCall] {

@@ -32,7 +32,7 @@ mod on {
         /// yet. Returns whether it has a span.
         #[cold]
         pub(crate) fn open_span(&self, parent: SpanParent<'_>) -> bool {
-            let span = CallSpan::open(self.task, self.priority(), parent);
+            let span = CallSpan::open(self.task.get(), self.priority(), parent);
             let share = span.map(|span| SpanShare { span: Arc::new(span), is_owner: true });
             share.is_some_and(|share| self.set_span(share))
         }

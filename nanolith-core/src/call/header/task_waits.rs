@@ -74,12 +74,12 @@ impl Header {
     pub(crate) fn passes_raise_on(&self) -> bool {
         let has_waited =
             |cold: &Extra| cold.waits.load(Ordering::Relaxed) > 0 || cold.has_blocked.load(Ordering::Relaxed);
-        !self.task.is_async() || self.cold.get().is_some_and(has_waited)
+        !self.task.get().is_async() || self.cold.get().is_some_and(has_waited)
     }
 
     /// Records that the task is about to block a thread.
     pub(crate) fn mark_blocking(&self) {
-        if self.task.is_async() {
+        if self.task.get().is_async() {
             self.cold().has_blocked.store(true, Ordering::Relaxed);
         }
     }

@@ -80,7 +80,7 @@ impl Header {
     /// Returns how long the call has run in this turn. If no check has asked in this turn yet, the
     /// turn begins now.
     pub(crate) fn ran_in_slice(&self) -> Duration {
-        let Some(cold) = self.cold.get().or_else(|| self.task.is_async().then(|| self.cold())) else {
+        let Some(cold) = self.cold.get().or_else(|| self.task.get().is_async().then(|| self.cold())) else {
             return self.ran();
         };
         // ORDERING: Relaxed, a time.

@@ -8,6 +8,7 @@
 mod end;
 mod executor_side;
 mod handle_side;
+mod resident;
 
 pub(crate) use end::{EndReason, EndResult};
 pub(crate) use executor_side::{CoOwners, CompleteResult, Leaves};

@@ -22,9 +22,9 @@ pub(crate) use executor::{
 pub(crate) use nested_run::{at_max_depth, can_run_inline, count_overtaken, nested_runs, run_nested};
 pub(crate) use pending_poll::{PendingPoll, poll_blocks_thread, poll_pending, poll_resolved, release_pending_polls};
 pub(crate) use running_task::{
-    RunningTask, count_wait, effective_priority, enter_task, give_way, has_given_way, is_probed, is_within_layer,
-    is_within_task, origin, poll_as_task, running_call, running_task, should_yield, should_yield_for, stop_wait,
-    with_priority,
+    RunningTask, count_wait, effective_priority, enter_task, give_way, has_given_way, is_outside_tasks, is_probed,
+    is_within_layer, is_within_task, origin, poll_as_task, running_call, running_task, should_yield, should_yield_for,
+    stop_wait, with_priority,
 };
 pub(crate) use worker::{
     as_idle, collect_over, holds_permit, is_on_ring, leave_over, note_suspended, on_ring, put_down_permit, take_over,

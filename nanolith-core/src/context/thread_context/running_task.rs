@@ -107,6 +107,17 @@ pub(crate) fn origin() -> Origin {
     })
 }
 
+/// Returns whether no task runs on this thread, and no scope sets a priority.
+#[inline(always)]
+pub(crate) fn is_outside_tasks() -> bool {
+    THREAD.with(|thread| {
+        let call = thread.call.take();
+        let is_outside = call.is_none();
+        thread.call.set(call);
+        is_outside && thread.scope.get().is_none()
+    })
+}
+
 fn origin_within(thread: &ThreadContext, call: CallRef<dyn ErasedCall>) -> Origin {
     let (lineage, priority) = (lineage_of(thread, &call), call.header().priority());
     thread.call.set(Some(call));

@@ -6,10 +6,12 @@
 //! before there is a job.
 
 mod on_full;
+mod one_way;
 mod room;
 mod wait_for_room;
 
 pub use on_full::OnFull;
+pub(crate) use one_way::{nap_for_slack, try_tell};
 pub use room::HeldRoom;
 pub(crate) use room::{RoomHome, execute_in, poll_room};
 pub(crate) use wait_for_room::{cancel_admit, execute, poll_admit};
@@ -29,7 +31,7 @@ use crate::{
     sched::{
         injector::{Injector, QueueItem},
         queue::BoundedQueue,
-        ring::{Push, Ring},
+        ring::{Push, Ring, RingItem},
     },
     task::{CallSlot, Job, TaskSet},
     time::{clock, timer},
@@ -186,21 +188,13 @@ enum AdmitResult<S: TaskSet> {
 /// Puts a fast-path call into the ring, if the ring has capacity.
 fn try_ring<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>, inside: bool) -> AdmitResult<S> {
     let mut slot = Some(job.into_slot());
-    if !inside && gate.inbox().is_saturated() && gate.on_full() == OnFull::Wait {
-        // A consumer is at work on the ring. To give it a short time is faster than the lock here.
-        let has_room = || gate.inbox().has_slack() || !gate.inbox().has_consumer();
-        if *parker::MULTI_CORE {
-            parker::spin_until(parker::IDLE_SPIN, has_room);
-        } else {
-            parker::yield_until(parker::IDLE_SPIN, has_room);
-        }
+    if !inside {
+        await_slack(gate);
     }
     if !gate.inbox().has_credit() {
         return slot.map_or(AdmitResult::In, |slot| AdmitResult::Again(Job::from_slot(slot)));
     }
-    // While a thread takes calls in a row, it keeps the coarse clock up to date.
-    let now = || if gate.inbox().is_untimed() { clock::now() } else { clock::coarse_now() };
-    slot.iter().for_each(|slot| slot.header.stamp_submitted(now));
+    slot.iter().for_each(|slot| slot.header.stamp_submitted(|| ring_time(gate.inbox())));
     if let (true, Some(slot)) = (inside, &slot) {
         slot.header.mark_nested();
     }
@@ -215,6 +209,28 @@ fn try_ring<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>, inside: boo
         Some(slot) if pushed == Push::Full => AdmitResult::Again(Job::from_slot(slot)),
         _ => AdmitResult::In,
     }
+}
+
+/// Waits a short time for room in a full ring whose consumer is at work. That is faster than the
+/// lock.
+#[inline(always)]
+fn await_slack<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G) {
+    let ring = gate.inbox();
+    if ring.is_saturated() && gate.on_full() == OnFull::Wait {
+        let has_room = || ring.has_slack() || !ring.has_consumer();
+        if *parker::MULTI_CORE {
+            parker::spin_until(parker::IDLE_SPIN, has_room);
+        } else {
+            parker::yield_until(parker::IDLE_SPIN, has_room);
+        }
+    }
+}
+
+/// Returns the moment of a submission through the ring. While a thread takes calls in a row, it
+/// keeps the coarse clock up to date.
+#[inline(always)]
+fn ring_time<T: RingItem>(ring: &Ring<T>) -> u64 {
+    if ring.is_untimed() { clock::now() } else { clock::coarse_now() }
 }
 
 /// Admits the job under the lock.

@@ -1,12 +1,9 @@
 //! What the holder of the queue's lock does with a [`Ring`]: it opens, limits, closes and drains it.
 
-use super::{CLOSED, CREDIT_SHIFT, POSITION, RESTING, Ring};
-use crate::util::{
-    loom::{Ordering, yield_now},
-    prefetch::PrefetchTarget,
-};
+use super::{CLOSED, CREDIT_SHIFT, POSITION, RESTING, Ring, RingItem};
+use crate::util::loom::{Ordering, yield_now};
 
-impl<T: PrefetchTarget> Ring<T> {
+impl<T: RingItem> Ring<T> {
     pub(crate) fn set_in_use(&self, is_in_use: bool) {
         // ORDERING: Relaxed, a hint.
         self.in_use.store(is_in_use.into(), Ordering::Relaxed);
@@ -47,8 +44,8 @@ impl<T: PrefetchTarget> Ring<T> {
         // ORDERING: Relaxed, published by the steps in `try_pop`.
         self.draining.store(1, Ordering::Relaxed);
         while self.head() != end {
-            match self.try_pop(|| false) {
-                Some(item) => each(item),
+            match self.try_pop(|| false, |_| true) {
+                Some(taken) => each(taken.into_item()),
                 // The producer that took the position fills its cell next, or a consumer is moving
                 // the head.
                 None => yield_now(),

@@ -21,20 +21,27 @@
 //! For that, `tail` would have to return to the same position, open and without a credit. But the
 //! position moves with each credit that is used, and a closed ring is opened only with credits.
 //!
+//! A cell holds an item, or a value that stands for an item: see [`Ring::try_push_inline`]. The
+//! values lie in an array of their own, which the first of them allocates. So the cells stay small.
+//!
 //! A single consumer may sleep while the ring is open: [`Ring::begin_rest`] sets a bit of `tail`,
 //! and the producer whose step clears the bit wakes the consumer.
 #![allow(unsafe_code)] // unsafe code is allowed here: see ARCHITECTURE.md
 
+mod consumer;
 mod holder;
+mod item;
 mod waiter;
 
-use crate::util::{
-    loom::{AtomicU32, AtomicU64, Ordering, UnsafeCell, yield_now},
-    prefetch::PrefetchTarget,
-};
+pub(crate) use item::{NoInline, RingItem, Taken};
+
+use crate::util::loom::{AtomicU32, AtomicU64, Ordering, UnsafeCell, yield_now};
 use std::{
     mem::MaybeUninit,
-    sync::atomic::{AtomicU64 as FigureU64, AtomicUsize},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64 as FigureU64, AtomicUsize},
+    },
 };
 
 /// The bit at which the number of credits begins in `tail`, above the position.
@@ -63,25 +70,31 @@ pub(crate) enum Push {
 
 struct Cell<T> {
     sequence: AtomicU64,
-    /// The address to which the item points: a hint for prefetching.
+    /// The address to which the item points, a hint for prefetching; [`INLINE`] if a value stands
+    /// for the item.
     points: AtomicUsize,
     item: UnsafeCell<MaybeUninit<T>>,
 }
+
+/// The value of `points` in a cell whose item is an inline value. No item has this address.
+const INLINE: usize = 1;
+
+/// The inline values of a ring, one place for each cell.
+type InlineValues<V> = Box<[UnsafeCell<MaybeUninit<V>>]>;
 
 /// Keeps the word that one side writes on a cache line of its own.
 #[repr(align(128))]
 struct CachePadded<T>(T);
 
-/// The distance in positions between the item that is taken and the item that is prefetched.
-const PREFETCH_DISTANCE: u64 = 2;
-
 /// The ring. The number of its cells is a power of two.
-pub(crate) struct Ring<T: PrefetchTarget> {
+pub(crate) struct Ring<T: RingItem> {
     /// The next position to fill, and above it the number of credits left.
     tail: CachePadded<AtomicU64>,
     /// The next position to empty.
     head: CachePadded<AtomicU64>,
     cells: Box<[Cell<T>]>,
+    /// The values that stand for items, from the first such value on.
+    inline: OnceLock<InlineValues<T::Inline>>,
     /// The maximum number of items while the ring is open.
     limit: AtomicU64,
     /// Whether a thread takes from the ring: a hint.
@@ -95,15 +108,18 @@ pub(crate) struct Ring<T: PrefetchTarget> {
     /// The items that waiting tasks took, and the calls that they ran at once: see `waiter.rs`.
     taken_by_waiters: FigureU64,
     run_at_once: FigureU64,
+    /// The head at which a producer has waited for room in vain: see [`Ring::mark_stalled`].
+    stalled_at: AtomicU64,
 }
 
-// SAFETY: an item is written by the producer that took its position and read by the consumer that
-// moved the head past it; `sequence` orders the two. No reference to an item leaves this module.
-unsafe impl<T: Send + PrefetchTarget> Sync for Ring<T> {}
+// SAFETY: an item or value is written by the producer that took its position and read by the
+// consumer that moved the head past it; `sequence` orders the two. No reference to it leaves this
+// module.
+unsafe impl<T: RingItem<Inline: Send> + Send> Sync for Ring<T> {}
 // SAFETY: as above; a ring owns what it holds.
-unsafe impl<T: Send + PrefetchTarget> Send for Ring<T> {}
+unsafe impl<T: RingItem<Inline: Send> + Send> Send for Ring<T> {}
 
-impl<T: PrefetchTarget> Ring<T> {
+impl<T: RingItem> Ring<T> {
     /// Creates a closed ring of at least `capacity` cells.
     pub(crate) fn new(capacity: usize) -> Self {
         let capacity = capacity.clamp(1, MAX_CAPACITY).next_power_of_two();
@@ -116,6 +132,7 @@ impl<T: PrefetchTarget> Ring<T> {
             tail: CachePadded(AtomicU64::new(CLOSED)),
             head: CachePadded(AtomicU64::new(0)),
             cells: std::iter::repeat_with(cell).take(capacity).collect(),
+            inline: OnceLock::new(),
             limit: AtomicU64::new(0),
             in_use: AtomicU32::new(0),
             is_untimed: AtomicU32::new(0),
@@ -123,6 +140,7 @@ impl<T: PrefetchTarget> Ring<T> {
             is_mixed: AtomicU32::new(0),
             taken_by_waiters: FigureU64::new(0),
             run_at_once: FigureU64::new(0),
+            stalled_at: AtomicU64::new(u64::MAX),
         }
     }
 
@@ -131,8 +149,20 @@ impl<T: PrefetchTarget> Ring<T> {
     }
 
     fn cell(&self, position: u64) -> &Cell<T> {
-        // The number of cells is a power of two, so the mask keeps the position in range.
-        &self.cells[position as usize & (self.cells.len() - 1)]
+        &self.cells[self.place(position)]
+    }
+
+    /// Returns the index of the cell of `position`. The number of cells is a power of two, so the
+    /// mask keeps the index in range.
+    fn place(&self, position: u64) -> usize {
+        position as usize & (self.cells.len() - 1)
+    }
+
+    /// Returns the places of the inline values.
+    #[inline]
+    fn inline_values(&self) -> &InlineValues<T::Inline> {
+        let value = || UnsafeCell::new(MaybeUninit::uninit());
+        self.inline.get_or_init(|| std::iter::repeat_with(value).take(self.cells.len()).collect())
     }
 
     /// Returns the `sequence` of the cell of `position` while the cell belongs to its producer.
@@ -141,23 +171,49 @@ impl<T: PrefetchTarget> Ring<T> {
     }
 
     /// Pushes the item that `make` returns, if there is a credit for it. `make` must not panic.
+    #[inline(always)]
     pub(crate) fn try_push(&self, make: impl FnOnce() -> T) -> Push {
+        let Some(tail) = self.take_position() else { return Push::Full };
+        self.write_cell(tail & POSITION, make());
+        Self::pushed(tail)
+    }
+
+    /// Like [`Ring::try_push`], with a value that stands for an item. The consumer gets the value
+    /// from [`Ring::pop_taken`]. Everywhere else, the ring creates the item of the value.
+    #[inline(always)]
+    pub(crate) fn try_push_inline(&self, make: impl FnOnce() -> T::Inline) -> Push {
+        let values = self.inline_values(); // before a position is taken, since this may allocate
+        let Some(tail) = self.take_position() else { return Push::Full };
+        let position = tail & POSITION;
+        self.fill_cell(position, INLINE, |_| {
+            // SAFETY: as for the item in `write_cell`: the value belongs to the owner of the cell.
+            values[self.place(position)].with_mut(|value| unsafe { (*value).write(make()) });
+        });
+        Self::pushed(tail)
+    }
+
+    /// Takes a credit and a position. Returns the tail before that; `None` if there is no credit.
+    #[inline(always)]
+    fn take_position(&self) -> Option<u64> {
         // ORDERING: Acquire, as in the step below: `credits` reads the limit that was stored
         // before.
         let mut tail = self.tail.0.load(Ordering::Acquire);
         loop {
-            let Some(places) = self.credits(tail) else { return Push::Full };
+            let places = self.credits(tail)?;
             let next = (places - 1) << CREDIT_SHIFT | (tail + 1) & POSITION;
             // ORDERING: AcqRel. Acquire pairs with the Release in `set_limit`, so that what made
             // the room is seen. Release pairs with the Acquire in `close`: the thread that closes
             // the ring sees what came before this item.
             match self.tail.0.compare_exchange_weak(tail, next, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => break,
+                Ok(_) => return Some(tail),
                 Err(now) => tail = now,
             }
         }
-        self.write_cell(tail & POSITION, make());
-        // The step has cleared the bit. So of many producers one alone wakes the consumer.
+    }
+
+    /// Returns the result of a push whose step found this tail. The step has cleared the bit of a
+    /// consumer that sleeps. So of many producers one alone wakes the consumer.
+    fn pushed(tail: u64) -> Push {
         if tail & RESTING == 0 { Push::Done } else { Push::Wake }
     }
 
@@ -182,7 +238,19 @@ impl<T: PrefetchTarget> Ring<T> {
     }
 
     /// Fills the cell of a position that the caller alone has taken.
+    #[inline(always)]
     fn write_cell(&self, position: u64, item: T) {
+        self.fill_cell(position, item.target_ptr().addr(), |cell| {
+            // SAFETY: the position is the caller's alone, and its turn has come: no other thread
+            // touches the cell until `sequence` moves.
+            cell.item.with_mut(|slot| unsafe { (*slot).write(item) });
+        });
+    }
+
+    /// Waits until the cell of a position that the caller alone has taken is empty, and fills it by
+    /// `write`.
+    #[inline(always)]
+    fn fill_cell(&self, position: u64, points: usize, write: impl FnOnce(&Cell<T>)) {
         let (cell, turn) = (self.cell(position), self.sequence(position));
         // A consumer moves the head first and reads the item after; a lap later it may still be
         // reading.
@@ -191,87 +259,11 @@ impl<T: PrefetchTarget> Ring<T> {
         while cell.sequence.load(Ordering::Acquire) != turn {
             yield_now();
         }
-        // ORDERING: Relaxed, a hint.
-        cell.points.store(item.target_ptr().addr(), Ordering::Relaxed);
-        // SAFETY: the position is the caller's alone, and its turn has come: no other thread
-        // touches the cell until `sequence` moves.
-        cell.item.with_mut(|slot| unsafe { (*slot).write(item) });
+        // ORDERING: Relaxed. A hint, except for `INLINE`, which the Release below publishes.
+        cell.points.store(points, Ordering::Relaxed);
+        write(cell);
         // ORDERING: Release, pairs with the Acquire in `try_pop`: publishes the item.
         cell.sequence.store(turn + 1, Ordering::Release);
-    }
-
-    /// Takes the oldest item out.
-    ///
-    /// Returns `None` if the ring is empty, if the producer of that position is still filling the
-    /// cell, or while [`Ring::close_and_drain`] takes all items out. In the last case the items
-    /// that are still here are younger than those already taken out, and must wait for them.
-    pub(crate) fn pop(&self) -> Option<T> {
-        // ORDERING: Relaxed. `draining` is read after the head. `close_and_drain` sets it before it
-        // moves the head, so a head that it has moved makes the flag visible. A head that it has
-        // not moved is what the step in `try_pop` still finds.
-        self.try_pop(|| self.draining.load(Ordering::Relaxed) > 0)
-    }
-
-    /// Like [`Ring::pop`], but checks `gives_up` after reading the head instead of `draining`.
-    #[inline(always)]
-    fn try_pop(&self, gives_up: impl Fn() -> bool) -> Option<T> {
-        // ORDERING: Acquire, pairs with the Release in the step below, for the sake of `draining`.
-        let mut head = self.head.0.load(Ordering::Acquire);
-        loop {
-            if gives_up() {
-                return None;
-            }
-            let (cell, turn) = (self.cell(head), self.sequence(head));
-            // ORDERING: Acquire, pairs with the Release in `write_cell`: the item is there.
-            let now = cell.sequence.load(Ordering::Acquire);
-            if now == turn {
-                return None;
-            }
-            if now == turn + 1 {
-                let next = (head + 1) & POSITION;
-                // ORDERING: AcqRel. Release pairs with the Acquire in `head`: a producer that
-                // counts this position as free sees what the consumer that freed it did before.
-                match self.head.0.compare_exchange_weak(head, next, Ordering::AcqRel, Ordering::Acquire) {
-                    Ok(_) => {
-                        self.prefetch_cell(head + PREFETCH_DISTANCE);
-                        return Some(self.read_cell(cell, turn));
-                    }
-                    Err(now) => head = now,
-                }
-            } else {
-                // Another consumer took it and has moved the head, or still reads the item of the
-                // lap before.
-                // ORDERING: Acquire, as above.
-                let moved = self.head.0.load(Ordering::Acquire);
-                if moved == head {
-                    return None;
-                }
-                head = moved;
-            }
-        }
-    }
-
-    /// Prefetches the target of a position's item for writing, if the item is already there.
-    #[inline]
-    fn prefetch_cell(&self, position: u64) {
-        let cell = self.cell(position & POSITION);
-        // ORDERING: Relaxed, hints.
-        let (full, points) = (cell.sequence.load(Ordering::Relaxed) & 1 == 1, cell.points.load(Ordering::Relaxed));
-        if full {
-            prefetch(points);
-        }
-    }
-
-    /// Takes the item out of a cell past which the caller has moved the head.
-    #[allow(clippy::unused_self)] // the cell is of this ring
-    fn read_cell(&self, cell: &Cell<T>, turn: u64) -> T {
-        // SAFETY: the cell was full, and the caller, which alone moved the head past it, owns its
-        // item.
-        let item = cell.item.with_mut(|slot| unsafe { (*slot).assume_init_read() });
-        // ORDERING: Release, pairs with the Acquire in `write_cell`: the item is out before another
-        // is written.
-        cell.sequence.store((turn + 2) & (self.sequence(POSITION) + 1), Ordering::Release);
-        item
     }
 
     /// Returns whether the oldest item can be taken: a hint.
@@ -298,6 +290,19 @@ impl<T: PrefetchTarget> Ring<T> {
         // ORDERING: Relaxed, a hint.
         let limit = self.limit.load(Ordering::Relaxed) as usize;
         self.has_credit() && self.len() <= limit - limit / 8
+    }
+
+    /// Records that the consumer has taken no item since `head` for as long as a producer waits.
+    pub(crate) fn mark_stalled(&self, head: u64) {
+        // ORDERING: Relaxed, a hint.
+        self.stalled_at.store(head, Ordering::Relaxed);
+    }
+
+    /// Returns whether another wait for room would be in vain too, since the consumer has taken no
+    /// item meanwhile: a hint.
+    pub(crate) fn is_stalled(&self) -> bool {
+        // ORDERING: Relaxed, a hint.
+        self.stalled_at.load(Ordering::Relaxed) == self.head()
     }
 
     /// Records that a nested item was pushed, which counts apart from the others. From here on
@@ -348,51 +353,9 @@ impl<T: PrefetchTarget> Ring<T> {
         // ORDERING: Relaxed, a hint.
         self.is_untimed.store(is_untimed.into(), Ordering::Relaxed);
     }
-
-    /// Announces that the one consumer is about to sleep. Returns `false` if the ring has an item,
-    /// or is closed.
-    ///
-    /// From here on the next push returns [`Push::Wake`]. The check and the announcement are one
-    /// step on the word that a push changes. So a push comes before it, and is seen by the check,
-    /// or it comes after, and sees the announcement.
-    pub(crate) fn begin_rest(&self) -> bool {
-        let head = self.head();
-        // ORDERING: Acquire, as in `try_push`.
-        let mut tail = self.tail.0.load(Ordering::Acquire);
-        loop {
-            if tail & CLOSED != 0 || self.between(head, tail) > 0 {
-                return false;
-            }
-            // ORDERING: AcqRel, as in `try_push`: the producer that finds the bit sees what the
-            // consumer did before.
-            match self.tail.0.compare_exchange_weak(tail, tail | RESTING, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return true,
-                Err(now) => tail = now,
-            }
-        }
-    }
-
-    /// Takes the announcement back: the consumer is awake.
-    pub(crate) fn end_rest(&self) {
-        // ORDERING: AcqRel, as in `begin_rest`.
-        self.tail.0.fetch_and(!RESTING, Ordering::AcqRel);
-    }
 }
 
-/// Prefetches a cache line for writing. Any address is allowed, and memory does not change.
-#[inline]
-fn prefetch(address: usize) {
-    #[cfg(all(target_arch = "x86_64", not(any(loom, miri))))]
-    {
-        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-        // SAFETY: a prefetch reads nothing that the program sees, and no address is wrong for it.
-        unsafe { _mm_prefetch::<_MM_HINT_ET0>(std::ptr::without_provenance(address)) };
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(any(loom, miri)))))]
-    let _ = address;
-}
-
-impl<T: PrefetchTarget> Drop for Ring<T> {
+impl<T: RingItem> Drop for Ring<T> {
     fn drop(&mut self) {
         self.close_and_drain(|item| crate::util::unwind::ignore_panics(|| drop(item)));
     }

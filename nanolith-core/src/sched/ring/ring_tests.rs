@@ -2,6 +2,7 @@
 //! every interleaving.
 
 use super::*;
+use crate::util::prefetch::PrefetchTarget;
 use std::sync::Arc;
 
 #[cfg(loom)]
@@ -16,15 +17,39 @@ fn check(f: impl Fn() + Sync + Send + 'static) {
     (0..if cfg!(miri) { 4 } else { 200 }).for_each(|_| f());
 }
 
+impl RingItem for Box<u32> {
+    type Inline = NoInline;
+
+    fn from_inline(value: NoInline) -> Self {
+        match value {}
+    }
+}
+
 impl PrefetchTarget for Box<u32> {
     fn target_ptr(&self) -> *const () {
         (&raw const **self).cast()
     }
 }
 
+impl RingItem for Arc<()> {
+    type Inline = NoInline;
+
+    fn from_inline(value: NoInline) -> Self {
+        match value {}
+    }
+}
+
 impl PrefetchTarget for Arc<()> {
     fn target_ptr(&self) -> *const () {
         Arc::as_ptr(self)
+    }
+}
+
+impl RingItem for i32 {
+    type Inline = NoInline;
+
+    fn from_inline(value: NoInline) -> Self {
+        match value {}
     }
 }
 
@@ -35,7 +60,7 @@ impl PrefetchTarget for i32 {
 }
 
 /// Returns whether the item came in.
-fn push<T: PrefetchTarget>(inbox: &Ring<T>, make: impl FnOnce() -> T) -> bool {
+fn push<T: RingItem>(inbox: &Ring<T>, make: impl FnOnce() -> T) -> bool {
     inbox.try_push(make) != Push::Full
 }
 
@@ -364,5 +389,84 @@ fn closed_or_filled_ring_allows_no_rest() {
         assert!(!inbox.begin_rest(), "it is closed");
         inbox.set_limit(2);
         assert!(inbox.begin_rest());
+    });
+}
+
+// ----- values that stand for items
+
+/// An item for which a box may stand.
+struct Boxed(Box<u32>);
+
+impl PrefetchTarget for Boxed {
+    fn target_ptr(&self) -> *const () {
+        self.0.target_ptr()
+    }
+}
+
+impl RingItem for Boxed {
+    type Inline = Box<u32>;
+
+    fn from_inline(value: Box<u32>) -> Self {
+        Self(value)
+    }
+}
+
+fn open_inline(capacity: usize) -> Arc<Ring<Boxed>> {
+    let ring = Ring::new(capacity);
+    ring.set_limit(capacity);
+    ring.inline_values(); // loom does not know the `OnceLock`
+    Arc::new(ring)
+}
+
+fn push_inline(ring: &Ring<Boxed>, n: u32) -> bool {
+    ring.try_push_inline(|| Box::new(n)) != Push::Full
+}
+
+#[test]
+fn inline_values_and_items_leave_in_one_order() {
+    check(|| {
+        let ring = open_inline(2);
+        for lap in (0..9).step_by(3) {
+            assert!(push(&ring, || Boxed(Box::new(lap))) && push_inline(&ring, lap + 1));
+            assert!(!push_inline(&ring, 7), "the ring is full");
+            assert!(ring.pop_inline().is_none(), "the oldest is an item");
+            assert!(matches!(ring.pop_taken(), Some(Taken::Item(item)) if *item.0 == lap));
+            assert!(push_inline(&ring, lap + 2));
+            assert_eq!(ring.pop_inline().as_deref(), Some(&(lap + 1)));
+            assert_eq!(ring.pop().map(|item| *item.0), Some(lap + 2), "an item is made of the value");
+        }
+        assert!(push_inline(&ring, 9)); // dropped with the ring
+    });
+}
+
+#[test]
+fn inline_value_is_popped_or_drained_once() {
+    check(|| {
+        let ring = open_inline(2);
+        assert!(push_inline(&ring, 1) && push(&ring, || Boxed(Box::new(2))));
+        let other = {
+            let ring = ring.clone();
+            thread::spawn(move || [ring.pop_inline(), ring.pop_inline()].into_iter().flatten().map(|n| *n).sum())
+        };
+        let mut drained = 0;
+        ring.close_and_drain(|item| drained += *item.0);
+        let popped: u32 = other.join().unwrap_or(9);
+        assert_eq!((popped + drained, popped < 2), (3, true), "the item is not taken for a value");
+    });
+}
+
+#[test]
+fn inline_value_and_item_of_one_producer_stay_in_order() {
+    check(|| {
+        let ring = open_inline(1);
+        let producer = {
+            let ring = ring.clone();
+            thread::spawn(move || (push_inline(&ring, 1), push(&ring, || Boxed(Box::new(2)))))
+        };
+        let mut came: Vec<_> = ring.pop_inline().map(|n| *n).into_iter().collect();
+        came.extend(ring.pop().map(|item| *item.0));
+        let pushed = producer.join().unwrap_or_default();
+        ring.close_and_drain(|item| came.push(*item.0));
+        assert_eq!(came, [1, 2][..1 + usize::from(pushed.1)], "{pushed:?}");
     });
 }

@@ -2,11 +2,11 @@
 //! out, if that is the entry of this call. So a task that waits for its calls in their order leaves
 //! no stale entries.
 
-use super::{POSITION, PREFETCH_DISTANCE, Ring};
-use crate::util::{loom::Ordering, prefetch::PrefetchTarget};
+use super::{POSITION, Ring, RingItem, consumer::PREFETCH_DISTANCE};
+use crate::util::loom::Ordering;
 use std::sync::atomic::Ordering as FigureOrdering;
 
-impl<T: PrefetchTarget> Ring<T> {
+impl<T: RingItem> Ring<T> {
     /// Takes the oldest item out, if it points to `target`. The caller has claimed the target.
     pub(crate) fn pop_target(&self, target: *const ()) -> Option<T> {
         // ORDERING: as in `pop` and `try_pop`, for the head, `draining` and `sequence`.
@@ -27,7 +27,7 @@ impl<T: PrefetchTarget> Ring<T> {
         // ORDERING: Relaxed, a figure.
         self.taken_by_waiters.fetch_add(1, FigureOrdering::Relaxed);
         self.prefetch_cell(head + PREFETCH_DISTANCE);
-        Some(self.read_cell(cell, turn))
+        Some(self.read_cell(head, cell, turn).into_item()) // a value points to no call
     }
 
     /// Returns how many items [`pop_target`](Self::pop_target) has taken.

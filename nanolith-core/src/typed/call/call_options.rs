@@ -85,6 +85,12 @@ impl<S: TaskSet> Default for RareOptions<S> {
 }
 
 impl<S: TaskSet> CallOptions<S> {
+    /// Moves the options out.
+    pub(super) fn take(&mut self) -> Self {
+        let Self { submitted, priority, .. } = *self;
+        Self { submitted, priority, limit: self.limit, token: self.token.take(), rare: self.rare.take() }
+    }
+
     /// Returns the tokens that cancel the call.
     pub(super) fn tokens(&self) -> impl Iterator<Item = &CancelToken> {
         self.token.iter().chain(self.rare.iter().flat_map(|rare| &rare.tokens))

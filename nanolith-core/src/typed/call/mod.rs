@@ -6,6 +6,7 @@ mod options;
 mod prepare;
 mod span;
 mod submit;
+mod tell;
 mod within;
 
 pub(crate) use call_options::CallParts;
@@ -14,6 +15,7 @@ pub(crate) use prepare::job_of_task;
 pub use submit::Submit;
 pub(crate) use submit::fail_job;
 pub(super) use submit::note_full;
+pub use tell::Tell;
 
 use super::{Flatten, Handle};
 use crate::{
