@@ -4,7 +4,7 @@
 use crate::{
     case::{Case, Contender, Unit},
     drive, drive_async,
-    goals::Goal,
+    goals::{Bound, Goal},
     measure::{Lap, Meter, Sample},
     pace::Pace,
     peers::{
@@ -50,7 +50,11 @@ pub(crate) const S3: Case = Case {
         Contender::new("limit: ring in batches", |lap| ring(lap, push_batches, pop_batches)),
         Contender::new("nanolith", tells::<NanolithService>),
     ],
-    goals: &[Goal::ahead(&["kameo", "ractor (no bound)", "actix do_send (no bound)", "xtra", "flume", "tokio mpsc"])],
+    goals: &[
+        Goal::ahead(&["kameo", "ractor (no bound)", "actix do_send (no bound)", "xtra", "flume", "tokio mpsc"]),
+        Goal::ratio(&["crossbeam"], Bound::AtLeast(2.0)),
+        Goal::ratio(&["crossbeam"], Bound::AtLeast(1.0)).on_one_core(),
+    ],
     only_named: false,
 };
 

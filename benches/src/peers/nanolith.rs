@@ -134,7 +134,7 @@ impl Service for NanolithService {
 
 impl Tell for NanolithService {
     fn note(&self, n: u64) {
-        self.0.note(n).submit().detach();
+        assert!(self.0.note(n).tell().is_ok(), "it is open");
     }
 }
 
