@@ -238,7 +238,8 @@ impl<S: TaskSet> Service<S> {
     /// # use nanolith::prelude::*;
     /// # use nanolith_doc_sets::*;
     /// let counter = Counter::service(10).launch().wait()?;
-    /// assert_eq!(counter.control().thread().name(), Some("Counter"));
+    /// let thread = counter.control().thread().expect("it has a thread of its own");
+    /// assert_eq!(thread.name(), Some("Counter"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn control(&self) -> ServiceControl<'_, S> {
