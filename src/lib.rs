@@ -215,7 +215,8 @@ pub mod pool {
     pub use nanolith_core::task::Work;
 }
 
-/// Services, each with a thread that owns the state of a set: launching, supervision and closing.
+/// Services, which own the state of a set, on a thread of their own or on a pool: launching, supervision
+/// and closing.
 ///
 /// ```
 /// use nanolith::{prelude::*, service::Restart};

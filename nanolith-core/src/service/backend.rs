@@ -127,7 +127,7 @@ impl<S: TaskSet> Backend for ServiceShared<S> {
     fn on_wait_for(self: Arc<Self>, call: &CallRef<dyn ErasedCall>, blocking: bool) -> WaitAction {
         let theirs = required_receiver::<S>(call.header().task());
         let hinders = match thread_context::running_task().map(|task| required_receiver::<S>(task)) {
-            // `#[init]` and `#[on_close]` keep the loop from every call.
+            // `#[init]` keeps the loop from every call.
             None => true,
             Some(Receiver::None) => false,
             Some(Receiver::Shared) => theirs == Receiver::Exclusive,

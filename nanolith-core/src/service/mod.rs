@@ -1,4 +1,5 @@
-//! A service: a thread that owns a state and runs calls on it, in the order in which they arrive.
+//! A service owns a state and runs calls on it, in the order in which they arrive, on a thread of its
+//! own or on a pool.
 //!
 //! - `builder`, `settings`: the settings. `launch_future`: the future that waits for the start.
 //!   `init`, `init_error`: how the state is made, and the error of that.
