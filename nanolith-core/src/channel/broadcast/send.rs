@@ -28,18 +28,20 @@ pub(crate) enum SendResult<T> {
 impl<T> LogState<T> {
     /// Sends a message if there is capacity.
     pub(super) fn push(&mut self, from: SenderId, value: T, chores: &mut Chores<T>) -> SendResult<T> {
+        let to = self.hearers(from);
+        if !self.ended && to > 0 && !self.has_room(from) && !self.drop_retained(chores) {
+            return SendResult::Full(value);
+        }
+        self.push_to(to, from, value, chores)
+    }
+
+    /// Sends a message to its `to` receivers, which have capacity.
+    fn push_to(&mut self, to: usize, from: SenderId, value: T, chores: &mut Chores<T>) -> SendResult<T> {
         if self.ended {
             return SendResult::Ended(value);
         }
-        let to = match self.receiver_count_cache {
-            Some((known, to)) if known == from => to,
-            _ => self.count_hearers(from),
-        };
         if to == 0 {
             return SendResult::NoReceivers(value);
-        }
-        if !self.has_room(from) && !self.drop_retained(chores) {
-            return SendResult::Full(value);
         }
         self.append(from, value, chores);
         if self.sleepers.has_waiting() || to < self.readers.len() {
@@ -64,6 +66,15 @@ impl<T> LogState<T> {
                 self.line.redeem(ticket, waker).ok_or(ticket)
             }
             pushed => Ok(pushed),
+        }
+    }
+
+    /// Returns the number of receivers that get messages of `from`.
+    #[inline]
+    fn hearers(&mut self, from: SenderId) -> usize {
+        match self.receiver_count_cache {
+            Some((known, to)) if known == from => to,
+            _ => self.count_hearers(from),
         }
     }
 
@@ -155,10 +166,17 @@ impl<T> LogState<T> {
     }
 
     /// Sends for the blocked senders that have capacity now, those that have waited longest first.
+    ///
+    /// Capacity that was found is not checked again: a receiver that passes messages of its owner at
+    /// this moment seems to have less of it for an instant.
     pub(super) fn admit_blocked_senders(&mut self, chores: &mut Chores<T>) {
         let mut line = std::mem::replace(&mut self.line, BlockedSenders::new());
         while let Some(ticket) = self.next_in_line(&line) {
-            line.serve(ticket, |from, value, chores| self.push(from, value, chores), chores);
+            let push = |from, value, chores: &mut Chores<T>| {
+                let to = self.hearers(from);
+                self.push_to(to, from, value, chores)
+            };
+            line.serve(ticket, push, chores);
         }
         self.line = line;
     }
