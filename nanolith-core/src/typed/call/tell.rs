@@ -25,7 +25,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// room.
     ///
     /// The output of the task is dropped where the task ran. A panic of the task is reported as
-    /// that of a call whose handle was [detached](crate::Handle::detach). Messages and calls of one
+    /// that of a call whose handle was [detached](Handle::detach). Messages and calls of one
     /// thread to one service run in the order in which they were submitted. A message to a service
     /// costs less than a call.
     ///
