@@ -38,7 +38,7 @@ const END_OF_ROUND: &str = "end_of_round";
 const COUNTS: &[Count] = &[
     Count { what: "submit to a service", side: Side::Caller("submit_to_service"), bound: 405 },
     Count { what: "take from a service", side: Side::Caller("take_from_service"), bound: 235 },
-    Count { what: "tell a service", side: Side::Caller("tell_service"), bound: 165 },
+    Count { what: "tell a service", side: Side::Caller("tell_service"), bound: 200 },
     Count {
         what: "run a submitted call on a service",
         side: Side::Executor { task: "add", mark: "end_of_service_calls" },
@@ -47,7 +47,7 @@ const COUNTS: &[Count] = &[
     Count {
         what: "run a message on a service",
         side: Side::Executor { task: "add", mark: "end_of_tells" },
-        bound: 280,
+        bound: 335,
     },
     Count { what: "submit to a locked pool", side: Side::Caller("submit_to_pool"), bound: 1_115 },
     Count { what: "take from a pool", side: Side::Caller("take_from_pool"), bound: 235 },
