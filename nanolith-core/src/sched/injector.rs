@@ -2,9 +2,9 @@
 //! of it, under the lock of the executor that shares them.
 //!
 //! The ring is for fast-path calls: of normal priority. Such a call comes and goes without the lock,
-//! and is counted only by its position in the ring. A future that is pending leaves the ring's count:
-//! see [`BoundedQueue::count_suspended`]. All other work goes through the queue. The queue drains the ring first where the order or the
-//! counts depend on it.
+//! and is counted only by its position in the ring. A future that is pending leaves the ring's
+//! count: see [`BoundedQueue::count_suspended`]. All other work goes through the queue. The queue
+//! drains the ring first where the order or the counts depend on it.
 //!
 //! The items in the ring are older than those in the lane of normal priority. So the ring accepts
 //! calls only while that lane is empty.

@@ -45,8 +45,9 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     /// other call meanwhile. Take a thread of its own for a state that is not `Send`, and for tasks that
     /// block by other means.
     ///
-    /// The service keeps the pool open. A pause of the pool does not pause it. If the program closes the pool, the calls that the service has
-    /// accepted finish. The service ends when it is woken after the end of the pool; its calls end as
+    /// The service keeps the pool open. A pause of the pool does not pause it. If the program closes
+    /// the pool, the calls that the service has accepted finish. The service ends when it is woken
+    /// after the end of the pool; its calls end as
     /// [`CallError::Closed`](crate::error::CallError::Closed) then.
     ///
     /// ```
